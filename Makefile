@@ -1,0 +1,64 @@
+# Everything is run from here: `make` lists what there is. ARGS goes to the command that a target runs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := $(VENV)/installed
+NEW := output/pretrained
+
+.PHONY: help demo lab test notebooks pretrained check lint format lock
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## from images to new images: train both models on smileys, draw, report
+	@$(BIN)/lpvq demo $(ARGS)
+
+lab: $(INSTALLED) ## open JupyterLab on the notebooks
+	@$(BIN)/jupyter lab $(ARGS) notebooks/00_welcome.ipynb
+
+# What an earlier run of the notebooks left is removed, or it would hide that the code can no longer make it.
+# A thread for each of the two workers: more of them on two cores only wait for each other.
+test: $(INSTALLED) ## run the tests and every notebook (quick profile)
+	@rm -rf output/*/smoke
+	@LPVQ_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+
+notebooks: $(INSTALLED) ## run every notebook as a reader would and save its outputs
+	@$(BIN)/python tests/run_notebooks.py $(ARGS)
+
+pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
+	@$(BIN)/lpvq train-prior --dataset smileys --profile laptop --output $(NEW)
+	@mkdir -p data/pretrained/smileys
+	@cp $(addprefix $(NEW)/smileys/laptop/,vqvae.pt vqvae.json prior.pt prior.json) data/pretrained/smileys
+	@rm -r $(NEW)
+
+check: lint test ## all that has to pass before a change is merged
+
+lint: $(INSTALLED) ## check format, style, types and the order of imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## put right what can be put right without thinking
+	$(BIN)/ruff check --fix --exit-zero --quiet
+	$(BIN)/ruff format
+
+lock: $(BIN)/pip ## write requirements.txt from pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(PIP) install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --all-extras \
+		--annotation-style line --custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.txt
+
+# Written last, so that an install that was interrupted is done again.
+$(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
+	$(PIP) install --requirement requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# --clear, because only a folder that an interruption left half-made comes here.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or newer, or name one that is: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11: name a newer one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment, because Debian packs that apart: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)

@@ -1,0 +1,236 @@
+"""The files around the package: they agree with each other, and the Makefile says what is missing."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"data", "lpvq", "notebooks", "output", "tests"}
+FILES = {"LICENSE", "Makefile", "README.md", "environment.yml", "pyproject.toml", "requirements.txt"}
+MEGABYTE = 1_000_000
+LARGER_THAN_2_MB = ("data/pretrained/",)
+
+MACHINE_PATH = re.compile(r"/(?:root|home|work|tmp|Users)/\w|[A-Z]:\\+Users\b")
+PACKAGE_INDEX = re.compile(
+    r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|--(?:extra-)?index-url|--find-link[s]|file:/{2}", re.IGNORECASE
+)
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def pins() -> list[Requirement]:
+    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    return [Requirement(line) for line in lines if line]
+
+
+def tracked_files() -> list[str]:
+    """What git has or would take, by its path from the top."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def declared(project: dict) -> list[Requirement]:
+    """Every requirement of pyproject.toml, those of the extras too; an extra may name another one of its own."""
+    extras = project["optional-dependencies"].values()
+    every = [Requirement(line) for lines in [project["dependencies"], *extras] for line in lines]
+    return [requirement for requirement in every if requirement.name != project["name"]]
+
+
+def lines_that_match(pattern: re.Pattern) -> list[str]:
+    found = []
+    for name in tracked_files():
+        if name.endswith(".ipynb"):
+            continue  # holds pictures as text, in which anything may occur; test_notebooks.py looks into it
+        try:
+            lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}:{number}: {line.strip()}" for number, line in enumerate(lines, 1) if pattern.search(line)]
+    return found
+
+
+# --- pyproject.toml, requirements.txt and environment.yml agree
+
+
+def test_every_requirement_is_one_exact_public_version(pins):
+    loose = [str(pin) for pin in pins if not re.fullmatch(r"==[\w.]+", str(pin.specifier))]
+    assert not loose  # a "+" would be a local build, which nobody else can install
+    names = [canonicalize_name(pin.name) for pin in pins]
+    assert len(names) == len(set(names)), "a package stands there twice, so what is tested depends on the machine"
+
+
+def test_everything_that_pyproject_asks_for_is_pinned_within_its_bounds(project, pins):
+    versions = {canonicalize_name(pin.name): Version(str(pin.specifier)[2:]) for pin in pins}
+    wrong = {
+        str(requirement): str(versions.get(canonicalize_name(requirement.name)))
+        for requirement in declared(project)
+        if versions.get(canonicalize_name(requirement.name)) not in requirement.specifier
+    }
+    assert not wrong, "run `make lock`"
+
+
+def test_what_pyproject_asks_for_is_needed_on_every_platform(project, pins):
+    names = {canonicalize_name(requirement.name) for requirement in declared(project)}
+    assert not [str(pin) for pin in pins if canonicalize_name(pin.name) in names and pin.marker]
+
+
+def test_the_lock_says_how_it_is_made():
+    header = (ROOT / "requirements.txt").read_text().split("\n\n")[0].splitlines()[:2]
+    assert any("make lock" in line for line in header)
+
+
+def test_conda_and_binder_install_what_pip_installs(project):
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert pip == {"pip": ["-r requirements.txt", "-e ."]}
+    python = Requirement(next(name for name in conda if name.startswith("python")).replace("=", "=="))
+    assert Version(str(python.specifier)[2:]) in SpecifierSet(project["requires-python"])
+
+
+def test_the_lock_is_made_for_the_oldest_python_that_is_allowed(project):
+    oldest = project["requires-python"].removeprefix(">=")
+    assert f"--python-version {oldest} " in (ROOT / "Makefile").read_text()
+
+
+# --- what is in the repository
+
+
+def test_the_top_level_holds_only_what_the_design_names():
+    tops = {name.split("/")[0] for name in tracked_files()}
+    assert not {top for top in tops if not top.startswith(".")} - FOLDERS - FILES
+
+
+def test_no_file_names_a_folder_of_one_machine():
+    assert not lines_that_match(MACHINE_PATH)
+
+
+def test_no_file_names_a_package_index():
+    assert not lines_that_match(PACKAGE_INDEX)
+
+
+@pytest.mark.parametrize("line", ["see /" + "home/ada/lpvq", "saved in /" + "tmp/x", "C:" + r"\Users\ada"])
+def test_a_folder_of_one_machine_is_recognised(line):
+    assert MACHINE_PATH.search(line)
+
+
+@pytest.mark.parametrize("line", ["https://pypi" + ".org/simple", "--extra-" + "index-url x", "torch @ file" + ":///x"])
+def test_a_package_index_is_recognised(line):
+    assert PACKAGE_INDEX.search(line)
+
+
+def test_large_files_stay_out_but_for_the_trained_weights():
+    sizes = {name: (ROOT / name).stat().st_size / MEGABYTE for name in tracked_files()}
+    assert not {name: size for name, size in sizes.items() if size > 2 and not name.startswith(LARGER_THAN_2_MB)}
+    weights = sum(size for name, size in sizes.items() if name.startswith("data/pretrained/"))
+    assert weights < 8
+
+
+# --- the Makefile, tried in an empty folder with interpreters that are not what they should be
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=60)
+
+
+def fake_python(checkout: Path, script: str) -> str:
+    """Write an interpreter in shell; ``$*`` is what it was called with."""
+    path = checkout / "fake_python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return f"PYTHON={path}"
+
+
+# A virtual environment whose pip notes its calls and fails where the test wants it to.
+FAKE_VENV = """case "$*" in *venv*--clear*) ;; *) exit 0;; esac
+mkdir -p .venv/bin && touch .venv/bin/pip
+cat > .venv/bin/python <<'END'
+#!/bin/sh
+echo "$*" >> calls
+case "$*" in *"$(cat fail_at 2>/dev/null || echo never)"*) exit 1;; esac
+END
+chmod +x .venv/bin/python
+for name in lpvq pytest; do ln -sf /bin/true .venv/bin/$name; done"""
+
+
+def test_make_alone_lists_every_target(checkout):
+    listed = set(re.findall(r"^make (\w+)", make(checkout).stdout, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    assert listed == set(phony[1].split())
+    assert {"demo", "test", "lab", "notebooks", "pretrained", "lint", "lock"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("case $* in *version_info*) exit 1;; esac", "older than Python 3.11"),
+        ("case $* in *ensurepip*) exit 1;; esac", "sudo apt install python3-venv"),
+    ],
+)
+def test_an_interpreter_that_will_not_do_is_refused_in_one_line(checkout, script, message):
+    result = make(checkout, "demo", fake_python(checkout, script))
+    said = [line for line in result.stderr.splitlines() if "***" not in line]
+    assert result.returncode == 2
+    assert len(said) == 1 and message in said[0]
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_missing_interpreter_is_named(checkout):
+    result = make(checkout, "demo", "PYTHON=python0.1")
+    assert result.returncode == 2
+    assert "python0.1 is not here: install Python 3.11 or newer" in result.stderr
+
+
+def test_a_second_make_installs_nothing(checkout):
+    python = fake_python(checkout, FAKE_VENV)
+    assert make(checkout, "demo", python).returncode == 0
+    calls = (checkout / "calls").read_text()
+    assert calls.index("--requirement requirements.txt") < calls.index("--no-deps")
+    assert make(checkout, "test", python).returncode == 0
+    assert (checkout / "calls").read_text() == calls
+
+
+@pytest.mark.parametrize("failing", ["--requirement", "--editable"])
+def test_an_interrupted_install_is_done_again(checkout, failing):
+    python = fake_python(checkout, FAKE_VENV)
+    (checkout / "fail_at").write_text(failing)
+    assert make(checkout, "demo", python).returncode == 2
+    (checkout / "fail_at").unlink()
+    assert make(checkout, "demo", python).returncode == 0
+    assert (checkout / "calls").read_text().count(failing) == 2
+
+
+@pytest.mark.parametrize("changed", ["requirements.txt", "pyproject.toml"])
+def test_a_change_of_the_requirements_is_installed(checkout, changed):
+    python = fake_python(checkout, FAKE_VENV)
+    make(checkout, "demo", python)
+    stamp = checkout / ".venv" / "installed"
+    later = stamp.stat().st_mtime + 1
+    os.utime(checkout / changed, (later, later))
+    make(checkout, "demo", python)
+    assert (checkout / "calls").read_text().count("--requirement") == 2
