@@ -1,0 +1,140 @@
+"""Files that are whole or not there: atomic writes, weights with their configuration beside them, checksums.
+
+Weights are a plain state dict (``NAME.pt``) and a JSON file beside it (``NAME.json``) with the constructor's
+arguments, the checksum of the weights and whatever the writer wants to say about how they were made.
+"""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from lpvq.errors import InputError
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` such that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        OSError: the disk is full or not writable; the old file, if there was one, is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            size = len(content) / 2**20
+            error.filename = str(path)
+            error.strerror = f"{error.strerror}: {size:.1f} MiB could not be written, the file is as it was before"
+        raise
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; ``InputError`` where there is none or it is damaged."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); delete it and make it again") from None
+
+
+def write_tensors(path: str | Path, value: Any) -> str:
+    """Write tensors in plain containers as ``torch.save`` does, atomically; return the SHA-256 of the file."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    content = buffer.getvalue()
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_tensors(path: str | Path, expected_sha256: str | None = None) -> Any:
+    """Read what ``write_tensors`` wrote, to the CPU, without running any pickled code.
+
+    Raises:
+        InputError: the file is missing, truncated, foreign, or not the one whose checksum was expected.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    if expected_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise InputError(f"{path} is damaged or not the file its .json describes; make it again")
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds here: zip, pickle, end of file, plain RuntimeError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} holds no tensors that can be read ({reason}); make it again") from error
+
+
+def checksum(model: nn.Module) -> str:
+    """Return the SHA-256 of a model's weights and buffers: the same on every device, other after any change."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        values = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {values.dtype} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def save_model(model: nn.Module, path: str | Path, about: dict[str, Any] | None = None) -> None:
+    """Write a model's weights to ``path`` and its configuration to the ``.json`` beside it.
+
+    Args:
+        model: a module whose ``config`` holds its constructor's arguments.
+        path: where the weights go, ending in ``.pt``.
+        about: more to put into the JSON file (how it was trained, on what).
+    """
+    path = Path(path)
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    sha256 = write_tensors(path, weights)
+    # The JSON file comes second: as long as it is not there or names other weights, the pair is not complete.
+    description = {"model": type(model).__name__, "config": model.config, "weights_sha256": sha256, **(about or {})}
+    write_json(path.with_suffix(".json"), description)
+
+
+def load_model(kind: type[Model], path: str | Path) -> tuple[Model, dict[str, Any]]:
+    """Read what ``save_model`` wrote.
+
+    Returns:
+        the model, in eval mode on the CPU, and what its JSON file says.
+
+    Raises:
+        InputError: missing, truncated or foreign files, another kind of model, weights that do not fit.
+    """
+    path = Path(path)
+    about = read_json(path.with_suffix(".json"))
+    if not isinstance(about, dict) or about.get("model") != kind.__name__:
+        found = about.get("model") if isinstance(about, dict) else about
+        raise InputError(f"{path.with_suffix('.json')} describes {found!r}, expected a {kind.__name__}")
+    weights = read_tensors(path, about.get("weights_sha256"))
+    try:
+        model = kind(**about["config"])
+        model.load_state_dict(weights)
+    except (TypeError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} does not fit this version's {kind.__name__} ({reason}); make it again") from error
+    return model.eval(), about

@@ -1,0 +1,29 @@
+"""Small models and sets that several test files use."""
+
+import pytest
+import torch
+
+from lpvq import VQVAE, LatentCodes
+from lpvq.datasets import ImageData, load
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def smileys() -> ImageData:
+    return load("smileys", limit=96, size=16)
+
+
+@pytest.fixture
+def vqvae() -> VQVAE:
+    return VQVAE(in_channels=3, num_codes=8, code_dim=4, hidden_channels=8)
+
+
+@pytest.fixture
+def codes() -> LatentCodes:
+    """Grids whose rows repeat, so that there is something to learn."""
+    rows = torch.randint(8, (96, 4, 1), generator=torch.Generator().manual_seed(0))
+    return LatentCodes(rows.expand(96, 4, 5).contiguous(), torch.arange(96) % 3, 8, ("a", "b", "c"), "rows", "f00d")
