@@ -1,0 +1,212 @@
+"""From vectors to codes and back: the quantizer of a VQ-VAE.
+
+A codebook of K vectors stands for all the vectors an encoder can produce. Quantizing replaces a vector by the nearest
+entry; its index is the code. The codebook is learned by exponential moving averages of the vectors that chose each
+entry (van den Oord et al. 2017, arXiv:1711.00937, appendix A.1), starts from data, and entries that hardly anything
+chooses are restarted (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lpvq.errors import InputError
+
+_VECTORS_AT_ONCE = 16_384
+_SMALLEST_COUNT = 1e-6
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a quantizer returns: ``vectors`` (B, D, H, W), ``codes`` int64 (B, H, W), ``loss`` a scalar."""
+
+    vectors: Tensor
+    codes: Tensor
+    loss: Tensor
+
+
+class VectorQuantizer(nn.Module):
+    """Replace each vector of a grid by the nearest of ``num_codes`` codebook entries.
+
+    Args:
+        num_codes: K, the number of codebook entries.
+        code_dim: D, the length of a vector.
+        commitment_weight: β, the weight of the commitment term (equation 3 of the paper).
+        decay: γ of the moving averages; 0.99 remembers about the last 100 batches.
+        restart_threshold: an entry is restarted when the moving average of the number of vectors that choose it,
+            per batch, falls below this; 0 never restarts.
+
+    All state is in buffers, so it is saved with the weights: ``code_counts`` (K,) and ``code_sums`` (K, D) are the
+    moving averages N and m of the paper. The codebook is their quotient and nothing else, so the three cannot
+    disagree. Training draws random vectors from torch's global generator (at the start and for restarts).
+    """
+
+    code_counts: Tensor
+    code_sums: Tensor
+    started: Tensor
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        commitment_weight: float = 0.25,
+        decay: float = 0.99,
+        restart_threshold: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if num_codes < 1 or code_dim < 1:
+            raise InputError(f"num_codes and code_dim must be at least 1, got {num_codes} and {code_dim}")
+        if not 0 <= decay < 1:
+            raise InputError(f"decay must be at least 0 and below 1, got {decay}")
+        self.num_codes = num_codes
+        self.code_dim = code_dim
+        self.commitment_weight = commitment_weight
+        self.decay = decay
+        self.restart_threshold = restart_threshold
+        # Counts start at one: with zeros, the first updates would divide the sums by almost nothing.
+        self.register_buffer("code_counts", torch.ones(num_codes))
+        self.register_buffer("code_sums", torch.randn(num_codes, code_dim))
+        self.register_buffer("started", torch.tensor(False))
+
+    @property
+    def codebook(self) -> Tensor:
+        """The K entries, (K, D)."""
+        return self.code_sums / self.code_counts[:, None]
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantize a grid of vectors; in training mode, also move the codebook afterwards.
+
+        Args:
+            z: the encoder's output, (B, D, H, W).
+
+        Returns:
+            the chosen entries, whose gradient goes straight through to ``z``; their codes; the commitment loss
+            β·mean((z − sg[e])²), the only loss this quantizer needs.
+
+        Raises:
+            InputError: ``z`` has another shape or holds NaN or infinity.
+        """
+        # Half precision would flip near-ties between entries, so the quantizer always works in float32.
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.to(self.code_sums.dtype)
+            flat = self._flatten(z.detach())
+            if self.training and not self.started:
+                self._start_from(flat)
+            codes = nearest_codes(flat, self.codebook).view(z.shape[0], *z.shape[2:])
+            chosen = self._entries(codes)
+            loss = self.commitment_weight * F.mse_loss(z, chosen)
+            vectors = z + (chosen - z).detach()
+            if self.training:
+                self._move_codebook(flat, codes.flatten())
+        return Quantized(vectors, codes, loss)
+
+    @torch.no_grad()
+    def assign(self, z: Tensor) -> Tensor:
+        """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
+        with torch.autocast(z.device.type, enabled=False):
+            flat = self._flatten(z.to(self.code_sums.dtype))
+            return nearest_codes(flat, self.codebook).view(z.shape[0], *z.shape[2:])
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Return the entries (B, D, H, W) that ``codes`` (B, H, W) stand for.
+
+        Raises:
+            InputError: a code is not in 0 … K − 1.
+        """
+        check_codes(codes, self.num_codes)
+        return self._entries(codes)
+
+    def _flatten(self, z: Tensor) -> Tensor:
+        """(B, D, H, W) to (B·H·W, D): channels last first, or a vector would be made of several positions."""
+        if z.ndim != 4 or z.shape[1] != self.code_dim:
+            raise InputError(f"expected vectors of shape (B, {self.code_dim}, H, W), got {tuple(z.shape)}")
+        if not z.isfinite().all():
+            raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
+        return z.movedim(1, -1).reshape(-1, self.code_dim)
+
+    def _entries(self, codes: Tensor) -> Tensor:
+        return F.embedding(codes, self.codebook).movedim(-1, 1)
+
+    @torch.no_grad()
+    def _start_from(self, vectors: Tensor) -> None:
+        """Set every entry to a vector of the first batch."""
+        self._restart(torch.ones(self.num_codes, dtype=torch.bool, device=vectors.device), vectors)
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def _move_codebook(self, vectors: Tensor, codes: Tensor) -> None:
+        """One step of equations 6 to 8 of the paper, then the restarts.
+
+        Args:
+            vectors: (N, D), what was quantized.
+            codes: (N,), what each vector chose.
+        """
+        counts = torch.bincount(codes, minlength=self.num_codes).to(self.code_counts.dtype)
+        sums = torch.zeros_like(self.code_sums).index_add_(0, codes, vectors)
+        self.code_counts.lerp_(counts, 1 - self.decay)
+        self.code_sums.lerp_(sums, 1 - self.decay)
+        # An entry that is never chosen keeps its place. Its count and sum shrink together, and must stop before
+        # float32 cannot hold them.
+        scale = (_SMALLEST_COUNT / self.code_counts).clamp(min=1)
+        self.code_counts.mul_(scale)
+        self.code_sums.mul_(scale[:, None])
+        self._restart(self.code_counts < self.restart_threshold, vectors)
+
+    def _restart(self, entries: Tensor, vectors: Tensor) -> None:
+        """Move the ``entries`` (a mask, (K,)) to random vectors of a batch, as if each had been chosen once."""
+        wanted = int(entries.sum())
+        if wanted == 0:
+            return
+        picks = torch.randperm(len(vectors), device=vectors.device)[:wanted]
+        picks = picks.repeat(-(-wanted // len(picks)))[:wanted]  # a batch may have fewer vectors than are wanted
+        self.code_counts[entries] = 1.0
+        self.code_sums[entries] = vectors[picks]
+
+
+def nearest_codes(vectors: Tensor, codebook: Tensor) -> Tensor:
+    """Return the index (N,) of the codebook entry (K, D) nearest to each of ``vectors`` (N, D).
+
+    ‖z − e‖² = ‖z‖² − 2 z·e + ‖e‖², and ‖z‖² is the same for all entries: one matrix product is enough. It is done in
+    chunks, so that the (N, K) scores are never all in memory.
+    """
+    lengths = codebook.square().sum(1)
+    chunks = vectors.split(_VECTORS_AT_ONCE)
+    return torch.cat([torch.addmm(lengths, chunk, codebook.T, alpha=-2).argmin(1) for chunk in chunks])
+
+
+def check_codes(codes: Tensor, num_codes: int) -> None:
+    """Raise ``InputError`` unless ``codes`` are int64 and all in 0 … ``num_codes`` − 1."""
+    if codes.dtype != torch.int64:
+        raise InputError(f"codes must be int64, got {codes.dtype}")
+    if codes.numel() == 0:
+        return
+    lowest, highest = (int(bound) for bound in codes.aminmax())
+    if lowest < 0 or highest >= num_codes:
+        raise InputError(f"codes must be in 0 … {num_codes - 1}, got {lowest} … {highest}")
+
+
+def code_counts(codes: Tensor, num_codes: int) -> Tensor:
+    """Count how often each code occurs in ``codes`` (any shape): int64 (K,).
+
+    Count over a whole set: a single batch is too small to show every code that is in use.
+    """
+    check_codes(codes, num_codes)
+    return torch.bincount(codes.flatten(), minlength=num_codes)
+
+
+def usage(counts: Tensor) -> float:
+    """Return the share of codes that occur at all, 0 … 1, from ``code_counts``."""
+    return (counts > 0).double().mean().item()
+
+
+def entropy(counts: Tensor) -> float:
+    """Return the entropy in nats of the distribution that ``counts`` (K,) describe: 0 … log K."""
+    probabilities = counts.double() / counts.sum()
+    return -torch.xlogy(probabilities, probabilities).sum().item()
+
+
+def perplexity(counts: Tensor) -> float:
+    """Return exp(entropy): how many codes would be in use if all were used equally, 1 … K."""
+    return float(torch.tensor(entropy(counts)).exp())

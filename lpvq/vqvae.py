@@ -1,0 +1,166 @@
+"""The VQ-VAE: images to grids of codes, and grids of codes to images.
+
+Van den Oord, Vinyals, Kavukcuoglu (2017), Neural Discrete Representation Learning, arXiv:1711.00937.
+
+The encoder is local on purpose: strided convolutions and nothing else, so that a code describes its own few pixels.
+An encoder that sees more packs the image into codes which no prior can predict: hardly less error, far more nats. The
+residual blocks are in the decoder, where looking around costs the prior nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log2
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lpvq.errors import InputError
+from lpvq.quantizer import VectorQuantizer
+
+_IMAGES_AT_ONCE = 512
+_RESIDUAL_BLOCKS = 2
+
+
+@dataclass(frozen=True)
+class VQVAEOutput:
+    """What a call of ``VQVAE`` returns.
+
+    Attributes:
+        reconstruction: (B, C, H, W), not clamped, so that the gradient is right at the ends of [0, 1] too.
+        codes: int64 (B, H / downsample, W / downsample).
+        reconstruction_loss: mean squared error per pixel and channel. Divide it by the variance of the images (of the
+            same scaling) to weigh it against the quantizer's loss.
+        quantizer_loss: the weighted commitment term.
+    """
+
+    reconstruction: Tensor
+    codes: Tensor
+    reconstruction_loss: Tensor
+    quantizer_loss: Tensor
+
+
+class VQVAE(nn.Module):
+    """Encoder, quantizer and decoder.
+
+    Args:
+        in_channels: C of the images, 1 or 3 (any number works).
+        num_codes: K, the size of the codebook.
+        code_dim: D, the length of a codebook entry.
+        hidden_channels: the width of encoder and decoder.
+        downsample: how many pixels a code stands for in each direction: 2, 4 or 8.
+    """
+
+    def __init__(
+        self, in_channels: int, num_codes: int, code_dim: int, hidden_channels: int, downsample: int = 4
+    ) -> None:
+        super().__init__()
+        if downsample not in (2, 4, 8):
+            raise InputError(f"downsample must be 2, 4 or 8, got {downsample}")
+        self.config: dict[str, Any] = {
+            "in_channels": in_channels,
+            "num_codes": num_codes,
+            "code_dim": code_dim,
+            "hidden_channels": hidden_channels,
+            "downsample": downsample,
+        }
+        self.in_channels = in_channels
+        self.downsample = downsample
+        self.encoder = encoder(in_channels, code_dim, hidden_channels, downsample)
+        self.quantizer = VectorQuantizer(num_codes, code_dim)
+        self.decoder = decoder(in_channels, code_dim, hidden_channels, downsample)
+
+    def forward(self, images: Tensor) -> VQVAEOutput:
+        """Reconstruct ``images``, float32 in [0, 1], (B, C, H, W); in training mode the codebook learns.
+
+        Raises:
+            InputError: another type, shape or range, NaN or infinity.
+        """
+        self._check(images)
+        quantized = self.quantizer(self.encoder(images))
+        reconstruction = self.decoder(quantized.vectors)
+        error = F.mse_loss(reconstruction.float(), images)
+        return VQVAEOutput(reconstruction, quantized.codes, error, quantized.loss)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the codes, int64 (B, H / downsample, W / downsample), of ``images`` as in ``forward``.
+
+        Nothing is learned, whatever the mode. Any number of images: they are taken in batches.
+        """
+        self._check(images)
+        return _in_batches(lambda batch: self.quantizer.assign(self.encoder(batch)), images)
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return images, float32 in [0, 1], (B, C, H · downsample, W · downsample), for ``codes`` int64 (B, H, W).
+
+        Any number of grids, of any size: they are taken in batches.
+
+        Raises:
+            InputError: ``codes`` are not (B, H, W), not int64 or out of range.
+        """
+        if codes.ndim != 3:
+            raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
+        return _in_batches(lambda batch: self.decoder(self.quantizer.lookup(batch)).clamp(0, 1), codes)
+
+    def _check(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1] != self.in_channels:
+            raise InputError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(images.shape)}")
+        if len(images) == 0:
+            raise InputError("expected at least one image, got none")
+        height, width = images.shape[2:]
+        if height % self.downsample or width % self.downsample:
+            raise InputError(f"height and width must be multiples of {self.downsample}, got {height} × {width}")
+        if not images.is_floating_point():
+            raise InputError(f"images must be floats in [0, 1], got {images.dtype}: divide by 255 first")
+        lowest, highest = images.aminmax()
+        if not (lowest >= 0 and highest <= 1):  # NaN fails this too
+            raise InputError(f"images must be in [0, 1] and finite, got {lowest.item():.3g} … {highest.item():.3g}")
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x), with f = ReLU, 3×3 convolution, ReLU, 1×1 convolution (section 4.1 of the paper)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(),  # not in place: x itself is needed for the sum
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``, (B, channels, H, W)."""
+        return x + self.layers(x)
+
+
+def encoder(in_channels: int, code_dim: int, hidden_channels: int, downsample: int) -> nn.Sequential:
+    """Images (B, C, H, W) to vectors (B, D, H / downsample, W / downsample): one strided convolution per halving."""
+    layers: list[nn.Module] = []
+    channels = in_channels
+    for _ in range(_halvings(downsample)):
+        layers += [nn.Conv2d(channels, hidden_channels, 4, stride=2, padding=1), nn.ReLU()]
+        channels = hidden_channels
+    return nn.Sequential(*layers, nn.Conv2d(channels, code_dim, 1))
+
+
+def decoder(in_channels: int, code_dim: int, hidden_channels: int, downsample: int) -> nn.Sequential:
+    """Vectors (B, D, H, W) to images (B, C, H · downsample, W · downsample), not clamped."""
+    layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden_channels, 3, padding=1)]
+    layers += [ResidualBlock(hidden_channels) for _ in range(_RESIDUAL_BLOCKS)]
+    channels = hidden_channels
+    for _ in range(_halvings(downsample) - 1):
+        layers += [nn.ReLU(), nn.ConvTranspose2d(channels, hidden_channels, 4, stride=2, padding=1)]
+    layers += [nn.ReLU(), nn.ConvTranspose2d(channels, in_channels, 4, stride=2, padding=1)]
+    return nn.Sequential(*layers)
+
+
+def _halvings(downsample: int) -> int:
+    return int(log2(downsample))
+
+
+def _in_batches(function: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+    return torch.cat([function(batch) for batch in items.split(_IMAGES_AT_ONCE)])
