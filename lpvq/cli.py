@@ -1,0 +1,249 @@
+"""The ``lpvq`` command: the steps from images to new images, one command each, and ``demo`` for all of them."""
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lpvq import bench, pipeline
+from lpvq.errors import InputError
+from lpvq.pipeline import PROFILES, Workspace
+from lpvq.sampling import SamplingOptions
+
+_WORKSPACE_OPTIONS = [
+    click.option("--dataset", default="smileys", show_default=True, metavar="NAME",
+                 help="smileys, fashion_mnist, mnist, cifar10, or folder:PATH with your own pictures."),
+    click.option("--profile", type=click.Choice(list(PROFILES)),
+                 help="How long to train: smoke (seconds), laptop (minutes on two cores), full (a GPU).  "
+                      "[default: LPVQ_PROFILE, or laptop]"),
+    click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+                 help="Where all results go, in FOLDER/<dataset>/<profile>/.  [default: the project's output/]"),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                 help="Decides all that is random."),
+    click.option("--device", metavar="NAME", help="cpu, cuda or mps.  [default: LPVQ_DEVICE, or the fastest there is]"),
+    click.option("--size", type=click.IntRange(min=8), metavar="PIXELS",
+                 help="Height and width of the images.  [default: 32, or the data set's own]"),
+]  # fmt: skip
+_SAMPLING_OPTIONS = [
+    click.option("--count", type=click.IntRange(min=1), default=64, show_default=True, help="How many images."),
+    click.option("--label", metavar="CLASS", help="One class for all, by name or number.  [default: all in turn]"),
+    click.option("--temperature", type=float, default=1.0, show_default=True,
+                 help="Below 1: more typical images. Above 1: more varied. 0: the most probable code each time."),
+    click.option("--top-k", type=int, metavar="N", help="Draw from the N most probable codes only."),
+    click.option("--top-p", type=float, metavar="P", help="Draw from the most probable codes that make up P (0 to 1)."),
+]  # fmt: skip
+_PRETRAINED = click.option("--pretrained", is_flag=True, help="Use the trained weights that come with the project.")
+
+
+def _with(options: Sequence[Callable], command: Callable) -> Callable:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _workspace_options(command: Callable) -> Callable:
+    return _with(_WORKSPACE_OPTIONS, command)
+
+
+def _sampling_options(command: Callable) -> Callable:
+    return _with(_SAMPLING_OPTIONS, command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="lpvq")
+def cli() -> None:
+    """VQ-VAE, discrete codes and a gated PixelCNN prior: from images to new images.
+
+    Each command makes what it needs from the steps before it, and finds what is already made. Ctrl-C loses nothing:
+    the same command goes on.
+
+    Example: lpvq demo --dataset fashion_mnist
+    """
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+def demo(**options: Any) -> None:
+    """Do everything: train both models, extract codes, draw new images, measure.
+
+    Example: lpvq demo --pretrained
+    """
+    workspace = Workspace(**options)
+    _train_vqvae(workspace, "1/5 ")
+    _extract_codes(workspace, "2/5 ")
+    _train_prior(workspace, "3/5 ")
+    _sample(workspace, "4/5 ", 64, None, SamplingOptions())
+    _evaluate(workspace, "5/5 ")
+
+
+@cli.command()
+@_workspace_options
+def train_vqvae(**options: Any) -> None:
+    """Train the VQ-VAE that turns images into codes and back.
+
+    Example: lpvq train-vqvae --dataset folder:holiday --size 64
+    """
+    _train_vqvae(Workspace(**options))
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+def extract_codes(**options: Any) -> None:
+    """Turn all images into grids of codes and describe them.
+
+    Example: lpvq extract-codes --dataset fashion_mnist
+    """
+    _extract_codes(Workspace(**options))
+
+
+@cli.command()
+@_workspace_options
+def train_prior(**options: Any) -> None:
+    """Train the gated PixelCNN on the codes.
+
+    Example: lpvq train-prior --dataset fashion_mnist
+    """
+    _train_prior(Workspace(**options))
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@_sampling_options
+def sample(
+    count: int, label: str | None, temperature: float, top_k: int | None, top_p: float | None, **options: Any
+) -> None:
+    """Draw new codes from the prior and decode them to new images.
+
+    Example: lpvq sample --pretrained --label happy --temperature 0.8
+    """
+    _sample(Workspace(**options), "", count, label, SamplingOptions(temperature, top_k, top_p))
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+def evaluate(**options: Any) -> None:
+    """Measure reconstructions, codes and prior on test images; write evaluation.json.
+
+    Example: lpvq evaluate --dataset fashion_mnist
+    """
+    _evaluate(Workspace(**options))
+
+
+@cli.command("bench")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs that the median is of.")
+def bench_command(as_json: bool, runs: int) -> None:
+    """Measure how fast this machine samples and trains, each figure beside its reference.
+
+    Example: lpvq bench --runs 3
+    """
+    rows = bench.measure(runs)
+    click.echo(json.dumps(rows, indent=2) if as_json else bench.format_table(rows))
+
+
+def _train_vqvae(workspace: Workspace, number: str = "") -> None:
+    click.echo(f"{number}VQ-VAE for {workspace.dataset}, profile {workspace.profile}")
+    quantizer, seconds = workspace.vqvae.quantizer, workspace.vqvae_about["seconds"]
+    click.echo(f"    {quantizer.num_codes} codes of {quantizer.code_dim} numbers, trained in {seconds:.0f} s")
+
+
+def _extract_codes(workspace: Workspace, number: str = "") -> None:
+    click.echo(f"{number}codes")
+    for name, codes in (("training", workspace.train_codes), ("test", workspace.test_codes)):
+        about = codes.describe()
+        height, width = codes.grid
+        click.echo(
+            f"    {len(codes):,} {name} grids of {height} × {width}; {about['usage']:.0%} of {codes.num_codes} codes "
+            f"in use, perplexity {about['perplexity']:.1f}"
+        )
+
+
+def _train_prior(workspace: Workspace, number: str = "") -> None:
+    click.echo(f"{number}PixelCNN on these codes")
+    blocks, seconds = len(workspace.prior.blocks), workspace.prior_about["seconds"]
+    click.echo(f"    {blocks} gated blocks, trained in {seconds:.0f} s")
+
+
+def _sample(workspace: Workspace, number: str, count: int, label: str | None, options: SamplingOptions) -> None:
+    click.echo(f"{number}{count} new images")
+    images, codes, labels = pipeline.sample(workspace, count, _class_index(workspace, label), options)
+    _echo_paths(pipeline.write_samples(workspace, images, codes, labels) + pipeline.write_random_samples(workspace))
+
+
+def _class_index(workspace: Workspace, label: str | None) -> int | None:
+    if label is None:
+        return None
+    names = workspace.class_names
+    if label in names:
+        return names.index(label)
+    if label.isdecimal() and int(label) < len(names):
+        return int(label)
+    raise InputError(f"label {label!r} is unknown; expected one of {', '.join(names)}, or 0 … {len(names) - 1}")
+
+
+def _evaluate(workspace: Workspace, number: str = "") -> None:
+    click.echo(f"{number}measuring on {len(workspace.test_data):,} test images")
+    pictures = pipeline.write_reconstructions(workspace)
+    result = pipeline.evaluate(workspace)
+    click.echo(_table(workspace, result))
+    _echo_paths([*pictures, workspace.path("evaluation.json")])
+
+
+def _table(workspace: Workspace, result: pipeline.Evaluation) -> str:
+    likelihood = result.likelihood
+    height, width = workspace.test_codes.grid
+    rows = [
+        (
+            "VQ-VAE",
+            f"{workspace.vqvae.quantizer.num_codes} codes, {height} × {width} grid",
+            f"{result.vqvae_seconds:.0f} s",
+        ),
+        ("  error", "MSE / variance", f"{result.reconstruction.relative_error:.4f}"),
+        ("  codes in use", f"perplexity {result.codes['perplexity']:.1f}", f"{result.codes['usage']:.0%}"),
+        ("PixelCNN", f"{len(workspace.prior.blocks)} blocks", f"{result.prior_seconds:.0f} s"),
+        ("  bits per code", "uniform", f"{likelihood.uniform:.3f}"),
+        ("", "unigram", f"{likelihood.unigram:.3f}"),
+        ("", "unigram per position", f"{likelihood.unigram_per_position:.3f}"),
+        ("", f"PixelCNN (± {likelihood.prior_error:.3f})", f"{likelihood.prior:.3f}"),
+        ("  nats per image", "PixelCNN", f"{likelihood.nats_per_grid:.1f}"),
+        ("  share of the unigram entropy", "PixelCNN", f"{likelihood.share_of_unigram_entropy:.1%}"),
+    ]
+    line = "─" * 68
+    return "\n".join([line, *(f"{name:32}{what:26}{value:>10}" for name, what, value in rows), line])
+
+
+def _echo_paths(paths: Sequence[Path]) -> None:
+    for path in paths:
+        click.echo(f"    {path}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a reader's mistake is one line and status 2, never a traceback."""
+    warnings.showwarning = lambda message, *_, **__: click.echo(f"lpvq: warning: {message}", err=True)
+    try:
+        status = cli.main(args=arguments, prog_name="lpvq", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        status = 2
+    except click.ClickException as error:
+        status = _fail(error.format_message(), 2)
+    except InputError as error:
+        status = _fail(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        status = _fail("stopped; the same command goes on from here", 130)
+    except OSError as error:
+        status = _fail(str(error), 1)
+    sys.exit(status)
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo(f"lpvq: {' '.join(message.split())}", err=True)
+    return status

@@ -1,0 +1,472 @@
+"""The whole way of the data: profiles, and a workspace that finds what was made before or makes it.
+
+Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/``:
+
+    vqvae.pt, vqvae.json                 the VQ-VAE and how it was trained, with its history
+    codes_train.npz, codes_test.npz      the codes of all images
+    prior.pt, prior.json                 the PixelCNN, and of which VQ-VAE's codes
+    *.checkpoint                         a training that is not finished
+    evaluation.json, *.png               what the demo measures and shows
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from lpvq import datasets, plotting
+from lpvq.codes import LatentCodes, extract_codes
+from lpvq.datasets import ImageData
+from lpvq.errors import InputError
+from lpvq.evaluation import CodeLikelihood, Reconstruction, judge_prior, judge_reconstruction
+from lpvq.files import checksum, load_model, save_model, write_json
+from lpvq.pixelcnn import PixelCNN
+from lpvq.runtime import choose_device
+from lpvq.sampling import SamplingOptions
+from lpvq.training import History, TrainConfig, train_prior, train_vqvae
+from lpvq.vqvae import VQVAE
+
+Model = TypeVar("Model", VQVAE, PixelCNN)
+
+PROJECT = Path(__file__).parent.parent
+OUTPUT = PROJECT / "output"
+PRETRAINED = PROJECT / "data" / "pretrained"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides which models are made from a data set.
+
+    Attributes:
+        size: height and width of the images; None for the set's own.
+        train_images: how many to use, None for all; the same for ``test_images``.
+        test_images: see ``train_images``.
+        validation_images: how many of the training images are set aside to choose the best weights with.
+        num_codes: K of the codebook.
+        code_dim: D of the codebook.
+        vqvae_channels: width of encoder and decoder.
+        downsample: pixels per code, in each direction.
+        prior_blocks: gated blocks of the PixelCNN.
+        prior_channels: width of the PixelCNN.
+        vqvae: how to train the VQ-VAE.
+        prior: how to train the PixelCNN.
+    """
+
+    size: int | None
+    train_images: int | None
+    test_images: int | None
+    validation_images: int
+    num_codes: int
+    code_dim: int
+    vqvae_channels: int
+    downsample: int
+    prior_blocks: int
+    prior_channels: int
+    vqvae: TrainConfig
+    prior: TrainConfig
+
+
+# The one place where the profiles are defined. They say how long things train, never what is taught.
+_LAPTOP = Recipe(
+    size=None,
+    train_images=None,
+    test_images=None,
+    validation_images=1000,
+    num_codes=128,
+    code_dim=16,
+    vqvae_channels=64,
+    downsample=4,
+    prior_blocks=8,
+    prior_channels=64,
+    vqvae=TrainConfig(steps=1500, batch_size=64, learning_rate=1e-3),
+    prior=TrainConfig(steps=1200, batch_size=64, learning_rate=2e-3),
+)
+PROFILES = {
+    "smoke": replace(
+        _LAPTOP,
+        train_images=512,
+        test_images=128,
+        validation_images=64,
+        num_codes=32,
+        vqvae_channels=16,
+        prior_blocks=2,
+        prior_channels=16,
+        vqvae=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3),
+        prior=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3),
+    ),
+    "laptop": _LAPTOP,
+    "full": replace(
+        _LAPTOP,
+        vqvae_channels=128,
+        prior_blocks=12,
+        prior_channels=128,
+        vqvae=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
+        prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
+    ),
+}
+_FOR_DATASET: dict[tuple[str, str], dict[str, Any]] = {}
+"""Where a data set needs other values than the profile has: (profile, data set) to fields of ``Recipe``."""
+
+
+def profile_name(name: str | None = None) -> str:
+    """Return the profile to use: ``name``, or what ``LPVQ_PROFILE`` says, or "laptop"; ``InputError`` if unknown."""
+    name = name or os.environ.get("LPVQ_PROFILE") or "laptop"
+    if name not in PROFILES:
+        raise InputError(f"profile {name!r} is unknown; expected one of {', '.join(PROFILES)}")
+    return name
+
+
+def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0) -> Recipe:
+    """Return what a profile makes of a data set, with the image size and the seed asked for."""
+    recipe = replace(PROFILES[profile], **_FOR_DATASET.get((profile, dataset), {}))
+    return replace(
+        recipe, size=size or recipe.size, vqvae=replace(recipe.vqvae, seed=seed), prior=replace(recipe.prior, seed=seed)
+    )
+
+
+class Workspace:
+    """The artefacts of one data set and one profile; each is loaded if it is there and made if it is not.
+
+    Args:
+        dataset: a name for ``lpvq.datasets.load``.
+        profile: "smoke", "laptop" or "full"; ``LPVQ_PROFILE`` or "laptop" where None.
+        output: the folder that holds all workspaces; the project's ``output/`` where None.
+        seed: decides the weights that training starts from, and all that is random in it.
+        device: see ``lpvq.runtime.choose_device``.
+        size: height and width of the images; what the recipe says where None.
+        pretrained: use the weights of ``load_pretrained`` instead of training any.
+
+    Raises:
+        InputError: an unknown data set, profile or device; here, or when an artefact is of another recipe.
+    """
+
+    def __init__(
+        self,
+        dataset: str = "smileys",
+        profile: str | None = None,
+        output: str | Path | None = None,
+        seed: int = 0,
+        device: str | None = None,
+        size: int | None = None,
+        pretrained: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.profile = profile_name(profile)
+        self.pretrained = pretrained
+        self.recipe = recipe_for(dataset, self.profile, size, seed)
+        self.seed = seed
+        self.device = choose_device(device)
+        kind, _, path = dataset.partition(":")
+        name = f"{kind}-{Path(path).expanduser().resolve().name}" if path else kind
+        self.folder = Path(output or OUTPUT) / name / ("pretrained" if pretrained else self.profile)
+
+    def path(self, name: str) -> Path:
+        """Return where the artefact ``name`` is or will be."""
+        return self.folder / name
+
+    @cached_property
+    def _all_training_data(self) -> ImageData:
+        data = self._load("train", self.recipe.train_images)
+        if len(data) < 2:
+            raise InputError(f"{self.dataset} has {len(data)} image to learn from; expected at least 2")
+        return data
+
+    @cached_property
+    def _num_learning(self) -> int:
+        """How many training images are left to learn from; of a small folder, a tenth is set aside."""
+        available = len(self._all_training_data)
+        return available - max(1, min(self.recipe.validation_images, available // 10))
+
+    @cached_property
+    def train_data(self) -> ImageData:
+        """The images to learn from."""
+        return self._all_training_data[: self._num_learning]
+
+    @cached_property
+    def validation_data(self) -> ImageData:
+        """The training images that are set aside to choose the best weights with."""
+        return self._all_training_data[self._num_learning :]
+
+    @cached_property
+    def test_data(self) -> ImageData:
+        """The images that no training sees."""
+        return self._load("test", self.recipe.test_images)
+
+    @property
+    def vqvae(self) -> VQVAE:
+        """The trained VQ-VAE, in eval mode, on the device."""
+        return self._vqvae_and_about[0]
+
+    @property
+    def vqvae_about(self) -> dict[str, Any]:
+        """How the VQ-VAE was trained: ``settings``, ``seconds`` and ``history``."""
+        return self._vqvae_and_about[1]
+
+    @property
+    def prior(self) -> PixelCNN:
+        """The trained PixelCNN, in eval mode, on the device."""
+        return self._prior_and_about[0]
+
+    @property
+    def prior_about(self) -> dict[str, Any]:
+        """How the PixelCNN was trained, as ``vqvae_about``."""
+        return self._prior_and_about[1]
+
+    @cached_property
+    def train_codes(self) -> LatentCodes:
+        """The codes of all training images, those set aside included (at the end)."""
+        return self._codes("train")
+
+    @cached_property
+    def test_codes(self) -> LatentCodes:
+        """The codes of the test images."""
+        return self._codes("test")
+
+    @cached_property
+    def _vqvae_and_about(self) -> tuple[VQVAE, dict[str, Any]]:
+        settings = self._settings("vqvae")
+        found = self._find(VQVAE, "vqvae", settings)
+        if found:
+            return found
+        recipe, data = self.recipe, self.train_data
+        with _seeded(self.seed):
+            vqvae = VQVAE(
+                data.images.shape[1], recipe.num_codes, recipe.code_dim, recipe.vqvae_channels, recipe.downsample
+            ).to(self.device)
+        history = train_vqvae(vqvae, data, recipe.vqvae, self.validation_data, self.path("vqvae.checkpoint"))
+        return self._keep(vqvae, "vqvae", settings, history)
+
+    @cached_property
+    def _prior_and_about(self) -> tuple[PixelCNN, dict[str, Any]]:
+        settings = {**self._settings("prior"), "vqvae_checksum": checksum(self.vqvae)}
+        found = self._find(PixelCNN, "prior", settings)
+        if found:
+            return found
+        recipe, codes = self.recipe, self.train_codes
+        with _seeded(self.seed):
+            prior = PixelCNN(
+                codes.num_codes,
+                codes.grid,
+                recipe.prior_blocks,
+                hidden_channels=recipe.prior_channels,
+                num_classes=len(codes.class_names),
+            ).to(self.device)
+        learning, validation = codes[: self._num_learning], codes[self._num_learning :]
+        history = train_prior(prior, learning, recipe.prior, validation, self.path("prior.checkpoint"))
+        return self._keep(prior, "prior", settings, history)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.test_codes.class_names
+
+    def _codes(self, split: str) -> LatentCodes:
+        path = self.path(f"codes_{split}.npz")
+        if path.exists():
+            codes = LatentCodes.load(path)
+            try:
+                codes.check_made_by(self.vqvae)
+            except InputError as error:
+                raise InputError(f"{path}: {error}; delete it first") from error
+            return codes
+        codes = extract_codes(self.vqvae, self._all_training_data if split == "train" else self.test_data)
+        codes.save(path)
+        return codes
+
+    def _load(self, split: str, limit: int | None) -> ImageData:
+        return datasets.load(self.dataset, split, self.recipe.size, limit)
+
+    def _settings(self, model: str) -> dict[str, Any]:
+        """What the recipe says about one of the models, as JSON has it."""
+        fields = {
+            "vqvae": (
+                "size",
+                "train_images",
+                "validation_images",
+                "num_codes",
+                "code_dim",
+                "vqvae_channels",
+                "downsample",
+            ),
+            "prior": ("prior_blocks", "prior_channels"),
+        }[model]
+        recipe = asdict(self.recipe)
+        return {"dataset": self.dataset, **{name: recipe[name] for name in fields}, **recipe[model]}
+
+    def _find(self, kind: type[Model], name: str, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]] | None:
+        """Load a model that is there already; None if it is not, an error if it is another than the one asked for."""
+        path = (PRETRAINED / self.dataset if self.pretrained else self.folder) / f"{name}.pt"
+        if not self.pretrained and not path.with_suffix(".json").exists():
+            return None
+        model, about = load_model(kind, path)
+        there = about.get("settings", {})
+        matter = [name for name in settings if not self.pretrained or name == "vqvae_checksum"]
+        other = [
+            f"{name} was {there.get(name)!r}, is {settings[name]!r}"
+            for name in matter
+            if there.get(name) != settings[name]
+        ]
+        if other:
+            raise InputError(
+                f"{path} was made with other settings ({', '.join(other)}): delete it or choose another output"
+            )
+        return model.to(self.device), about
+
+    def _keep(
+        self, model: Model, name: str, settings: dict[str, Any], history: History
+    ) -> tuple[Model, dict[str, Any]]:
+        about = {"settings": settings, "seconds": history[-1]["seconds"], "history": history}
+        save_model(model, self.path(f"{name}.pt"), about)
+        # The checkpoint has served, and so has what a killed process may have left of one.
+        for leftover in (self.path(f"{name}.checkpoint"), *self.folder.glob(f".{name}.*")):
+            leftover.unlink(missing_ok=True)
+        return model, about
+
+
+def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
+    """Return the trained VQ-VAE and prior that come with the project, in eval mode; no training, no download.
+
+    Raises:
+        InputError: there are no such weights, or they are damaged.
+    """
+    available = sorted(path.name for path in PRETRAINED.glob("*") if path.is_dir())
+    if name not in available:
+        raise InputError(f"there are no trained weights for {name!r} in {PRETRAINED}; expected one of {available}")
+    workspace = Workspace(name, "laptop", pretrained=True)
+    return workspace.vqvae, workspace.prior
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Make what is random depend on ``seed`` alone, and leave torch's generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        yield
+
+
+# The steps of the demo that come after the models.
+
+
+def sample(
+    workspace: Workspace,
+    count: int,
+    label: int | None = None,
+    options: SamplingOptions | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw new codes from the prior and decode them.
+
+    Args:
+        workspace: whose models to use; its seed decides what is drawn.
+        count: N, how many images.
+        label: one class for all; where None, the classes take turns.
+        options: temperature, top-k, top-p.
+
+    Returns:
+        images, float32 in [0, 1], (N, C, H, W); codes, int64 (N, h, w); labels, int64 (N,); all on the CPU.
+    """
+    prior, device, options = workspace.prior, workspace.device, options or SamplingOptions()
+    assert prior.num_classes is not None  # the priors of a workspace are all trained with labels
+    if label is not None and not 0 <= label < prior.num_classes:
+        raise InputError(f"label must be in 0 … {prior.num_classes - 1}, got {label}")
+    labels = torch.arange(count) % prior.num_classes if label is None else torch.full((count,), label)
+    codes = prior.generate(
+        labels=labels.to(device), generator=torch.Generator(device).manual_seed(workspace.seed), **asdict(options)
+    )
+    return workspace.vqvae.decode(codes).cpu(), codes.cpu(), labels
+
+
+def write_samples(workspace: Workspace, images: Tensor, codes: Tensor, labels: Tensor) -> list[Path]:
+    """Write the overview of generated images, and ``sample_1/5/8.png`` as far as there are so many."""
+    names = workspace.class_names
+    overview = workspace.path("samples.png")
+    columns = len(names) if 6 <= len(names) <= 12 else 8
+    titles = [names[label] for label in labels.tolist()]
+    plotting.save(
+        plotting.draw_images(images, titles, columns),
+        overview,
+        f"{len(images)} images generated by a PixelCNN prior and a VQ-VAE trained on {workspace.dataset}",
+    )
+    paths = [overview]
+    for index in (i for i in (1, 5, 8) if i < len(images)):
+        one = slice(index, index + 1)
+        path = workspace.path(f"sample_{index}.png")
+        figure = plotting.draw_with_codes(
+            [images[one]], codes[one], workspace.vqvae.quantizer.num_codes, [titles[index]], ["codes drawn", "decoded"]
+        )
+        plotting.save(figure, path, f"A grid of codes drawn from the prior for class {titles[index]}, and its image")
+        paths.append(path)
+    return paths
+
+
+def write_random_samples(workspace: Workspace) -> list[Path]:
+    """Write ``random_sample_0/1/2.png``: what codes look like that no prior has chosen."""
+    num_codes = workspace.vqvae.quantizer.num_codes
+    generator = torch.Generator().manual_seed(workspace.seed)
+    codes = torch.randint(num_codes, (3, *workspace.test_codes.grid), generator=generator)
+    images = workspace.vqvae.decode(codes.to(workspace.device)).cpu()
+    paths = []
+    for index in range(3):
+        one = slice(index, index + 1)
+        path = workspace.path(f"random_sample_{index}.png")
+        figure = plotting.draw_with_codes([images[one]], codes[one], num_codes, [""], ["random codes", "decoded"])
+        plotting.save(figure, path, "A grid of codes drawn uniformly at random, and the image it decodes to")
+        paths.append(path)
+    return paths
+
+
+def write_reconstructions(workspace: Workspace) -> list[Path]:
+    """Write ``reconstructed_image_1/4/7.png`` from the test images of these numbers, as far as there are so many."""
+    vqvae, data = workspace.vqvae, workspace.test_data
+    paths = []
+    for index in (i for i in (1, 4, 7) if i < len(data)):
+        image = data.floats([index])
+        codes = vqvae.encode(image.to(workspace.device))
+        figure = plotting.draw_with_codes(
+            [image, vqvae.decode(codes).cpu()],
+            codes.cpu(),
+            vqvae.quantizer.num_codes,
+            [data.class_names[data.labels[index]]],
+            ["image", "codes", "reconstruction"],
+        )
+        path = workspace.path(f"reconstructed_image_{index}.png")
+        plotting.save(figure, path, f"Test image {index} of {workspace.dataset}, its grid of codes, its reconstruction")
+        paths.append(path)
+    return paths
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``lpvq evaluate`` measures, on test images.
+
+    Attributes:
+        reconstruction: the error of the VQ-VAE.
+        codes: ``LatentCodes.describe`` of the test codes; entropies in nats.
+        likelihood: the PixelCNN beside its baselines, in bits per code.
+        vqvae_seconds: how long the VQ-VAE trained.
+        prior_seconds: how long the PixelCNN trained.
+    """
+
+    reconstruction: Reconstruction
+    codes: dict[str, float]
+    likelihood: CodeLikelihood
+    vqvae_seconds: float
+    prior_seconds: float
+
+
+def evaluate(workspace: Workspace) -> Evaluation:
+    """Measure codes and prior on the test images, and write ``evaluation.json``."""
+    result = Evaluation(
+        judge_reconstruction(workspace.vqvae, workspace.test_data),
+        workspace.test_codes.describe(),
+        judge_prior(workspace.prior, workspace.train_codes, workspace.test_codes),
+        workspace.vqvae_about["seconds"],
+        workspace.prior_about["seconds"],
+    )
+    write_json(workspace.path("evaluation.json"), asdict(result))
+    return result

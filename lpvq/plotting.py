@@ -1,0 +1,150 @@
+"""Every picture that the notebooks and the command line show.
+
+Pictures of data keep their pixels: they are enlarged without smoothing. A grid of codes is always shown beside its
+image. Colours are safe for colour-blind readers: viridis for codes, Okabe and Ito's for lines, which also differ in
+their dashes.
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from torch import Tensor
+
+from lpvq.files import write_atomically
+from lpvq.runtime import running_in_notebook
+from lpvq.training import History
+
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+_DOTS_PER_INCH = 100
+
+
+def render(figure: Figure, description: str) -> bytes:
+    """Return a figure as PNG, with its description inside."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Description": description, "Software": "lpvq"})
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path, description: str) -> None:
+    """Write a figure to a PNG file, atomically, with its description inside."""
+    write_atomically(path, render(figure, description))
+
+
+def show(figure: Figure, description: str) -> None:
+    """Show a figure in a notebook, with its description for readers who cannot see it.
+
+    Outside of a notebook only the description is printed.
+    """
+    if not running_in_notebook():
+        print(description)
+        return
+    from IPython.display import display
+
+    display({"image/png": render(figure, description), "text/plain": description}, raw=True)
+
+
+def draw_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, inches: float = 1.0) -> Figure:
+    """Draw images (N, C, H, W), floats in [0, 1], in rows of ``columns``, each ``inches`` wide."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    height = inches * images.shape[2] / images.shape[3] + (0.22 if titles else 0.04)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure = Figure((columns * (inches + 0.04), rows * height), layout=layout)
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for index, axis in enumerate(axes):
+        axis.axis("off")
+        if index < len(images):
+            put_image(axis, images[index], titles[index] if titles else "")
+    return figure
+
+
+def draw_with_codes(
+    images: Sequence[Tensor], codes: Tensor, num_codes: int, titles: Sequence[str], columns: Sequence[str]
+) -> Figure:
+    """Draw a row for each grid of codes (N, H, W): the grid, with its images before and after it.
+
+    Args:
+        images: tensors (N, C, H, W): one before the codes and one after (two), or one after them (one).
+        codes: int64 (N, H, W).
+        num_codes: K, the top of the colour scale.
+        titles: one per row.
+        columns: what stands above the columns, in the order drawn.
+    """
+    width = len(images) + 1
+    figure = Figure((2.1 * width, 2.1 * len(codes) + 0.3), layout="constrained")
+    axes = figure.subplots(len(codes), width, squeeze=False)
+    for index, row in enumerate(axes):
+        before = [batch[index] for batch in images[:-1]]
+        for axis, image in zip(row, before, strict=False):
+            put_image(axis, image)
+        put_codes(row[len(before)], codes[index], num_codes)
+        put_image(row[-1], images[-1][index])
+        row[0].set_ylabel(titles[index])
+    for axis, title in zip(axes[0], columns, strict=True):
+        axis.set_title(title, fontsize=10)
+    return figure
+
+
+def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
+    """Draw one image (C, H, W), floats in [0, 1], into ``axis``."""
+    pixels = image.detach().cpu().movedim(0, -1).numpy()
+    axis.imshow(
+        np.squeeze(pixels, -1) if pixels.shape[-1] == 1 else pixels,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
+    _bare(axis)
+    if title:
+        axis.set_title(title, fontsize=8, pad=2)
+
+
+def put_codes(axis: Axes, codes: Tensor, num_codes: int) -> None:
+    """Draw one grid of codes (H, W) into ``axis``; grids of up to 8 × 8 with the codes as numbers."""
+    grid = codes.cpu().numpy()
+    axis.imshow(grid, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
+    _bare(axis)
+    if max(grid.shape) > 8:
+        return
+    for (row, column), code in np.ndenumerate(grid):
+        colour = "black" if code > 0.6 * num_codes else "white"
+        axis.text(column, row, str(code), ha="center", va="center", fontsize=6, color=colour)
+
+
+def draw_history(history: History, ylabel: str) -> Figure:
+    """Draw training and validation loss over the steps."""
+    figure = Figure((5.5, 3.2), layout="constrained")
+    axis = figure.subplots()
+    steps = [record["step"] for record in history]
+    axis.plot(steps, [record["train_loss"] for record in history], color=BLUE, label="training")
+    axis.plot(steps, [record["valid_loss"] for record in history], color=ORANGE, linestyle="--", label="validation")
+    axis.set_xlabel("training step (batches)")
+    axis.set_ylabel(ylabel)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def draw_usage(counts: Tensor) -> Figure:
+    """Draw how often each code occurs, the most frequent first; ``counts`` as from ``code_counts``, (K,)."""
+    figure = Figure((5.5, 2.8), layout="constrained")
+    axis = figure.subplots()
+    share = (counts.double().sort(descending=True).values / counts.sum()).numpy()
+    axis.bar(np.arange(len(counts)), 100 * share, width=1.0, color=BLUE)
+    axis.axhline(100 / len(counts), color=ORANGE, linestyle="--", label="if all were equally frequent")
+    axis.set_xlabel("codes, the most frequent first")
+    axis.set_ylabel("share of all codes (%)")
+    axis.legend()
+    return figure
+
+
+def _bare(axis: Axes) -> None:
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)

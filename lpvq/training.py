@@ -1,0 +1,375 @@
+"""One loop that trains both models: AdamW, warm-up and decay, validation, best weights, checkpoints.
+
+Everything random in step s depends on the seed and on s alone: the order of the data through the epoch, the rest
+because torch's generator is seeded anew for each step. So a run that goes on from a checkpoint ends, bit for bit, where
+an uninterrupted run ends (on the same machine, on a CPU), and no generator states need to be kept.
+"""
+
+import hashlib
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lpvq.codes import LatentCodes
+from lpvq.datasets import ImageData
+from lpvq.errors import InputError
+from lpvq.files import read_tensors, write_tensors
+from lpvq.pixelcnn import PixelCNN
+from lpvq.runtime import autocast, progress
+from lpvq.vqvae import VQVAE
+
+_ITEMS_AT_ONCE = 512
+
+History = list[dict[str, float]]
+"""One record per validation: ``step``, ``train_loss`` (mean since the last), ``valid_loss``, ``seconds`` so far."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: number of batches.
+        batch_size: images or grids in a batch (all there are, where there are fewer).
+        learning_rate: the highest rate; it rises to it linearly over the first ``warmup`` share of the steps and falls
+            along a half cosine to zero at the last.
+        weight_decay: of AdamW.
+        warmup: share of the steps, 0 … 1.
+        clip_norm: longer gradients are shortened to this length.
+        validations: how many times the model is judged on the validation set, evenly over the run, the end included.
+        seed: decides the order of the data and all else that is random.
+    """
+
+    steps: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: float = 0.05
+    clip_norm: float = 1.0
+    validations: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if self.steps < 1 or self.batch_size < 1 or self.validations < 1:
+            raise InputError(f"steps, batch_size and validations must be at least 1, got {self}")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of ``step``, counted from 0."""
+        rising = max(1, round(self.warmup * self.steps))
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, self.steps - rising)))
+
+    def validates_after(self, step: int) -> bool:
+        """Whether the model is judged once ``step``, counted from 0, is done."""
+        done = (step + 1) * self.validations // self.steps
+        return done > step * self.validations // self.steps
+
+
+def train_vqvae(
+    model: VQVAE,
+    data: ImageData,
+    config: TrainConfig,
+    validation: ImageData | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+) -> History:
+    """Train a VQ-VAE in place, on the device it is on.
+
+    The loss is the mean squared error divided by the variance of the training images, plus the quantizer's loss
+    (equation 3 of arXiv:1711.00937). ``valid_loss`` is MSE / variance alone.
+
+    Args:
+        model: ends with the weights that did best on ``validation``; with the last ones where there is none.
+        data: the images to learn from.
+        config: how long and how fast.
+        validation: images to judge by, none of them in ``data``.
+        checkpoint: a file to go on from if it is there, and to write the state of the training to.
+        checkpoint_seconds: how much work may be lost when the process is killed. Ctrl-C loses none.
+
+    Returns:
+        the history of the run.
+
+    Raises:
+        InputError: data that does not fit, a checkpoint of another run, a loss that is not finite.
+        KeyboardInterrupt: after Ctrl-C, when the step is done and the checkpoint written.
+    """
+    variance = image_variance(data)
+    device = next(model.parameters()).device
+
+    def loss(indices: Tensor) -> Tensor:
+        output = model(data.floats(indices).to(device))
+        return output.reconstruction_loss / variance + output.quantizer_loss
+
+    def judge() -> float:
+        return float("nan") if validation is None else reconstruction_error(model, validation) / variance
+
+    run = _Run("training VQ-VAE", model, loss, len(data), judge, config, identity_of(model, config, data.images))
+    return run.train(checkpoint, checkpoint_seconds)
+
+
+def train_prior(
+    model: PixelCNN,
+    codes: LatentCodes,
+    config: TrainConfig,
+    validation: LatentCodes | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+) -> History:
+    """Train a prior in place on grids of codes; the losses are nats per code. The rest is as for ``train_vqvae``.
+
+    Raises:
+        InputError: the codes have another K or another grid than the model, or labels it has no class for.
+    """
+    check_prior_fits(model, codes)
+    device = next(model.parameters()).device
+    positions = math.prod(codes.grid)
+
+    def loss(indices: Tensor) -> Tensor:
+        labels = None if model.num_classes is None else codes.labels[indices].to(device)
+        return model.nll(codes.codes[indices].to(device), labels).mean() / positions
+
+    def judge() -> float:
+        return float("nan") if validation is None else grid_nll(model, validation).mean().item() / positions
+
+    run = _Run("training prior", model, loss, len(codes), judge, config, identity_of(model, config, codes.codes))
+    return run.train(checkpoint, checkpoint_seconds)
+
+
+def check_prior_fits(model: PixelCNN, codes: LatentCodes) -> None:
+    """Raise ``InputError`` unless ``model`` is a prior for these codes: their number, their grid, their labels."""
+    if codes.num_codes != model.latent_dim:
+        raise InputError(
+            f"the codes come from a codebook of {codes.num_codes}, the prior has latent_dim={model.latent_dim}"
+        )
+    if codes.grid != model.image_size:
+        raise InputError(f"the codes have a grid of {codes.grid}, the prior has image_size={model.image_size}")
+    if (
+        model.num_classes is not None
+        and len(codes)
+        and not 0 <= codes.labels.min() <= codes.labels.max() < model.num_classes
+    ):
+        raise InputError(
+            f"the codes have labels up to {int(codes.labels.max())}, the prior has num_classes={model.num_classes}"
+        )
+
+
+def image_variance(data: ImageData) -> float:
+    """Return the variance of all values of the images, scaled to [0, 1]: what an MSE is divided by."""
+    mean_square = sum(chunk.double().square().sum().item() for chunk in data.images.split(_ITEMS_AT_ONCE))
+    mean = sum(chunk.sum(dtype=torch.int64).item() for chunk in data.images.split(_ITEMS_AT_ONCE)) / data.images.numel()
+    variance = (mean_square / data.images.numel() - mean**2) / 255**2
+    if variance <= 0:
+        raise InputError(f"all pixels of {data.name} have the same value: there is nothing to learn")
+    return variance
+
+
+@torch.no_grad()
+def reconstruction_error(model: VQVAE, data: ImageData) -> float:
+    """Return the mean squared error of the reconstructions of ``data``, per pixel and channel, in eval mode."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    total = 0.0
+    for indices in torch.arange(len(data)).split(_ITEMS_AT_ONCE):
+        images = data.floats(indices).to(device)
+        total += (model(images).reconstruction.clamp(0, 1) - images).square().double().sum().item()
+    model.train(was_training)
+    return total / data.images.numel()
+
+
+@torch.no_grad()
+def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
+    """Return −log p in nats of each grid of ``codes``, given its label if the model has classes; (N,), eval mode."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    nats = []
+    for indices in torch.arange(len(codes)).split(_ITEMS_AT_ONCE):
+        labels = None if model.num_classes is None else codes.labels[indices].to(device)
+        nats.append(model.nll(codes.codes[indices].to(device), labels).cpu())
+    model.train(was_training)
+    return torch.cat(nats)
+
+
+def identity_of(model: VQVAE | PixelCNN, config: TrainConfig, data: Tensor) -> dict[str, Any]:
+    """Say what makes two training runs the same one: model, settings and data; plain values, as JSON has them."""
+    sha256 = hashlib.sha256(data.contiguous().numpy().tobytes()).hexdigest()
+    identity = {"model": type(model).__name__, **model.config, **asdict(config), "data_sha256": sha256}
+    return json.loads(json.dumps(identity))
+
+
+@dataclass
+class _Run:
+    """One training run: the loop, and its state on disk."""
+
+    description: str
+    model: nn.Module
+    loss: Callable[[Tensor], Tensor]
+    num_items: int
+    judge: Callable[[], float]
+    config: TrainConfig
+    identity: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.num_items < 1:
+            raise InputError(f"{self.description}: there is nothing to learn from")
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
+        )
+        self.step = 0
+        self.seconds = 0.0
+        self.history: History = []
+        self.losses: list[float] = []  # since the last validation
+        self.best_loss = math.inf
+        self.best_weights: dict[str, Tensor] = {}
+
+    def train(self, checkpoint: str | Path | None, checkpoint_seconds: float) -> History:
+        """Run the steps that are left; see ``train_vqvae``."""
+        path = None if checkpoint is None else Path(checkpoint)
+        if path is not None and path.exists():
+            self._load(path)
+        self.model.train()
+        bar = progress(None, self.description, total=self.config.steps, initial=self.step, unit="step")
+        saved = started = time.monotonic()
+        seconds_before = self.seconds
+        devices = [parameter.device for parameter in self.model.parameters() if parameter.is_cuda][:1]
+        with bar, torch.random.fork_rng(devices), _interrupts_wait() as interrupted:
+            while self.step < self.config.steps:
+                self._one_step(path)
+                now = time.monotonic()
+                self.seconds = seconds_before + now - started
+                if self.config.validates_after(self.step - 1):
+                    self._validate()
+                    bar.set_postfix(
+                        loss=f"{self.history[-1]['train_loss']:.3f}", valid=f"{self.history[-1]['valid_loss']:.3f}"
+                    )
+                bar.update()
+                last = self.step == self.config.steps
+                if path is not None and (last or interrupted() or now - saved >= checkpoint_seconds):
+                    self._save(path)
+                    saved = now
+                if interrupted():
+                    raise KeyboardInterrupt
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        return self.history
+
+    def _one_step(self, path: Path | None) -> None:
+        torch.manual_seed(_mix(self.config.seed, self.step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.rate(self.step)
+        self.optimizer.zero_grad()
+        with autocast(next(self.model.parameters()).device):
+            loss = self.loss(self._batch())
+        loss.backward()
+        length = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        if not (loss.isfinite() and length.isfinite()):
+            saved = path is not None and path.exists()
+            kept = f"the last good checkpoint is {path}" if saved else "no checkpoint was kept"
+            raise InputError(
+                f"{self.description}: the loss is {loss.item()} and its gradient {length.item()} at step {self.step} "
+                f"of {self.config.steps}; {kept}; lower the learning rate (now {self.config.learning_rate})"
+            )
+        self.optimizer.step()
+        self.losses.append(loss.item())
+        self.step += 1
+
+    def _batch(self) -> Tensor:
+        """The indices of this step: each epoch goes through the data once, in an order of its own."""
+        size = min(self.config.batch_size, self.num_items)
+        per_epoch = self.num_items // size
+        epoch, position = divmod(self.step, per_epoch)
+        if position == 0 or not hasattr(self, "_order"):
+            generator = torch.Generator().manual_seed(_mix(self.config.seed, -1 - epoch))
+            self._order = torch.randperm(self.num_items, generator=generator)
+        return self._order[position * size : (position + 1) * size]
+
+    def _validate(self) -> None:
+        valid_loss = self.judge()
+        record = {
+            "step": self.step,
+            "train_loss": sum(self.losses) / len(self.losses),
+            "valid_loss": valid_loss,
+            "seconds": round(self.seconds, 1),
+        }
+        self.history.append(record)
+        self.losses = []
+        # Without a validation set the loss to beat is NaN, and the last weights count as the best.
+        if not valid_loss >= self.best_loss:
+            self.best_loss = math.inf if math.isnan(valid_loss) else valid_loss
+            self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def _save(self, path: Path) -> None:
+        state = {
+            "identity": self.identity,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "losses": self.losses,
+            "best_loss": self.best_loss,
+            "best_weights": self.best_weights,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        write_tensors(path, state)
+
+    def _load(self, path: Path) -> None:
+        state = read_tensors(path)
+        if not isinstance(state, dict) or "identity" not in state:
+            raise InputError(f"{path} is no checkpoint of a training run: delete it to start anew")
+        there = state["identity"]
+        other = [name for name in self.identity if there.get(name) != self.identity[name]]
+        if other:
+            differences = ", ".join(f"{name} was {there.get(name)!r}, is {self.identity[name]!r}" for name in other)
+            raise InputError(f"{path} belongs to another run ({differences}): delete it to start anew")
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.history, self.losses = state["history"], state["losses"]
+            self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} was written by another version ({reason}): delete it to start anew") from error
+
+
+def _mix(seed: int, step: int) -> int:
+    """A seed of its own for every pair of numbers."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {step}".encode()).digest()[:8], "little", signed=True)
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C into a flag that the loop looks at between steps; a second Ctrl-C stops at once.
+
+    An interrupt in the middle of a step would leave weights that are half updated. Only the main thread gets signals.
+    """
+    requested = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield requested.is_set
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def request(*_: Any) -> None:
+        requested.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield requested.is_set
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,76 @@
+"""Pictures: the pixels that went in come out, and each has its description."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lpvq import plotting
+
+
+def opened(figure: Figure) -> Image.Image:
+    return Image.open(io.BytesIO(plotting.render(figure, "a description")))
+
+
+def test_a_picture_is_a_png_with_its_description(tmp_path: Path) -> None:
+    plotting.save(plotting.draw_images(torch.rand(3, 3, 8, 8)), tmp_path / "new" / "a.png", "three images")
+    with Image.open(tmp_path / "new" / "a.png") as image:
+        assert image.format == "PNG" and image.info["Description"] == "three images"
+
+
+def test_images_keep_their_colours_and_their_pixels() -> None:
+    image = torch.zeros(1, 3, 2, 2)
+    image[0, 0, 0, 0] = image[0, 1, 0, 1] = image[0, 2, 1, 0] = 1  # red, green / blue, black
+    pixels = np.asarray(opened(plotting.draw_images(image, inches=2)).convert("RGB"))
+    height, width = pixels.shape[:2]
+    quarters = [
+        pixels[height // 4, width // 4],
+        pixels[height // 4, 3 * width // 4],
+        pixels[3 * height // 4, width // 4],
+    ]
+    assert [quarter.tolist() for quarter in quarters] == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+    # Enlarged without smoothing, only the margin and four colours remain.
+    colours = {tuple(colour) for colour in pixels.reshape(-1, 3).tolist()}
+    assert colours <= {(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)}
+
+
+def test_grey_images_are_drawn_on_the_full_scale() -> None:
+    pixels = np.asarray(opened(plotting.draw_images(torch.full((1, 1, 4, 4), 0.5), inches=2)).convert("RGB"))
+    assert abs(int(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2, 0]) - 128) <= 1
+
+
+def test_codes_are_drawn_beside_their_images_with_their_numbers() -> None:
+    codes = torch.tensor([[[0, 1], [2, 33]]])
+    figure = plotting.draw_with_codes(
+        [torch.rand(1, 3, 8, 8)] * 2, codes, 34, ["a"], ["image", "codes", "reconstruction"]
+    )
+    assert [axis.get_title() for axis in figure.axes] == ["image", "codes", "reconstruction"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0", "1", "2", "33"]
+    assert figure.axes[0].get_ylabel() == "a"
+
+
+def test_large_grids_are_drawn_without_numbers() -> None:
+    figure = plotting.draw_with_codes([torch.rand(1, 3, 32, 32)], torch.zeros(1, 9, 9), 4, [""], ["codes", "decoded"])
+    assert not figure.axes[0].texts
+
+
+def test_curves_have_labelled_axes_and_are_told_apart_without_colour() -> None:
+    history = [{"step": step, "train_loss": 1 / step, "valid_loss": 2 / step, "seconds": 0.0} for step in (1, 2, 3)]
+    axis = plotting.draw_history(history, "nats per code").axes[0]
+    assert axis.get_xlabel() and axis.get_ylabel() == "nats per code" and axis.get_legend()
+    assert len({line.get_linestyle() for line in axis.lines}) == 2
+    assert axis.lines[1].get_ydata() == pytest.approx([2, 1, 2 / 3])
+
+
+def test_usage_is_drawn_from_the_most_frequent_code_down() -> None:
+    axis = plotting.draw_usage(torch.tensor([1, 0, 3])).axes[0]
+    assert [bar.get_height() for bar in axis.patches] == pytest.approx([75, 25, 0])
+
+
+def test_outside_of_a_notebook_the_description_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    plotting.show(plotting.draw_usage(torch.tensor([1, 2])), "how often each of two codes occurs")
+    assert capsys.readouterr().out == "how often each of two codes occurs\n"
