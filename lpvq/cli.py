@@ -247,3 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fail(message: str, status: int) -> int:
     click.echo(f"lpvq: {' '.join(message.split())}", err=True)
     return status
+
+
+if __name__ == "__main__":
+    main()

@@ -72,46 +72,59 @@ class Recipe:
     prior: TrainConfig
 
 
+# The fields that decide about a model, beside the one of its own name.
+_DECIDES = {
+    "vqvae": ("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
+    "prior": ("prior_blocks", "prior_channels"),
+}
+
 # The one place where the profiles are defined. They say how long things train, never what is taught.
 _LAPTOP = Recipe(
     size=None,
     train_images=None,
     test_images=None,
     validation_images=1000,
-    num_codes=128,
+    num_codes=256,
     code_dim=16,
     vqvae_channels=64,
     downsample=4,
     prior_blocks=8,
     prior_channels=64,
-    vqvae=TrainConfig(steps=1500, batch_size=64, learning_rate=1e-3),
-    prior=TrainConfig(steps=1200, batch_size=64, learning_rate=2e-3),
+    vqvae=TrainConfig(steps=3000, batch_size=64, learning_rate=2e-3),
+    prior=TrainConfig(steps=1400, batch_size=64, learning_rate=2e-3),
 )
-PROFILES = {
-    "smoke": replace(
-        _LAPTOP,
-        train_images=512,
-        test_images=128,
-        validation_images=64,
-        num_codes=32,
-        vqvae_channels=16,
-        prior_blocks=2,
-        prior_channels=16,
-        vqvae=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3),
-        prior=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3),
-    ),
-    "laptop": _LAPTOP,
-    "full": replace(
-        _LAPTOP,
-        vqvae_channels=128,
-        prior_blocks=12,
-        prior_channels=128,
-        vqvae=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
-        prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
-    ),
+_SMOKE = replace(
+    _LAPTOP,
+    train_images=512,
+    test_images=128,
+    validation_images=64,
+    num_codes=32,
+    vqvae_channels=16,
+    prior_blocks=2,
+    prior_channels=16,
+    vqvae=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+    prior=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+)
+_FULL = replace(
+    _LAPTOP,
+    num_codes=512,
+    vqvae_channels=128,
+    prior_blocks=12,
+    prior_channels=128,
+    vqvae=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
+    prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
+)
+# Grey images of clothes and digits need fewer codes, and there are more of them to learn from.
+_LAPTOP_GREY = {
+    "num_codes": 128,
+    "vqvae": TrainConfig(steps=5000, batch_size=64, learning_rate=2e-3),
+    "prior": TrainConfig(steps=3500, batch_size=64, learning_rate=2e-3),
 }
-_FOR_DATASET: dict[tuple[str, str], dict[str, Any]] = {}
-"""Where a data set needs other values than the profile has: (profile, data set) to fields of ``Recipe``."""
+PROFILES = {"smoke": _SMOKE, "laptop": _LAPTOP, "full": _FULL}
+_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("laptop", "fashion_mnist"): _LAPTOP_GREY,
+    ("laptop", "mnist"): _LAPTOP_GREY,
+}
 
 
 def profile_name(name: str | None = None) -> str:
@@ -124,7 +137,7 @@ def profile_name(name: str | None = None) -> str:
 
 def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0) -> Recipe:
     """Return what a profile makes of a data set, with the image size and the seed asked for."""
-    recipe = replace(PROFILES[profile], **_FOR_DATASET.get((profile, dataset), {}))
+    recipe = replace(PROFILES[profile], **_CHANGES.get((profile, dataset), {}))
     return replace(
         recipe, size=size or recipe.size, vqvae=replace(recipe.vqvae, seed=seed), prior=replace(recipe.prior, seed=seed)
     )
@@ -234,6 +247,7 @@ class Workspace:
         found = self._find(VQVAE, "vqvae", settings)
         if found:
             return found
+        self._say_that_it_trains("vqvae")
         recipe, data = self.recipe, self.train_data
         with _seeded(self.seed):
             vqvae = VQVAE(
@@ -248,6 +262,7 @@ class Workspace:
         found = self._find(PixelCNN, "prior", settings)
         if found:
             return found
+        self._say_that_it_trains("prior")
         recipe, codes = self.recipe, self.train_codes
         with _seeded(self.seed):
             prior = PixelCNN(
@@ -282,22 +297,14 @@ class Workspace:
     def _load(self, split: str, limit: int | None) -> ImageData:
         return datasets.load(self.dataset, split, self.recipe.size, limit)
 
+    def _say_that_it_trains(self, name: str) -> None:
+        how = "training goes on" if self.path(f"{name}.checkpoint").exists() else "training it"
+        print(f"no {name}.pt for {self.dataset} in the profile {self.profile} yet: {how}", flush=True)
+
     def _settings(self, model: str) -> dict[str, Any]:
         """What the recipe says about one of the models, as JSON has it."""
-        fields = {
-            "vqvae": (
-                "size",
-                "train_images",
-                "validation_images",
-                "num_codes",
-                "code_dim",
-                "vqvae_channels",
-                "downsample",
-            ),
-            "prior": ("prior_blocks", "prior_channels"),
-        }[model]
         recipe = asdict(self.recipe)
-        return {"dataset": self.dataset, **{name: recipe[name] for name in fields}, **recipe[model]}
+        return {"dataset": self.dataset, **{name: recipe[name] for name in _DECIDES[model]}, **recipe[model]}
 
     def _find(self, kind: type[Model], name: str, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]] | None:
         """Load a model that is there already; None if it is not, an error if it is another than the one asked for."""
@@ -330,7 +337,7 @@ class Workspace:
 
 
 def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
-    """Return the trained VQ-VAE and prior that come with the project, in eval mode; no training, no download.
+    """Return the trained VQ-VAE and prior that come with the project, in eval mode, on the CPU.
 
     Raises:
         InputError: there are no such weights, or they are damaged.
@@ -338,7 +345,7 @@ def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
     available = sorted(path.name for path in PRETRAINED.glob("*") if path.is_dir())
     if name not in available:
         raise InputError(f"there are no trained weights for {name!r} in {PRETRAINED}; expected one of {available}")
-    workspace = Workspace(name, "laptop", pretrained=True)
+    workspace = Workspace(name, "laptop", device="cpu", pretrained=True)
     return workspace.vqvae, workspace.prior
 
 

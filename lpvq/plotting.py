@@ -21,6 +21,7 @@ from lpvq.training import History
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 _DOTS_PER_INCH = 100
+_SMALL = 9  # points
 
 
 def render(figure: Figure, description: str) -> bytes:
@@ -90,6 +91,42 @@ def draw_with_codes(
     return figure
 
 
+def draw_whole_way(
+    image: Tensor, codes: Tensor, reconstruction: Tensor, drawn: Tensor, generated: Tensor, num_codes: int
+) -> Figure:
+    """Draw the way of the data: an image to codes and back, and below it drawn codes to a new image.
+
+    Args:
+        image: (C, H, W), floats in [0, 1], as ``reconstruction`` and ``generated``.
+        codes: the image's own codes, int64 (h, w).
+        reconstruction: what they decode to.
+        drawn: codes that a prior has drawn, int64 (h, w).
+        generated: what those decode to.
+        num_codes: K, the top of the colour scale.
+    """
+    figure = Figure((9, 4.9), layout="constrained")
+    axes = figure.subplots(2, 5, width_ratios=[3, 1.2, 3, 1.2, 3])
+    put_image(axes[0, 0], image, "an image")
+    _put_arrow(axes[0, 1], "encode")
+    put_codes(axes[0, 2], codes, num_codes, "its codes")
+    _put_arrow(axes[0, 3], "decode")
+    put_image(axes[0, 4], reconstruction, "its reconstruction")
+    axes[1, 0].axis("off")
+    axes[1, 0].text(0.5, 0.5, "PixelCNN prior\np(codes)", ha="center", va="center", fontsize=13)
+    _put_arrow(axes[1, 1], "draw")
+    put_codes(axes[1, 2], drawn, num_codes, "new codes")
+    _put_arrow(axes[1, 3], "decode")
+    put_image(axes[1, 4], generated, "a new image")
+    return figure
+
+
+def _put_arrow(axis: Axes, text: str) -> None:
+    axis.axis("off")
+    arrow = {"arrowstyle": "-|>", "color": BLACK, "linewidth": 1.5, "mutation_scale": 18}
+    axis.annotate("", (1.0, 0.5), (0.0, 0.5), xycoords="axes fraction", arrowprops=arrow)
+    axis.text(0.5, 0.56, text, ha="center", va="bottom", transform=axis.transAxes, fontsize=11)
+
+
 def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
     """Draw one image (C, H, W), floats in [0, 1], into ``axis``."""
     pixels = image.detach().cpu().movedim(0, -1).numpy()
@@ -100,16 +137,14 @@ def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
         vmax=1,
         interpolation="nearest",
     )
-    _bare(axis)
-    if title:
-        axis.set_title(title, fontsize=8, pad=2)
+    _bare(axis, title)
 
 
-def put_codes(axis: Axes, codes: Tensor, num_codes: int) -> None:
+def put_codes(axis: Axes, codes: Tensor, num_codes: int, title: str = "") -> None:
     """Draw one grid of codes (H, W) into ``axis``; grids of up to 8 × 8 with the codes as numbers."""
     grid = codes.cpu().numpy()
     axis.imshow(grid, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
-    _bare(axis)
+    _bare(axis, title)
     if max(grid.shape) > 8:
         return
     for (row, column), code in np.ndenumerate(grid):
@@ -131,6 +166,18 @@ def draw_history(history: History, ylabel: str) -> Figure:
     return figure
 
 
+def draw_probabilities(probabilities: Tensor, most: int) -> Figure:
+    """Draw the ``most`` largest of ``probabilities`` (K,), each bar with the number of its code."""
+    figure = Figure((5.5, 2.8), layout="constrained")
+    axis = figure.subplots()
+    largest = probabilities.detach().cpu().topk(most)
+    axis.bar(range(most), largest.values.numpy(), color=BLUE)
+    axis.set_xticks(range(most), [str(code) for code in largest.indices.tolist()])
+    axis.set_xlabel(f"code (the {most} most probable of {len(probabilities)})")
+    axis.set_ylabel("probability")
+    return figure
+
+
 def draw_usage(counts: Tensor) -> Figure:
     """Draw how often each code occurs, the most frequent first; ``counts`` as from ``code_counts``, (K,)."""
     figure = Figure((5.5, 2.8), layout="constrained")
@@ -144,7 +191,8 @@ def draw_usage(counts: Tensor) -> Figure:
     return figure
 
 
-def _bare(axis: Axes) -> None:
+def _bare(axis: Axes, title: str) -> None:
+    axis.set_title(title, fontsize=_SMALL, pad=3)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)

@@ -74,3 +74,26 @@ def test_usage_is_drawn_from_the_most_frequent_code_down() -> None:
 def test_outside_of_a_notebook_the_description_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     plotting.show(plotting.draw_usage(torch.tensor([1, 2])), "how often each of two codes occurs")
     assert capsys.readouterr().out == "how often each of two codes occurs\n"
+
+
+def test_probabilities_are_drawn_with_the_numbers_of_their_codes() -> None:
+    axis = plotting.draw_probabilities(torch.tensor([0.1, 0.6, 0.05, 0.25]), most=3).axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "3", "0"]
+    assert [bar.get_height() for bar in axis.patches] == pytest.approx([0.6, 0.25, 0.1])
+
+
+def test_the_whole_way_names_each_of_its_stations() -> None:
+    image, codes = torch.rand(3, 8, 8), torch.zeros(2, 2, dtype=torch.int64)
+    figure = plotting.draw_whole_way(image, codes, image, codes, image, num_codes=4)
+    said = [axis.get_title() for axis in figure.axes] + [text.get_text() for axis in figure.axes for text in axis.texts]
+    for station in (
+        "an image",
+        "encode",
+        "its codes",
+        "decode",
+        "its reconstruction",
+        "draw",
+        "new codes",
+        "a new image",
+    ):
+        assert station in said

@@ -1,0 +1,171 @@
+"""The command line: what it says, where it writes, and how it takes a reader's mistake."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lpvq import TrainConfig, bench, cli
+from lpvq.pipeline import PROFILES
+
+Captured = pytest.CaptureFixture[str]
+COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample", "evaluate", "bench"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = TrainConfig(steps=6, batch_size=16, validations=2)
+    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training)
+    monkeypatch.setitem(PROFILES, "smoke", quick)
+    monkeypatch.setenv("LPVQ_DEVICE", "cpu")
+    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    return stopped.value.code or 0
+
+
+def test_the_demo_goes_the_whole_way_and_says_where_everything_is(tmp_path: Path, capsys: Captured) -> None:
+    assert run("demo", "--output", str(tmp_path)) == 0
+    said = capsys.readouterr().out
+    folder = tmp_path / "smileys" / "smoke"
+    for step in ("1/5 VQ-VAE", "2/5 codes", "3/5 PixelCNN", "4/5 64 new images", "5/5 measuring"):
+        assert step in said
+    for row in ("MSE / variance", "codes in use", "uniform", "unigram", "PixelCNN (±", "share of the unigram entropy"):
+        assert row in said
+    pictures = [*(f"sample_{i}" for i in (1, 5, 8)), *(f"random_sample_{i}" for i in (0, 1, 2)), "samples"]
+    pictures += [f"reconstructed_image_{i}" for i in (1, 4, 7)]
+    for name in pictures:
+        assert str(folder / f"{name}.png") in said and (folder / f"{name}.png").stat().st_size > 1000
+    likelihood = json.loads((folder / "evaluation.json").read_text())["likelihood"]
+    assert f"{likelihood['prior']:.3f}" in said
+
+
+def test_a_second_demo_trains_nothing_and_says_the_same(tmp_path: Path, capsys: Captured) -> None:
+    run("demo", "--output", str(tmp_path))
+    first = capsys.readouterr().out
+    run("demo", "--output", str(tmp_path))
+    second = capsys.readouterr().out
+    assert first.count("training it") == 2 and "training it" not in second
+    assert second == "".join(line for line in first.splitlines(keepends=True) if "training it" not in line)
+
+
+def test_the_commands_one_by_one_make_what_the_demo_makes(tmp_path: Path) -> None:
+    for command in ("train-vqvae", "extract-codes", "train-prior", "sample", "evaluate"):
+        assert run(command, "--output", str(tmp_path / "steps")) == 0
+    run("demo", "--output", str(tmp_path / "demo"))
+    steps, demo = (
+        {
+            path.name: path.read_bytes()
+            for path in (tmp_path / name / "smileys" / "smoke").iterdir()
+            if path.suffix != ".json"
+        }
+        for name in ("steps", "demo")
+    )
+    assert steps.keys() == demo.keys()
+    assert all(steps[name] == demo[name] for name in steps)
+
+
+def test_a_later_command_makes_what_it_needs_from_the_earlier_ones(tmp_path: Path) -> None:
+    assert run("sample", "--output", str(tmp_path), "--count", "2", "--label", "sad", "--top-p", "0.9") == 0
+    names = {path.name for path in (tmp_path / "smileys" / "smoke").iterdir()}
+    assert {"vqvae.pt", "prior.pt", "samples.png", "sample_1.png"} <= names and "sample_5.png" not in names
+
+
+def test_the_demo_with_pretrained_weights_trains_nothing(tmp_path: Path, capsys: Captured) -> None:
+    assert run("demo", "--pretrained", "--output", str(tmp_path)) == 0
+    assert "training it" not in capsys.readouterr().out
+    assert (tmp_path / "smileys" / "pretrained" / "samples.png").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_says_what_it_does_and_gives_an_example(command: str, capsys: Captured) -> None:
+    assert run(command, "--help") == 0
+    assert f"Example: lpvq {command}" in capsys.readouterr().out
+
+
+def test_the_commands_are_those_of_the_design(capsys: Captured) -> None:
+    assert run("--help") == 0
+    said = capsys.readouterr().out
+    assert all(f"\n  {command} " in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "--dataset", "cats"], "data set 'cats' is unknown"),
+        (["demo", "--dataset", "folder:/no/such/folder"], "'/no/such/folder' does not exist"),
+        (["demo", "--profile", "fast"], "'fast' is not one of 'smoke', 'laptop', 'full'"),
+        (["demo", "--device", "gpu"], "device 'gpu' cannot be used here"),
+        (["demo", "--seed", "-1"], "-1 is not in the range"),
+        (["demo", "--seed", "x"], "'x' is not a valid integer"),
+        (["demo", "--size", "30"], "multiples of 4, got 30 × 30"),
+        (["demo", "--colour", "red"], "No such option '--colour'"),
+        (["train"], "No such command 'train'"),
+        (["sample", "--pretrained", "--label", "angry"], "label 'angry' is unknown; expected one of happy, sad"),
+        (["sample", "--pretrained", "--label", "3"], "label '3' is unknown"),
+        (["sample", "--pretrained", "--temperature", "-1"], "temperature must be at least 0"),
+        (["sample", "--pretrained", "--top-k", "0"], "top_k must be at least 1"),
+        (["sample", "--pretrained", "--top-p", "1.5"], "top_p must be above 0"),
+        (["sample", "--count", "0"], "0 is not in the range"),
+        (["evaluate", "--dataset", "mnist", "--pretrained"], "mnist"),
+    ],
+)
+def test_a_readers_mistake_is_one_line_and_status_2(
+    arguments: list[str], message: str, tmp_path: Path, capsys: Captured
+) -> None:
+    output = [] if arguments == ["train"] else ["--output", str(tmp_path)]
+    assert run(*arguments, *output) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("lpvq: ") and said.count("\n") == 1
+    assert not list(tmp_path.rglob("*.pt")), "something was written before the mistake was seen"
+
+
+def test_an_unknown_profile_in_the_environment_is_a_mistake_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setenv("LPVQ_PROFILE", "fast")
+    assert run("demo") == 2
+    assert "profile 'fast' is unknown; expected one of smoke, laptop, full" in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_one_line_and_status_1(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "smileys").write_text("a file where a folder should be")
+    assert run("demo", "--output", str(tmp_path)) == 1
+    assert "smileys" in capsys.readouterr().err
+
+
+LONG = """
+from dataclasses import replace
+from lpvq import TrainConfig, cli, pipeline
+
+endless = TrainConfig(steps=100_000, validations=1)
+pipeline.PROFILES["smoke"] = replace(pipeline.PROFILES["smoke"], vqvae=endless)
+cli.main()
+"""
+
+
+def test_ctrl_c_is_one_line_and_status_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-c", LONG, "train-vqvae", "--output", str(tmp_path)]
+    for beginning in ("no vqvae.pt for smileys in the profile smoke yet: training it", "training goes on"):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert beginning in process.stdout.readline() + process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+        assert (process.returncode, error) == (130, "lpvq: stopped; the same command goes on from here\n")
+
+
+def test_the_benchmark_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    rows = [{"what": "x", "reference_seconds": 2.0, "seconds": 0.5, "ratio": 4.0}]
+    monkeypatch.setattr(bench, "measure", lambda runs: rows * runs)
+    assert run("bench", "--runs", "1") == 0
+    assert capsys.readouterr().out == bench.format_table(rows) + "\n"
+    assert run("bench", "--runs", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == rows

@@ -1,0 +1,283 @@
+"""The whole way of the data: found or made, refused where it does not fit, unharmed by a kill at any moment."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lpvq import InputError, LatentCodes, TrainConfig, load_pretrained, pipeline
+from lpvq.files import checksum
+from lpvq.pipeline import PROFILES, Workspace, recipe_for
+from lpvq.sampling import SamplingOptions
+
+
+@pytest.fixture(autouse=True)
+def _in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A smoke profile that takes a second, on the CPU."""
+    training = TrainConfig(steps=6, batch_size=16, validations=2)
+    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training)
+    monkeypatch.setitem(PROFILES, "smoke", quick)
+    monkeypatch.setenv("LPVQ_DEVICE", "cpu")
+
+
+def make(tmp_path: Path, **options: object) -> Workspace:
+    return Workspace(**{"dataset": "smileys", "profile": "smoke", "output": tmp_path, **options})
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Workspace:
+    workspace = make(tmp_path)
+    workspace.prior  # noqa: B018
+    workspace.test_codes  # noqa: B018
+    return workspace
+
+
+def test_the_profile_is_the_one_named_then_that_of_the_environment_then_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LPVQ_PROFILE", "full")
+    assert pipeline.profile_name("smoke") == "smoke"
+    assert pipeline.profile_name() == "full"
+    monkeypatch.delenv("LPVQ_PROFILE")
+    assert pipeline.profile_name() == "laptop"
+    with pytest.raises(InputError, match="'fast' is unknown; expected one of smoke, laptop, full"):
+        pipeline.profile_name("fast")
+
+
+def test_size_and_seed_go_into_the_recipe() -> None:
+    recipe = recipe_for("smileys", "laptop", size=64, seed=5)
+    assert recipe.size == 64 and recipe.vqvae.seed == recipe.prior.seed == 5
+    assert recipe_for("fashion_mnist", "laptop").num_codes == 128
+
+
+def test_each_data_set_and_profile_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    assert make(tmp_path).folder == tmp_path / "smileys" / "smoke"
+    assert make(tmp_path, dataset="folder:/a/cats").folder == tmp_path / "folder-cats" / "smoke"
+    assert make(tmp_path, pretrained=True).folder == tmp_path / "smileys" / "pretrained"
+
+
+def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("this is there already")
+
+    for name in ("train_vqvae", "train_prior", "extract_codes"):
+        monkeypatch.setattr(pipeline, name, forbidden)
+    again = make(tmp_path)
+    assert checksum(again.vqvae) == checksum(finished.vqvae)
+    assert checksum(again.prior) == checksum(finished.prior)
+    assert torch.equal(again.train_codes.codes, finished.train_codes.codes)
+    assert sorted(path.name for path in finished.folder.iterdir()) == [
+        "codes_test.npz",
+        "codes_train.npz",
+        "prior.json",
+        "prior.pt",
+        "vqvae.json",
+        "vqvae.pt",
+    ]
+
+
+def test_how_a_model_was_trained_stands_beside_it(finished: Workspace) -> None:
+    about = json.loads(finished.path("prior.json").read_text())
+    assert about["settings"]["steps"] == 6 and about["settings"]["vqvae_checksum"] == checksum(finished.vqvae)
+    assert [record["step"] for record in about["history"]] == [3, 6]
+
+
+def test_the_same_seed_makes_the_same_models_and_another_others(finished: Workspace, tmp_path: Path) -> None:
+    same, other = make(tmp_path / "same"), make(tmp_path / "other", seed=1)
+    assert checksum(same.prior) == checksum(finished.prior)
+    assert checksum(other.vqvae) != checksum(finished.vqvae)
+
+
+def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
+    workspace = make(tmp_path)
+    assert len(workspace.train_data) + len(workspace.validation_data) == 64
+    assert len(workspace.validation_data) == 6
+    together = torch.cat([workspace.train_data.images, workspace.validation_data.images])
+    assert torch.equal(together, workspace._all_training_data.images)
+
+
+def test_models_made_with_other_settings_are_refused_by_name(finished: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"vqvae\.pt was made with other settings \(seed was 0, is 1\)"):
+        make(tmp_path, seed=1).vqvae  # noqa: B018
+    with pytest.raises(InputError, match=r"size was None, is 16"):
+        make(tmp_path, size=16).vqvae  # noqa: B018
+
+
+def test_a_prior_trained_on_other_codes_is_refused(finished: Workspace, tmp_path: Path) -> None:
+    other = make(tmp_path / "other", seed=1)
+    other.vqvae  # noqa: B018
+    for name in ("prior.pt", "prior.json", "codes_test.npz"):
+        shutil.copy(finished.path(name), other.path(name))
+    again = make(tmp_path / "other", seed=1)
+    with pytest.raises(InputError, match=r"prior\.pt was made with other settings \(.*vqvae_checksum was"):
+        again.prior  # noqa: B018
+    with pytest.raises(InputError, match=r"codes_test\.npz: the codes of smileys were made by another VQ-VAE"):
+        again.test_codes  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["vqvae.pt", "vqvae.json", "prior.pt", "codes_test.npz"])
+def test_a_damaged_artefact_is_named_and_left_as_it_is(finished: Workspace, tmp_path: Path, name: str) -> None:
+    path = finished.path(name)
+    path.write_bytes(path.read_bytes()[:100])
+    again = make(tmp_path)
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        again.prior, again.test_codes  # noqa: B018
+    assert path.stat().st_size == 100
+
+
+def test_samples_are_those_of_the_seed_and_the_classes_take_turns(finished: Workspace) -> None:
+    images, codes, labels = pipeline.sample(finished, 5)
+    assert images.shape == (5, 3, 32, 32) and codes.shape == (5, 8, 8) and labels.tolist() == [0, 1, 2, 0, 1]
+    assert torch.equal(pipeline.sample(finished, 5)[1], codes)
+    assert torch.equal(images, finished.vqvae.decode(codes))
+    assert pipeline.sample(finished, 2, label=2)[2].tolist() == [2, 2]
+    greedy = pipeline.sample(finished, 4, 0, SamplingOptions(temperature=0))[1]
+    assert torch.equal(greedy, greedy[:1].expand_as(greedy))
+    with pytest.raises(InputError, match="label must be in 0 … 2, got 3"):
+        pipeline.sample(finished, 1, label=3)
+
+
+def test_pictures_and_figures_are_written_under_their_names(finished: Workspace) -> None:
+    images, codes, labels = pipeline.sample(finished, 9)
+    written = pipeline.write_samples(finished, images, codes, labels)
+    written += pipeline.write_random_samples(finished) + pipeline.write_reconstructions(finished)
+    assert sorted(path.name for path in written) == [
+        "random_sample_0.png",
+        "random_sample_1.png",
+        "random_sample_2.png",
+        "reconstructed_image_1.png",
+        "reconstructed_image_4.png",
+        "reconstructed_image_7.png",
+        "sample_1.png",
+        "sample_5.png",
+        "sample_8.png",
+        "samples.png",
+    ]
+    for path in written:
+        with Image.open(path) as picture:
+            assert picture.info["Description"] and np.asarray(picture).std() > 0
+    result = pipeline.evaluate(finished)
+    saved = json.loads(finished.path("evaluation.json").read_text())
+    assert saved["likelihood"]["prior"] == result.likelihood.prior
+    assert saved["reconstruction"]["relative_error"] == result.reconstruction.relative_error
+
+
+def test_a_small_folder_of_pictures_goes_the_whole_way(tmp_path: Path) -> None:
+    for number in range(12):
+        folder = tmp_path / "pets" / ("cats" if number % 2 else "dogs")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(256, size=(40, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    workspace = make(tmp_path / "out", dataset=f"folder:{tmp_path / 'pets'}", size=16)
+    images, _, _ = pipeline.sample(workspace, 4)
+    assert images.shape == (4, 3, 16, 16) and workspace.class_names == ("cats", "dogs")
+    assert pipeline.evaluate(workspace).likelihood.uniform == 3
+
+
+def test_the_pretrained_models_belong_together_and_draw(tmp_path: Path) -> None:
+    vqvae, prior = load_pretrained("smileys")
+    assert not vqvae.training and not prior.training
+    images = vqvae.decode(prior.generate(labels=torch.tensor([0]), generator=torch.Generator().manual_seed(0)))
+    assert images.shape == (1, 3, 32, 32)
+    workspace = make(tmp_path, pretrained=True)
+    assert checksum(workspace.prior) == checksum(prior)
+    size = sum(path.stat().st_size for path in pipeline.PRETRAINED.rglob("*"))
+    assert size < 8_000_000
+
+
+def test_the_pretrained_models_still_fit_the_pictures_they_were_trained_on(tmp_path: Path) -> None:
+    # The drawing of smileys or a layer may change one day; then `make pretrained` has to be run.
+    workspace = make(tmp_path, pretrained=True)
+    result = pipeline.evaluate(workspace)
+    assert result.reconstruction.relative_error < 0.06
+    assert result.likelihood.share_of_unigram_entropy < 0.26
+
+
+def test_pretrained_models_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no trained weights for 'cats'.*expected one of \['smileys'\]"):
+        load_pretrained("cats")
+    with pytest.raises(InputError, match="fashion_mnist"):
+        make(tmp_path, dataset="fashion_mnist", pretrained=True).vqvae  # noqa: B018
+
+
+def test_a_mismatched_pair_of_pretrained_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(pipeline.PRETRAINED, tmp_path / "pretrained")
+    about = json.loads((tmp_path / "pretrained" / "smileys" / "prior.json").read_text())
+    about["settings"]["vqvae_checksum"] = "0"
+    (tmp_path / "pretrained" / "smileys" / "prior.json").write_text(json.dumps(about))
+    monkeypatch.setattr(pipeline, "PRETRAINED", tmp_path / "pretrained")
+    with pytest.raises(InputError, match="vqvae_checksum"):
+        load_pretrained("smileys")
+
+
+# The same run, killed again and again. Which files are written in which order decides what a kill can do, and every
+# file is put in place by one call of os.replace: a kill before and one after each of them covers them all.
+RUN = """
+import os, signal, sys
+from dataclasses import replace
+import lpvq.training
+from lpvq import TrainConfig, pipeline
+from lpvq.files import checksum
+
+output, kill_at, after = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "after"
+training = TrainConfig(steps=6, batch_size=16, validations=2)
+pipeline.PROFILES["smoke"] = replace(
+    pipeline.PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training
+)
+calls, move = 0, os.replace
+def move_or_die(source, target):
+    global calls
+    calls += 1
+    if calls == kill_at and not after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    move(source, target)
+    if calls == kill_at and after:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = move_or_die
+workspace = pipeline.Workspace("smileys", "smoke", output, device="cpu")
+workspace.prior, workspace.test_codes
+print(calls, checksum(workspace.vqvae), checksum(workspace.prior))
+"""
+
+
+def run(output: Path, kill_at: int = 0, after: str = "") -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-c", RUN, str(output), str(kill_at), after]
+    return subprocess.run(arguments, capture_output=True, text=True)
+
+
+def test_a_kill_before_or_after_any_file_is_written_loses_nothing(tmp_path: Path) -> None:
+    calls, *sums = run(tmp_path / "whole").stdout.split()[-3:]
+    assert int(calls) == 8  # two checkpoints, two models of two files each, two sets of codes
+    broken = tmp_path / "broken"
+    for number in range(int(calls)):
+        assert run(broken, 1, "before").returncode == -signal.SIGKILL, f"file {number + 1}"
+        assert run(broken, 1, "after").returncode == -signal.SIGKILL, f"file {number + 1}"
+    assert run(broken).stdout.split()[-2:] == sums
+    left_over = [path.name for path in (broken / "smileys" / "smoke").iterdir() if "checkpoint" in path.name]
+    assert not left_over
+
+
+def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
+    """Of the real smoke profile, as a reader runs it. When the kills come is chance; that they do no harm is not."""
+    command = [sys.executable, "-m", "lpvq.cli", "train-prior", "--profile", "smoke", "--output"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    chance = random.Random(0)
+    for _ in range(5):
+        try:
+            subprocess.run([*command, str(tmp_path / "broken")], timeout=chance.uniform(2, 12), capture_output=True)
+        except subprocess.TimeoutExpired:
+            continue  # subprocess.run kills with SIGKILL
+    subprocess.run([*command, str(tmp_path / "broken")], check=True, capture_output=True)
+    for name in ("vqvae.pt", "prior.pt", "codes_train.npz"):
+        whole, broken = (tmp_path / place / "smileys" / "smoke" / name for place in ("whole", "broken"))
+        if name.endswith(".npz"):
+            assert torch.equal(LatentCodes.load(whole).codes, LatentCodes.load(broken).codes)
+        else:
+            assert whole.read_bytes() == broken.read_bytes()
