@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
 NEW := output/pretrained
 
-.PHONY: help demo lab test notebooks pretrained check lint format lock
+.PHONY: help demo lab test notebooks pretrained pictures check lint format lock
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
 	@mkdir -p data/pretrained/smileys
 	@cp $(addprefix $(NEW)/smileys/laptop/,vqvae.pt vqvae.json prior.pt prior.json) data/pretrained/smileys
 	@rm -r $(NEW)
+
+pictures: $(INSTALLED) ## make the pictures that the README shows, from the laptop profile of both data sets
+	@$(BIN)/lpvq demo --profile laptop
+	@$(BIN)/lpvq demo --profile laptop --dataset fashion_mnist
+	@cp $(wildcard output/smileys/laptop/*_*.png) output
+	@cp output/smileys/laptop/samples.png output/smileys.png
+	@cp output/fashion_mnist/laptop/samples.png output/fashion_mnist.png
 
 check: lint test ## all that has to pass before a change is merged
 

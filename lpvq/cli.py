@@ -14,6 +14,8 @@ from lpvq.errors import InputError
 from lpvq.pipeline import PROFILES, Workspace
 from lpvq.sampling import SamplingOptions
 
+_DEMO_IMAGES = 60
+
 _WORKSPACE_OPTIONS = [
     click.option("--dataset", default="smileys", show_default=True, metavar="NAME",
                  help="smileys, fashion_mnist, mnist, cifar10, or folder:PATH with your own pictures."),
@@ -29,7 +31,8 @@ _WORKSPACE_OPTIONS = [
                  help="Height and width of the images.  [default: 32, or the data set's own]"),
 ]  # fmt: skip
 _SAMPLING_OPTIONS = [
-    click.option("--count", type=click.IntRange(min=1), default=64, show_default=True, help="How many images."),
+    click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True,
+                 help="How many images."),
     click.option("--label", metavar="CLASS", help="One class for all, by name or number.  [default: all in turn]"),
     click.option("--temperature", type=float, default=1.0, show_default=True,
                  help="Below 1: more typical images. Above 1: more varied. 0: the most probable code each time."),
@@ -77,7 +80,7 @@ def demo(**options: Any) -> None:
     _train_vqvae(workspace, "1/5 ")
     _extract_codes(workspace, "2/5 ")
     _train_prior(workspace, "3/5 ")
-    _sample(workspace, "4/5 ", 64, None, SamplingOptions())
+    _sample(workspace, "4/5 ", _DEMO_IMAGES, None, SamplingOptions())
     _evaluate(workspace, "5/5 ")
 
 

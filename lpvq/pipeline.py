@@ -392,7 +392,7 @@ def write_samples(workspace: Workspace, images: Tensor, codes: Tensor, labels: T
     """Write the overview of generated images, and ``sample_1/5/8.png`` as far as there are so many."""
     names = workspace.class_names
     overview = workspace.path("samples.png")
-    columns = len(names) if 6 <= len(names) <= 12 else 8
+    columns = len(names) if 6 <= len(names) <= 12 else 10  # a class in each column, where they are so many
     titles = [names[label] for label in labels.tolist()]
     plotting.save(
         plotting.draw_images(images, titles, columns),

@@ -251,7 +251,6 @@ class PixelCNN(nn.Module):
         known: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the grids to fill, (B, H, W) with 0 where nothing is known, and the mask of what is known."""
-        device = self.embedding.weight.device
         if known is not None and (start_sequence is None or start_sequence.ndim != 3):
             raise InputError("known needs start_sequence to be full grids of shape (B, H, W)")
         if start_sequence is not None and start_sequence.ndim != (2 if known is None else 3):
@@ -261,42 +260,19 @@ class PixelCNN(nn.Module):
             )
         if start_sequence is not None:
             check_codes(start_sequence, self.latent_dim)
-        sizes = {
-            "start_sequence": None if start_sequence is None else len(start_sequence),
-            "labels": None if labels is None else len(labels),
-            "batch_size": batch_size,
-        }
-        given = {name: size for name, size in sizes.items() if size is not None}
-        if len(set(given.values())) > 1:
-            raise InputError(f"these must agree on the number of grids: {given}")
-        batch = next(iter(given.values()), 1)
-        if batch < 1:
-            raise InputError(f"the number of grids must be at least 1, got {batch}")
-
+        batch = _number_of_grids(
+            {
+                "start_sequence": None if start_sequence is None else len(start_sequence),
+                "labels": None if labels is None else len(labels),
+                "batch_size": batch_size,
+            }
+        )
+        device = self.embedding.weight.device
         if known is not None and start_sequence is not None:
-            height, width = start_sequence.shape[1:]
-            if image_size is not None and height_and_width(image_size) != (height, width):
-                raise InputError(f"start_sequence is {height} × {width}, but image_size is {image_size}")
-            if known.dtype != torch.bool or known.shape not in ((height, width), (batch, height, width)):
-                raise InputError(
-                    f"known must be bool of shape ({height}, {width}) or ({batch}, {height}, {width}), "
-                    f"got {known.dtype} of shape {tuple(known.shape)}"
-                )
-            mask = known.to(device).expand(batch, height, width)
-            return start_sequence.to(device).masked_fill(~mask, 0), mask
-
+            return _keep_known(start_sequence.to(device), known.to(device), image_size)
         height, width = self.image_size if image_size is None else height_and_width(image_size)
-        codes = torch.zeros(batch, height * width, dtype=torch.int64, device=device)
-        mask = torch.zeros_like(codes, dtype=torch.bool)
-        if start_sequence is not None:
-            length = start_sequence.shape[1]
-            if length > height * width:
-                raise InputError(
-                    f"start_sequence has {length} codes, a grid of {height} × {width} only {height * width}"
-                )
-            codes[:, :length] = start_sequence.to(device)
-            mask[:, :length] = True
-        return codes.view(batch, height, width), mask.view(batch, height, width)
+        sequence = torch.empty(batch, 0, dtype=torch.int64) if start_sequence is None else start_sequence
+        return _keep_first(sequence.to(device), height, width)
 
     def _check(self, codes: Tensor, labels: Tensor | None) -> None:
         if codes.ndim != 3:
@@ -316,6 +292,41 @@ class PixelCNN(nn.Module):
             raise InputError(
                 f"labels must be in 0 … {self.num_classes - 1}, got {labels.min().item()} … {labels.max().item()}"
             )
+
+
+def _number_of_grids(given: dict[str, int | None]) -> int:
+    """Return the number that all who name one agree on, 1 if nobody does."""
+    named = {name: number for name, number in given.items() if number is not None}
+    if len(set(named.values())) > 1:
+        raise InputError(f"these must agree on the number of grids: {named}")
+    number = next(iter(named.values()), 1)
+    if number < 1:
+        raise InputError(f"the number of grids must be at least 1, got {number}")
+    return number
+
+
+def _keep_known(grids: Tensor, known: Tensor, image_size: ImageSize | None) -> tuple[Tensor, Tensor]:
+    """Grids (B, H, W) without what is not known, and the mask for each of them."""
+    batch, height, width = grids.shape
+    if image_size is not None and height_and_width(image_size) != (height, width):
+        raise InputError(f"start_sequence is {height} × {width}, but image_size is {image_size}")
+    if known.dtype != torch.bool or known.shape not in ((height, width), grids.shape):
+        raise InputError(
+            f"known must be bool of shape ({height}, {width}) or ({batch}, {height}, {width}), "
+            f"got {known.dtype} of shape {tuple(known.shape)}"
+        )
+    mask = known.expand(grids.shape)
+    return grids.masked_fill(~mask, 0), mask
+
+
+def _keep_first(sequence: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Grids that begin with the codes of ``sequence`` (B, n), and the mask for each of them."""
+    batch, length = sequence.shape
+    if length > height * width:
+        raise InputError(f"start_sequence has {length} codes, a grid of {height} × {width} only {height * width}")
+    codes = F.pad(sequence, (0, height * width - length)).view(batch, height, width)
+    mask = torch.arange(height * width, device=sequence.device) < length
+    return codes, mask.view(height, width).expand(codes.shape)
 
 
 def height_and_width(size: ImageSize) -> tuple[int, int]:

@@ -186,7 +186,8 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
     total = 0.0
     for indices in torch.arange(len(data)).split(_ITEMS_AT_ONCE):
         images = data.floats(indices).to(device)
-        total += (model(images).reconstruction.clamp(0, 1) - images).square().double().sum().item()
+        errors = (model(images).reconstruction.clamp(0, 1) - images).square().sum((1, 2, 3))
+        total += errors.cpu().double().sum().item()  # MPS has no float64
     model.train(was_training)
     return total / data.images.numel()
 
@@ -232,6 +233,7 @@ class _Run:
         )
         self.step = 0
         self.seconds = 0.0
+        self.epoch, self.order = -1, torch.empty(0)
         self.history: History = []
         self.losses: list[float] = []  # since the last validation
         self.best_loss = math.inf
@@ -293,10 +295,10 @@ class _Run:
         size = min(self.config.batch_size, self.num_items)
         per_epoch = self.num_items // size
         epoch, position = divmod(self.step, per_epoch)
-        if position == 0 or not hasattr(self, "_order"):
+        if epoch != self.epoch:
             generator = torch.Generator().manual_seed(_mix(self.config.seed, -1 - epoch))
-            self._order = torch.randperm(self.num_items, generator=generator)
-        return self._order[position * size : (position + 1) * size]
+            self.epoch, self.order = epoch, torch.randperm(self.num_items, generator=generator)
+        return self.order[position * size : (position + 1) * size]
 
     def _validate(self) -> None:
         valid_loss = self.judge()
