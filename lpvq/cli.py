@@ -72,7 +72,7 @@ def cli() -> None:
 @_workspace_options
 @_PRETRAINED
 def demo(**options: Any) -> None:
-    """Do everything: train both models, extract codes, draw new images, measure.
+    """Do all of the steps below, and show the results.
 
     Example: lpvq demo --pretrained
     """
@@ -87,7 +87,7 @@ def demo(**options: Any) -> None:
 @cli.command()
 @_workspace_options
 def train_vqvae(**options: Any) -> None:
-    """Train the VQ-VAE that turns images into codes and back.
+    """Train the VQ-VAE: images to codes and back.
 
     Example: lpvq train-vqvae --dataset folder:holiday --size 64
     """
@@ -98,7 +98,7 @@ def train_vqvae(**options: Any) -> None:
 @_workspace_options
 @_PRETRAINED
 def extract_codes(**options: Any) -> None:
-    """Turn all images into grids of codes and describe them.
+    """Turn all images into grids of codes.
 
     Example: lpvq extract-codes --dataset fashion_mnist
     """
@@ -122,7 +122,7 @@ def train_prior(**options: Any) -> None:
 def sample(
     count: int, label: str | None, temperature: float, top_k: int | None, top_p: float | None, **options: Any
 ) -> None:
-    """Draw new codes from the prior and decode them to new images.
+    """Draw new codes and decode them to new images.
 
     Example: lpvq sample --pretrained --label happy --temperature 0.8
     """
@@ -133,7 +133,7 @@ def sample(
 @_workspace_options
 @_PRETRAINED
 def evaluate(**options: Any) -> None:
-    """Measure reconstructions, codes and prior on test images; write evaluation.json.
+    """Measure codes and prior on the test images.
 
     Example: lpvq evaluate --dataset fashion_mnist
     """
@@ -144,7 +144,7 @@ def evaluate(**options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs that the median is of.")
 def bench_command(as_json: bool, runs: int) -> None:
-    """Measure how fast this machine samples and trains, each figure beside its reference.
+    """Measure how fast this machine draws codes.
 
     Example: lpvq bench --runs 3
     """

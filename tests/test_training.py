@@ -133,13 +133,14 @@ config = TrainConfig(steps=12, batch_size=16, validations=3)
 data = load("smileys", limit=64, size=16)
 vqvae = VQVAE(3, 8, 4, 8)
 if kind == "vqvae":
-    train_vqvae(vqvae, data, config, data, checkpoint, checkpoint_seconds=0)
+    history = train_vqvae(vqvae, data, config, data, checkpoint, checkpoint_seconds=0)
     print(checksum(vqvae))
 else:
     codes = extract_codes(vqvae, data)
     prior = PixelCNN(8, 4, num_blocks=2, hidden_channels=8, num_classes=3)
-    train_prior(prior, codes, config, codes, checkpoint, checkpoint_seconds=0)
+    history = train_prior(prior, codes, config, codes, checkpoint, checkpoint_seconds=0)
     print(checksum(prior))
+print([(record["step"], record["train_loss"], record["valid_loss"]) for record in history])
 """
 
 
