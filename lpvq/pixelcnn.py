@@ -217,8 +217,8 @@ class PixelCNN(nn.Module):
             temperature: see ``SamplingOptions``, as for ``top_k`` and ``top_p``.
             top_k: only the most probable codes.
             top_p: only the most probable codes that together reach this probability.
-            known: bool (H, W) or (B, H, W): these codes of ``start_sequence`` stay, the rest is drawn. Codes that
-                are not known are never looked at.
+            known: bool (H, W) or (B, H, W): these codes of ``start_sequence`` stay, the rest is drawn. What stands
+                where nothing is known is never looked at; it may be −1.
             generator: the source of randomness, on the model's device; torch's global one where None.
             method: "cached" keeps what earlier steps computed and draws a grid at about the cost of one forward pass;
                 "plain" is one forward pass per code. Both draw from the same distribution.
@@ -258,8 +258,6 @@ class PixelCNN(nn.Module):
                 "start_sequence must have shape (B, n), or (B, H, W) together with known; "
                 f"got {tuple(start_sequence.shape)}"
             )
-        if start_sequence is not None:
-            check_codes(start_sequence, self.latent_dim)
         batch = _number_of_grids(
             {
                 "start_sequence": None if start_sequence is None else len(start_sequence),

@@ -1,9 +1,11 @@
 """Small models and sets that several test files use."""
 
+import os
+
 import pytest
 import torch
 
-from lpvq import VQVAE, LatentCodes
+from lpvq import VQVAE, LatentCodes, datasets
 from lpvq.datasets import ImageData, load
 
 
@@ -27,3 +29,15 @@ def codes() -> LatentCodes:
     """Grids whose rows repeat, so that there is something to learn."""
     rows = torch.randint(8, (96, 4, 1), generator=torch.Generator().manual_seed(0))
     return LatentCodes(rows.expand(96, 4, 5).contiguous(), torch.arange(96) % 3, 8, ("a", "b", "c"), "rows", "f00d")
+
+
+@pytest.fixture
+def real_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real Fashion-MNIST, where it is on this machine; where LPVQ_DATA promises it, it must be."""
+
+    def skip(*_: object) -> None:
+        if os.environ.get("LPVQ_DATA"):
+            raise AssertionError("LPVQ_DATA is set, but Fashion-MNIST is not there")
+        pytest.skip("Fashion-MNIST is not on this machine")
+
+    monkeypatch.setattr(datasets, "_download", skip)

@@ -181,6 +181,20 @@ def test_a_small_folder_of_pictures_goes_the_whole_way(tmp_path: Path) -> None:
     assert pipeline.evaluate(workspace).likelihood.uniform == 3
 
 
+def test_the_real_fashion_mnist_goes_the_whole_way(tmp_path: Path, real_data: None) -> None:
+    training = TrainConfig(steps=150, batch_size=32, learning_rate=3e-3, validations=3)
+    quick = replace(PROFILES["smoke"], train_images=4000, test_images=500, vqvae=training, prior=training)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROFILES, "smoke", quick)
+        workspace = make(tmp_path, dataset="fashion_mnist")
+    images, codes, labels = pipeline.sample(workspace, 10)
+    assert images.shape == (10, 1, 28, 28) and codes.shape == (10, 7, 7) and labels.tolist() == list(range(10))
+    result = pipeline.evaluate(workspace)
+    # Two minutes of training reach 0.04 and 0.43; these few seconds must already be far below knowing nothing.
+    assert result.reconstruction.relative_error < 0.5
+    assert result.likelihood.prior < result.likelihood.unigram < result.likelihood.uniform
+
+
 def test_the_pretrained_models_belong_together_and_draw(tmp_path: Path) -> None:
     vqvae, prior = load_pretrained("smileys")
     assert not vqvae.training and not prior.training
