@@ -265,7 +265,7 @@ def _load_folder(name: str, folder: Path, split: str, size: int, limit: int | No
     if not chosen:
         raise InputError(f"{folder} has one picture, which is the test split; add more for the {split} split")
     images, labels, unreadable = [], [], []
-    for file in progress(chosen, "reading pictures", delay=1):
+    for file in progress(chosen, "reading pictures", least=256):
         try:
             images.append(_read_picture(file, size))
             labels.append(class_names.index(_class_of(file, folder)))

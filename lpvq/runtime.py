@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 import torch
@@ -51,19 +51,26 @@ def running_in_notebook() -> bool:
     return type(sys.stdout).__module__.startswith("ipykernel")
 
 
-def progress(items: Iterable | None, description: str, **options: Any) -> tqdm:
+def progress(items: Iterable | None, description: str, least: int = 0, **options: Any) -> tqdm:
     """Wrap ``items`` in the progress bar that every loop of the package shows.
 
     It is plain text in a terminal and in JupyterLab alike: a notebook saved with widgets cannot be drawn by GitHub.
     Where the output is neither (a log, a test), nothing is shown.
+
+    Args:
+        items: what to loop over; None for a bar that is moved by hand and has ``total`` among its ``options``.
+        description: what the loop does.
+        least: loops of fewer turns show no bar. Not a time: what a notebook shows must not depend on the machine.
+        options: more for ``tqdm``.
     """
     in_notebook = running_in_notebook()
     stream = sys.stdout if in_notebook else sys.stderr  # JupyterLab paints stderr as if it were an error
+    turns = options["total"] if items is None else len(items) if isinstance(items, Sized) else least
     return tqdm(
         items,
         desc=description,
         file=stream,
-        disable=not (in_notebook or stream.isatty()),
+        disable=turns < least or not (in_notebook or stream.isatty()),
         ncols=88,
         mininterval=0.3,
         **options,

@@ -106,7 +106,7 @@ def walk(
     """
     wanted = ~known.all(dim=0).cpu()
     positions = int(wanted.sum())
-    with progress(None, "drawing codes", total=positions, delay=2) as bar:
+    with progress(None, "drawing codes", total=positions, least=256) as bar:
         for row in range(codes.shape[1]):
             model.begin_row(codes, row)
             for column in wanted[row].nonzero().flatten().tolist():

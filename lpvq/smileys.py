@@ -109,7 +109,7 @@ def draw(factors: Mapping[str, ArrayLike], size: int = 32) -> Tensor:
     number = len(arrays["mouth"])
     images = np.empty((number, 3, size, size), np.uint8)
     step = max(1, 2**14 // size**2)  # few enough that the arrays in between stay in the processor's cache
-    for start in progress(range(0, number, step), "drawing smileys", delay=1):
+    for start in progress(range(0, number, step), "drawing smileys", least=256):
         part = slice(start, start + step)
         images[part] = _draw_together({name: values[part] for name, values in arrays.items()}, size)
     return torch.from_numpy(images)

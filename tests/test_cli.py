@@ -1,7 +1,6 @@
 """The command line: what it says, where it writes, and how it takes a reader's mistake."""
 
 import json
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -141,25 +140,29 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1(tmp_path: Path, 
     assert "smileys" in capsys.readouterr().err
 
 
-LONG = """
-from dataclasses import replace
-from lpvq import TrainConfig, cli, pipeline
+INTERRUPTED = """
+import os, signal
+from lpvq import VQVAE, cli
 
-endless = TrainConfig(steps=100_000, validations=1)
-pipeline.PROFILES["smoke"] = replace(pipeline.PROFILES["smoke"], vqvae=endless)
+forward, calls = VQVAE.forward, 0
+def interrupt_in_mid_step(self, images):
+    global calls
+    calls += 1
+    if calls == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    return forward(self, images)
+VQVAE.forward = interrupt_in_mid_step
 cli.main()
 """
 
 
 def test_ctrl_c_is_one_line_and_status_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-u", "-c", LONG, "train-vqvae", "--output", str(tmp_path)]
+    command = [sys.executable, "-c", INTERRUPTED, "train-vqvae", "--output", str(tmp_path)]
     for beginning in ("no vqvae.pt for smileys in the profile smoke yet: training it", "training goes on"):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert beginning in process.stdout.readline() + process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate()
-        assert (process.returncode, error.strip()) == (130, "lpvq: stopped; the same command goes on from here")
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert beginning in result.stdout
+        assert (result.returncode, result.stderr.strip()) == (130, "lpvq: stopped; the same command goes on from here")
+    assert [path.name for path in (tmp_path / "smileys" / "smoke").iterdir()] == ["vqvae.checkpoint"]
 
 
 def test_the_benchmark_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

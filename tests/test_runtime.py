@@ -37,3 +37,15 @@ def test_the_bar_is_shown_in_a_terminal_and_not_in_a_log(monkeypatch: pytest.Mon
         monkeypatch.setattr(sys, "stderr", stream)
         assert list(progress(range(3), "counting")) == [0, 1, 2]
         assert ("counting" in stream.getvalue()) == terminal
+
+
+def test_a_short_loop_shows_no_bar_whatever_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert list(progress(range(3), "counting", least=4)) == [0, 1, 2]
+    with progress(None, "moving", total=3, least=4) as bar:
+        bar.update(3)
+    assert stream.getvalue() == ""
+    list(progress(range(4), "counting", least=4))
+    assert "counting" in stream.getvalue()
