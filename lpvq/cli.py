@@ -11,7 +11,8 @@ import click
 
 from lpvq import bench, pipeline
 from lpvq.errors import InputError
-from lpvq.pipeline import PROFILES, Workspace
+from lpvq.pipeline import Workspace
+from lpvq.profiles import PROFILES
 from lpvq.sampling import SamplingOptions
 
 _DEMO_IMAGES = 60

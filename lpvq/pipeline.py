@@ -1,4 +1,4 @@
-"""The whole way of the data: profiles, and a workspace that finds what was made before or makes it.
+"""The whole way of the data: a workspace that finds what was made before or makes it.
 
 Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/``:
 
@@ -9,10 +9,9 @@ Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/
     evaluation.json, *.png               what the demo measures and shows
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,9 +26,10 @@ from lpvq.errors import InputError
 from lpvq.evaluation import CodeLikelihood, Reconstruction, judge_prior, judge_reconstruction
 from lpvq.files import checksum, load_model, save_model, write_json
 from lpvq.pixelcnn import PixelCNN
+from lpvq.profiles import profile_name, recipe_for
 from lpvq.runtime import choose_device
 from lpvq.sampling import SamplingOptions
-from lpvq.training import History, TrainConfig, train_prior, train_vqvae
+from lpvq.training import History, train_prior, train_vqvae
 from lpvq.vqvae import VQVAE
 
 Model = TypeVar("Model", VQVAE, PixelCNN)
@@ -39,108 +39,11 @@ OUTPUT = PROJECT / "output"
 PRETRAINED = PROJECT / "data" / "pretrained"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides which models are made from a data set.
-
-    Attributes:
-        size: height and width of the images; None for the set's own.
-        train_images: how many to use, None for all; the same for ``test_images``.
-        test_images: see ``train_images``.
-        validation_images: how many of the training images are set aside to choose the best weights with.
-        num_codes: K of the codebook.
-        code_dim: D of the codebook.
-        vqvae_channels: width of encoder and decoder.
-        downsample: pixels per code, in each direction.
-        prior_blocks: gated blocks of the PixelCNN.
-        prior_channels: width of the PixelCNN.
-        vqvae: how to train the VQ-VAE.
-        prior: how to train the PixelCNN.
-    """
-
-    size: int | None
-    train_images: int | None
-    test_images: int | None
-    validation_images: int
-    num_codes: int
-    code_dim: int
-    vqvae_channels: int
-    downsample: int
-    prior_blocks: int
-    prior_channels: int
-    vqvae: TrainConfig
-    prior: TrainConfig
-
-
 # The fields that decide about a model, beside the one of its own name.
 _DECIDES = {
     "vqvae": ("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
     "prior": ("prior_blocks", "prior_channels"),
 }
-
-# The one place where the profiles are defined. They say how long things train, never what is taught.
-_LAPTOP = Recipe(
-    size=None,
-    train_images=None,
-    test_images=None,
-    validation_images=1000,
-    num_codes=256,
-    code_dim=16,
-    vqvae_channels=64,
-    downsample=4,
-    prior_blocks=8,
-    prior_channels=64,
-    vqvae=TrainConfig(steps=3000, batch_size=64, learning_rate=2e-3),
-    prior=TrainConfig(steps=1400, batch_size=64, learning_rate=2e-3),
-)
-_SMOKE = replace(
-    _LAPTOP,
-    train_images=512,
-    test_images=128,
-    validation_images=64,
-    num_codes=32,
-    vqvae_channels=16,
-    prior_blocks=2,
-    prior_channels=16,
-    vqvae=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
-    prior=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
-)
-_FULL = replace(
-    _LAPTOP,
-    num_codes=512,
-    vqvae_channels=128,
-    prior_blocks=12,
-    prior_channels=128,
-    vqvae=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
-    prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
-)
-# Grey images of clothes and digits need fewer codes, and there are more of them to learn from.
-_LAPTOP_GREY = {
-    "num_codes": 128,
-    "vqvae": TrainConfig(steps=5000, batch_size=64, learning_rate=2e-3),
-    "prior": TrainConfig(steps=3500, batch_size=64, learning_rate=2e-3),
-}
-PROFILES = {"smoke": _SMOKE, "laptop": _LAPTOP, "full": _FULL}
-_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
-    ("laptop", "fashion_mnist"): _LAPTOP_GREY,
-    ("laptop", "mnist"): _LAPTOP_GREY,
-}
-
-
-def profile_name(name: str | None = None) -> str:
-    """Return the profile to use: ``name``, or what ``LPVQ_PROFILE`` says, or "laptop"; ``InputError`` if unknown."""
-    name = name or os.environ.get("LPVQ_PROFILE") or "laptop"
-    if name not in PROFILES:
-        raise InputError(f"profile {name!r} is unknown; expected one of {', '.join(PROFILES)}")
-    return name
-
-
-def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0) -> Recipe:
-    """Return what a profile makes of a data set, with the image size and the seed asked for."""
-    recipe = replace(PROFILES[profile], **_CHANGES.get((profile, dataset), {}))
-    return replace(
-        recipe, size=size or recipe.size, vqvae=replace(recipe.vqvae, seed=seed), prior=replace(recipe.prior, seed=seed)
-    )
 
 
 class Workspace:

@@ -1,12 +1,14 @@
 """Small models and sets that several test files use."""
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
-from lpvq import VQVAE, LatentCodes, datasets
+from lpvq import VQVAE, LatentCodes, TrainConfig, datasets
 from lpvq.datasets import ImageData, load
+from lpvq.profiles import PROFILES
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +43,13 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("Fashion-MNIST is not on this machine")
 
     monkeypatch.setattr(datasets, "_download", skip)
+
+
+@pytest.fixture
+def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smoke profile, made to take a second, on the CPU."""
+    training = TrainConfig(steps=6, batch_size=16, validations=2)
+    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training)
+    monkeypatch.setitem(PROFILES, "smoke", quick)
+    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+    monkeypatch.setenv("LPVQ_DEVICE", "cpu")

@@ -3,25 +3,17 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lpvq import TrainConfig, bench, cli
-from lpvq.pipeline import PROFILES
+from lpvq import bench, cli
 
 Captured = pytest.CaptureFixture[str]
 COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample", "evaluate", "bench"]
 
 
-@pytest.fixture(autouse=True)
-def _in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = TrainConfig(steps=6, batch_size=16, validations=2)
-    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training)
-    monkeypatch.setitem(PROFILES, "smoke", quick)
-    monkeypatch.setenv("LPVQ_DEVICE", "cpu")
-    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+pytestmark = pytest.mark.usefixtures("in_a_moment")
 
 
 def run(*arguments: str) -> int:

@@ -1,0 +1,22 @@
+"""The profiles: chosen by name, changed by data set, size and seed."""
+
+import pytest
+
+from lpvq import InputError
+from lpvq.profiles import profile_name, recipe_for
+
+
+def test_the_profile_is_the_one_named_then_that_of_the_environment_then_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LPVQ_PROFILE", "full")
+    assert profile_name("smoke") == "smoke"
+    assert profile_name() == "full"
+    monkeypatch.delenv("LPVQ_PROFILE")
+    assert profile_name() == "laptop"
+    with pytest.raises(InputError, match="'fast' is unknown; expected one of smoke, laptop, full"):
+        profile_name("fast")
+
+
+def test_size_and_seed_go_into_the_recipe() -> None:
+    recipe = recipe_for("smileys", "laptop", size=64, seed=5)
+    assert recipe.size == 64 and recipe.vqvae.seed == recipe.prior.seed == 5
+    assert recipe_for("fashion_mnist", "laptop").num_codes == 128
