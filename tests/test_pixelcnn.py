@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lpvq import InputError, PixelCNN
+from lpvq import VQVAE, InputError, PixelCNN
 from lpvq.pixelcnn import CachedSteps, GatedBlock, HorizontalConv, VerticalConv, gate
 
 HEIGHT, WIDTH = 5, 7
@@ -218,12 +218,17 @@ def test_a_later_code_given_as_known_does_not_change_an_earlier_draw() -> None:
 
 
 def test_the_documented_example_runs_as_written() -> None:
-    model = PixelCNN(latent_dim=512, image_size=32, num_blocks=10)
+    vqvae = VQVAE(in_channels=3, num_codes=512, code_dim=16, hidden_channels=8)
     start_sequence = torch.randint(512, (1, 40), generator=torch.Generator().manual_seed(0))
+
+    model = PixelCNN(latent_dim=512, image_size=32, num_blocks=10)
     latent_grid = model.generate(start_sequence, image_size=32)
+    generated_image = vqvae.decode(latent_grid)
+
     assert latent_grid.shape == (1, 32, 32)
     assert torch.equal(latent_grid.flatten(1)[:, :40], start_sequence)
     assert latent_grid.min() >= 0 and latent_grid.max() < 512
+    assert generated_image.shape == (1, 3, 128, 128)
 
 
 def test_labels_reach_every_block_and_both_stacks() -> None:

@@ -8,11 +8,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from lpvq import VQVAE
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"data", "lpvq", "notebooks", "output", "tests"}
@@ -234,3 +237,21 @@ def test_a_change_of_the_requirements_is_installed(checkout, changed):
     os.utime(checkout / changed, (later, later))
     make(checkout, "demo", python)
     assert (checkout / "calls").read_text().count("--requirement") == 2
+
+
+# --- the README
+
+
+def test_the_examples_of_the_readme_run():
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 2
+    here = {"start_sequence": torch.zeros(2, 5, dtype=torch.int64), "vqvae": VQVAE(3, 512, 16, 8)}
+    for block in blocks:
+        exec(block, here)
+    assert here["generated_image"].shape == (2, 3, 128, 128) and here["images"].shape == (3, 3, 32, 32)
+
+
+def test_the_pictures_and_files_that_the_readme_names_are_there():
+    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    missing = [target for target in targets if "://" not in target and not (ROOT / target).exists()]
+    assert targets and not missing
