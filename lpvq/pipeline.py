@@ -80,7 +80,7 @@ class Workspace:
         self.device = choose_device(device)
         kind, _, path = dataset.partition(":")
         name = f"{kind}-{Path(path).expanduser().resolve().name}" if path else kind
-        self.folder = Path(output or OUTPUT) / name / ("pretrained" if pretrained else self.profile)
+        self.folder = Path(output or OUTPUT) / name / (f"pretrained-{self.profile}" if pretrained else self.profile)
 
     def path(self, name: str) -> Path:
         """Return where the artefact ``name`` is or will be."""
@@ -112,7 +112,10 @@ class Workspace:
     @cached_property
     def test_data(self) -> ImageData:
         """The images that no training sees."""
-        return self._load("test", self.recipe.test_images)
+        data = self._load("test", self.recipe.test_images)
+        if len(data) < 2:
+            raise InputError(f"{self.dataset} has {len(data)} test image; expected at least 2, so add more images")
+        return data
 
     @property
     def vqvae(self) -> VQVAE:
@@ -186,15 +189,21 @@ class Workspace:
 
     def _codes(self, split: str) -> LatentCodes:
         path = self.path(f"codes_{split}.npz")
-        if path.exists():
-            codes = LatentCodes.load(path)
-            try:
-                codes.check_made_by(self.vqvae)
-            except InputError as error:
-                raise InputError(f"{path}: {error}; delete it first") from error
+        data = self._all_training_data if split == "train" else self.test_data
+        if not path.exists():
+            codes = extract_codes(self.vqvae, data)
+            codes.save(path)
             return codes
-        codes = extract_codes(self.vqvae, self._all_training_data if split == "train" else self.test_data)
-        codes.save(path)
+        codes = LatentCodes.load(path)
+        try:
+            codes.check_made_by(self.vqvae)
+        except InputError as error:
+            raise InputError(f"{path}: {error}; delete it first") from error
+        if codes.class_names != data.class_names or not torch.equal(codes.labels, data.labels):
+            raise InputError(
+                f"{path} holds the codes of {len(codes)} other images than the {len(data)} that {self.dataset} has "
+                f"now: delete {self.folder} to begin anew with these"
+            )
         return codes
 
     def _load(self, split: str, limit: int | None) -> ImageData:
@@ -216,7 +225,7 @@ class Workspace:
             return None
         model, about = load_model(kind, path)
         there = about.get("settings", {})
-        matter = [name for name in settings if not self.pretrained or name == "vqvae_checksum"]
+        matter = [name for name in settings if not self.pretrained or name in ("size", "vqvae_checksum")]
         other = [
             f"{name} was {there.get(name)!r}, is {settings[name]!r}"
             for name in matter
@@ -268,14 +277,16 @@ def sample(
     count: int,
     label: int | None = None,
     options: SamplingOptions | None = None,
+    seed: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw new codes from the prior and decode them.
 
     Args:
-        workspace: whose models to use; its seed decides what is drawn.
+        workspace: whose models to use.
         count: N, how many images.
         label: one class for all; where None, the classes take turns.
         options: temperature, top-k, top-p.
+        seed: decides what is drawn; the workspace's where None.
 
     Returns:
         images, float32 in [0, 1], (N, C, H, W); codes, int64 (N, h, w); labels, int64 (N,); all on the CPU.
@@ -285,9 +296,8 @@ def sample(
     if label is not None and not 0 <= label < prior.num_classes:
         raise InputError(f"label must be in 0 … {prior.num_classes - 1}, got {label}")
     labels = torch.arange(count) % prior.num_classes if label is None else torch.full((count,), label)
-    codes = prior.generate(
-        labels=labels.to(device), generator=torch.Generator(device).manual_seed(workspace.seed), **asdict(options)
-    )
+    generator = torch.Generator(device).manual_seed(workspace.seed if seed is None else seed)
+    codes = prior.generate(labels=labels.to(device), generator=generator, **asdict(options))
     return workspace.vqvae.decode(codes).cpu(), codes.cpu(), labels
 
 

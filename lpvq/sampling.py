@@ -50,7 +50,9 @@ def restrict_logits(logits: Tensor, options: SamplingOptions) -> Tensor:
     Returns:
         logits (B, K) of the distribution to draw from; the codes left out have −∞.
     """
-    logits = logits / options.temperature
+    if options.temperature != 1:
+        # The largest is moved to 0 first: at a very low temperature the quotient would overflow.
+        logits = (logits - logits.amax(-1, keepdim=True)) / options.temperature
     if options.top_k is None and options.top_p is None:
         return logits
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)

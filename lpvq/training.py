@@ -117,7 +117,7 @@ def train_vqvae(
     def judge() -> float:
         return float("nan") if validation is None else reconstruction_error(model, validation) / variance
 
-    run = _Run("training VQ-VAE", model, loss, len(data), judge, config, identity_of(model, config, data.images))
+    run = _Run("training VQ-VAE", model, loss, len(data), judge, config, identity_of(model, config, data, validation))
     return run.train(checkpoint, checkpoint_seconds)
 
 
@@ -145,7 +145,7 @@ def train_prior(
     def judge() -> float:
         return float("nan") if validation is None else grid_nll(model, validation).mean().item() / positions
 
-    run = _Run("training prior", model, loss, len(codes), judge, config, identity_of(model, config, codes.codes))
+    run = _Run("training prior", model, loss, len(codes), judge, config, identity_of(model, config, codes, validation))
     return run.train(checkpoint, checkpoint_seconds)
 
 
@@ -206,10 +206,15 @@ def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
     return torch.cat(nats)
 
 
-def identity_of(model: VQVAE | PixelCNN, config: TrainConfig, data: Tensor) -> dict[str, Any]:
+def identity_of(model: VQVAE | PixelCNN, config: TrainConfig, *sets: ImageData | LatentCodes | None) -> dict[str, Any]:
     """Say what makes two training runs the same one: model, settings and data; plain values, as JSON has them."""
-    sha256 = hashlib.sha256(data.contiguous().numpy().tobytes()).hexdigest()
-    identity = {"model": type(model).__name__, **model.config, **asdict(config), "data_sha256": sha256}
+    digest = hashlib.sha256()
+    for data in sets:
+        tensors = () if data is None else (data.images if isinstance(data, ImageData) else data.codes, data.labels)
+        for tensor in tensors:
+            digest.update(f"{tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+    identity = {"model": type(model).__name__, **model.config, **asdict(config), "data_sha256": digest.hexdigest()}
     return json.loads(json.dumps(identity))
 
 
@@ -284,7 +289,7 @@ class _Run:
             kept = f"the last good checkpoint is {path}" if saved else "no checkpoint was kept"
             raise InputError(
                 f"{self.description}: the loss is {loss.item()} and its gradient {length.item()} at step {self.step} "
-                f"of {self.config.steps}; {kept}; lower the learning rate (now {self.config.learning_rate})"
+                f"of {self.config.steps}; {kept}; begin anew with a learning rate below {self.config.learning_rate}"
             )
         self.optimizer.step()
         self.losses.append(loss.item())
@@ -331,7 +336,7 @@ class _Run:
 
     def _load(self, path: Path) -> None:
         state = read_tensors(path)
-        if not isinstance(state, dict) or "identity" not in state:
+        if not isinstance(state, dict) or not isinstance(state.get("identity"), dict):
             raise InputError(f"{path} is no checkpoint of a training run: delete it to start anew")
         there = state["identity"]
         other = [name for name in self.identity if there.get(name) != self.identity[name]]
@@ -344,7 +349,7 @@ class _Run:
             self.step, self.seconds = state["step"], state["seconds"]
             self.history, self.losses = state["history"], state["losses"]
             self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path} was written by another version ({reason}): delete it to start anew") from error
 

@@ -72,7 +72,7 @@ def test_a_later_command_makes_what_it_needs_from_the_earlier_ones(tmp_path: Pat
 def test_the_demo_with_pretrained_weights_trains_nothing(tmp_path: Path, capsys: Captured) -> None:
     assert run("demo", "--pretrained", "--output", str(tmp_path)) == 0
     assert "training it" not in capsys.readouterr().out
-    assert (tmp_path / "smileys" / "pretrained" / "samples.png").exists()
+    assert (tmp_path / "smileys" / "pretrained-smoke" / "samples.png").exists()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

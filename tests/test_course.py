@@ -28,7 +28,8 @@ def test_a_notebook_begins_with_its_profile_and_seed(
         (2, "correct"),
         (2.4, "not yet: 2.4 is too large by 0.4"),
         (1, "not yet: 1 is too small by 1"),
-        ("2", "not yet: expected a number, got str"),
+        ("two", "not yet: expected a number, got str"),
+        (torch.tensor(2), "correct"),
     ],
 )
 def test_a_check_says_how_an_answer_stands(

@@ -38,7 +38,7 @@ def finished(tmp_path: Path) -> Workspace:
 def test_each_data_set_and_profile_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert make(tmp_path).folder == tmp_path / "smileys" / "smoke"
     assert make(tmp_path, dataset="folder:/a/cats").folder == tmp_path / "folder-cats" / "smoke"
-    assert make(tmp_path, pretrained=True).folder == tmp_path / "smileys" / "pretrained"
+    assert make(tmp_path, pretrained=True).folder == tmp_path / "smileys" / "pretrained-smoke"
 
 
 def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +98,24 @@ def test_a_prior_trained_on_other_codes_is_refused(finished: Workspace, tmp_path
         again.prior  # noqa: B018
     with pytest.raises(InputError, match=r"codes_test\.npz: the codes of smileys were made by another VQ-VAE"):
         again.test_codes  # noqa: B018
+
+
+def test_codes_of_images_that_have_changed_since_are_refused(finished: Workspace, tmp_path: Path) -> None:
+    codes = LatentCodes.load(finished.path("codes_test.npz"))
+    codes[:20].save(finished.path("codes_test.npz"))
+    with pytest.raises(InputError, match="holds the codes of 20 other images than the 32 that smileys has now"):
+        make(tmp_path).test_codes  # noqa: B018
+
+
+def test_pretrained_models_draw_no_other_size(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="size was None, is 64"):
+        make(tmp_path, pretrained=True, size=64).vqvae  # noqa: B018
+
+
+def test_another_seed_draws_other_images_from_the_same_models(finished: Workspace) -> None:
+    first, second = (pipeline.sample(finished, 4, seed=seed)[1] for seed in (0, 1))
+    assert torch.equal(first, pipeline.sample(finished, 4)[1])
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["vqvae.pt", "vqvae.json", "prior.pt", "codes_test.npz"])
@@ -214,13 +232,16 @@ def test_a_mismatched_pair_of_pretrained_models_is_refused(tmp_path: Path, monke
 RUN = """
 import os, signal, sys
 from dataclasses import replace
-import lpvq.training
+from functools import partial
 from lpvq import TrainConfig, pipeline
 from lpvq.files import checksum
 from lpvq.profiles import PROFILES
 
-output, kill_at, after = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "after"
-training = TrainConfig(steps=6, batch_size=16, validations=2)
+output, kill_at, after, every_step = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "after", sys.argv[4] == "True"
+training = TrainConfig(steps=20 if every_step else 6, batch_size=16, validations=2)
+if every_step:
+    pipeline.train_vqvae = partial(pipeline.train_vqvae, checkpoint_seconds=0)
+    pipeline.train_prior = partial(pipeline.train_prior, checkpoint_seconds=0)
 PROFILES["smoke"] = replace(
     PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training
 )
@@ -240,8 +261,8 @@ print(calls, checksum(workspace.vqvae), checksum(workspace.prior))
 """
 
 
-def run(output: Path, kill_at: int = 0, after: str = "") -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-c", RUN, str(output), str(kill_at), after]
+def run(output: Path, kill_at: int = 0, after: str = "", every_step: bool = False) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-c", RUN, str(output), str(kill_at), after, str(every_step)]
     return subprocess.run(arguments, capture_output=True, text=True)
 
 
@@ -257,20 +278,11 @@ def test_a_kill_before_or_after_any_file_is_written_loses_nothing(tmp_path: Path
     assert not left_over
 
 
-def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
-    """Of the real smoke profile, as a reader runs it. When the kills come is chance; that they do no harm is not."""
-    command = [sys.executable, "-m", "lpvq.cli", "train-prior", "--profile", "smoke", "--output"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    chance = random.Random(0)
-    for _ in range(5):
-        try:
-            subprocess.run([*command, str(tmp_path / "broken")], timeout=chance.uniform(1.5, 6), capture_output=True)
-        except subprocess.TimeoutExpired:
-            continue  # subprocess.run kills with SIGKILL
-    subprocess.run([*command, str(tmp_path / "broken")], check=True, capture_output=True)
-    for name in ("vqvae.pt", "prior.pt", "codes_train.npz"):
-        whole, broken = (tmp_path / place / "smileys" / "smoke" / name for place in ("whole", "broken"))
-        if name.endswith(".npz"):
-            assert torch.equal(LatentCodes.load(whole).codes, LatentCodes.load(broken).codes)
-        else:
-            assert whole.read_bytes() == broken.read_bytes()
+def test_twenty_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
+    # Every training step writes a checkpoint here, so a random number of files is a random moment of any stage.
+    whole = run(tmp_path / "whole", every_step=True)
+    chance, broken = random.Random(0), tmp_path / "broken"
+    for kill in range(20):
+        killed = run(broken, chance.randint(1, 3), chance.choice(["before", "after"]), every_step=True)
+        assert killed.returncode == -signal.SIGKILL, f"kill {kill + 1}: {killed.stdout}{killed.stderr}"
+    assert run(broken, every_step=True).stdout.split()[-2:] == whole.stdout.split()[-2:]

@@ -90,6 +90,12 @@ def test_a_low_temperature_approaches_the_most_probable() -> None:
     assert codes.tolist() == [1] * 1000
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-40])
+def test_the_lowest_temperatures_do_not_overflow(temperature: float) -> None:
+    logits = torch.tensor([[1.0, 5.0, 9.0, 2.0]])
+    assert draw(logits, SamplingOptions(temperature)).tolist() == [2]
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -172,6 +172,7 @@ def test_ctrl_c_finishes_the_step_and_keeps_it(codes: LatentCodes, tmp_path: Pat
                 os.kill(os.getpid(), signal.SIGINT)
             return super().nll(codes, labels)
 
+    before = signal.getsignal(signal.SIGINT)
     torch.manual_seed(0)
     model = Interrupted(8, (4, 5), num_blocks=2, hidden_channels=8, num_classes=3)
     with pytest.raises(KeyboardInterrupt):
@@ -182,7 +183,7 @@ def test_ctrl_c_finishes_the_step_and_keeps_it(codes: LatentCodes, tmp_path: Pat
     uninterrupted = make_prior()
     train_prior(uninterrupted, codes, CONFIG)
     assert checksum(model) == checksum(uninterrupted)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_name(codes: LatentCodes, tmp_path: Path) -> None:
@@ -193,6 +194,10 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(codes: LatentCodes, tmp_
     other = replace(codes, codes=codes.codes.flip(0))
     with pytest.raises(InputError, match="data_sha256"):
         train_prior(make_prior(), other, CONFIG, checkpoint=path)
+    with pytest.raises(InputError, match="data_sha256"):
+        train_prior(make_prior(), replace(codes, labels=codes.labels.flip(0)), CONFIG, checkpoint=path)
+    with pytest.raises(InputError, match="data_sha256"):
+        train_prior(make_prior(), codes, CONFIG, codes, checkpoint=path)
     with pytest.raises(InputError, match="num_blocks was 2, is 3"):
         train_prior(PixelCNN(8, (4, 5), 3, hidden_channels=8, num_classes=3), codes, CONFIG, checkpoint=path)
 
@@ -205,9 +210,10 @@ def test_a_damaged_checkpoint_is_refused_and_left_where_it_is(codes: LatentCodes
     with pytest.raises(InputError, match="holds no tensors"):
         train_prior(make_prior(), codes, CONFIG, checkpoint=path)
     assert path.read_bytes() == content[: len(content) // 2]
-    torch.save({"a": 1}, path)
-    with pytest.raises(InputError, match="is no checkpoint"):
-        train_prior(make_prior(), codes, CONFIG, checkpoint=path)
+    for foreign in ({"a": 1}, {"identity": 5}, [1]):
+        torch.save(foreign, path)
+        with pytest.raises(InputError, match="is no checkpoint"):
+            train_prior(make_prior(), codes, CONFIG, checkpoint=path)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step_and_the_checkpoint(
