@@ -20,7 +20,7 @@ lab: $(INSTALLED) ## open JupyterLab on the notebooks
 
 # What an earlier run of the notebooks left is removed, or it would hide that the code can no longer make it.
 # A thread for each of the two workers: more of them on two cores only wait for each other.
-test: $(INSTALLED) ## run the tests and every notebook (quick profile)
+test: $(INSTALLED) ## run the tests and every notebook, in the smoke profile; begins by emptying output/*/smoke
 	@rm -rf output/*/smoke
 	@LPVQ_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 

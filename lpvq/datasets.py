@@ -36,7 +36,7 @@ _FASHION = torchvision.datasets.FashionMNIST
 _IDX_SETS = {"fashion_mnist": (_FASHION, tuple(_FASHION.classes)), "mnist": (torchvision.datasets.MNIST, _DIGITS)}
 _IDX_OF_BYTES = b"\x00\x00\x08"
 _GZIP = b"\x1f\x8b"
-_DEFAULT_SIZE = 32
+DEFAULT_SIZE = 32
 _RESIZED_AT_ONCE = 4096
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _TEST_EVERY = 10
@@ -119,7 +119,7 @@ def load(
         return _resized(_load_cifar10(split, limit, root), size)
     kind, _, path = name.partition(":")
     if kind == "folder" and path:
-        return _load_folder(name, Path(path).expanduser(), split, size or _DEFAULT_SIZE, limit)
+        return _load_folder(name, Path(path).expanduser(), split, size or DEFAULT_SIZE, limit)
     raise InputError(f"data set {name!r} is unknown; expected one of {', '.join(KNOWN)}")
 
 
@@ -127,7 +127,7 @@ def _load_smileys(split: str, size: int | None, limit: int | None, seed: int) ->
     if seed < 0:
         raise InputError(f"seed must be at least 0, got {seed}")
     factors = smileys.draw_factors(limit or smileys.NUMBER[split], seed, stream=SPLITS.index(split))
-    images = smileys.draw(factors, size or _DEFAULT_SIZE)
+    images = smileys.draw(factors, size or DEFAULT_SIZE)
     return ImageData(images, factors["mouth"].clone(), smileys.FACTORS["mouth"], "smileys", factors)
 
 

@@ -72,14 +72,17 @@ class Workspace:
         size: int | None = None,
         pretrained: bool = False,
     ) -> None:
-        self.dataset = dataset
+        kind, _, path = dataset.partition(":")
+        folder = Path(path).expanduser().resolve()
+        self.dataset = f"{kind}:{folder}" if path else dataset  # one name, however a folder is spelled
         self.profile = profile_name(profile)
         self.pretrained = pretrained
         self.recipe = recipe_for(dataset, self.profile, size, seed)
         self.seed = seed
         self.device = choose_device(device)
-        kind, _, path = dataset.partition(":")
-        name = f"{kind}-{Path(path).expanduser().resolve().name}" if path else kind
+        if pretrained:
+            _check_pretrained(dataset)
+        name = f"{kind}-{folder.name}" if path else kind
         self.folder = Path(output or OUTPUT) / name / (f"pretrained-{self.profile}" if pretrained else self.profile)
 
     def path(self, name: str) -> Path:
@@ -254,11 +257,14 @@ def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
     Raises:
         InputError: there are no such weights, or they are damaged.
     """
+    workspace = Workspace(name, "laptop", device="cpu", pretrained=True)
+    return workspace.vqvae, workspace.prior
+
+
+def _check_pretrained(name: str) -> None:
     available = sorted(path.name for path in PRETRAINED.glob("*") if path.is_dir())
     if name not in available:
         raise InputError(f"there are no trained weights for {name!r} in {PRETRAINED}; expected one of {available}")
-    workspace = Workspace(name, "laptop", device="cpu", pretrained=True)
-    return workspace.vqvae, workspace.prior
 
 
 @contextmanager

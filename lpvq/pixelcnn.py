@@ -229,6 +229,7 @@ class PixelCNN(nn.Module):
         options = SamplingOptions(temperature, top_k, top_p)
         if method not in ("cached", "plain"):
             raise InputError(f"method must be 'cached' or 'plain', got {method!r}")
+        labels = None if labels is None else labels.to(self.embedding.weight.device)
         codes, is_known = self._start(start_sequence, image_size, batch_size, labels, known)
         self._check(codes, labels)
         was_training = self.training

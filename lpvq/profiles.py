@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lpvq.datasets import DEFAULT_SIZE
 from lpvq.errors import InputError
 from lpvq.training import TrainConfig
 
@@ -99,8 +100,16 @@ def profile_name(name: str | None = None) -> str:
 
 
 def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0) -> Recipe:
-    """Return what a profile makes of a data set, with the image size and the seed asked for."""
+    """Return what a profile makes of a data set, with the image size and the seed asked for.
+
+    Raises:
+        InputError: a size that the VQ-VAE cannot divide into codes.
+    """
     recipe = replace(PROFILES[profile], **_CHANGES.get((profile, dataset), {}))
+    if size is not None and size % recipe.downsample:
+        raise InputError(f"size must be a multiple of {recipe.downsample}, got {size}")
+    if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
+        size = None  # the same recipe as without a word
     return replace(
         recipe, size=size or recipe.size, vqvae=replace(recipe.vqvae, seed=seed), prior=replace(recipe.prior, seed=seed)
     )

@@ -280,20 +280,26 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step)
         self.optimizer.zero_grad()
-        with autocast(next(self.model.parameters()).device):
-            loss = self.loss(self._batch())
+        try:
+            with autocast(next(self.model.parameters()).device):
+                loss = self.loss(self._batch())
+        except InputError as error:  # the quantizer refuses vectors that are not finite before the loss sees them
+            raise self._stopped(str(error), path) from error
         loss.backward()
         length = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         if not (loss.isfinite() and length.isfinite()):
-            saved = path is not None and path.exists()
-            kept = f"the last good checkpoint is {path}" if saved else "no checkpoint was kept"
-            raise InputError(
-                f"{self.description}: the loss is {loss.item()} and its gradient {length.item()} at step {self.step} "
-                f"of {self.config.steps}; {kept}; begin anew with a learning rate below {self.config.learning_rate}"
-            )
+            raise self._stopped(f"the loss is {loss.item()} and its gradient {length.item()}", path)
         self.optimizer.step()
         self.losses.append(loss.item())
         self.step += 1
+
+    def _stopped(self, reason: str, path: Path | None) -> InputError:
+        saved = path is not None and path.exists()
+        kept = f"the last good checkpoint is {path}" if saved else "no checkpoint was kept"
+        return InputError(
+            f"{self.description}: at step {self.step} of {self.config.steps}, {reason}; {kept}; begin anew with a "
+            f"learning rate below {self.config.learning_rate}"
+        )
 
     def _batch(self) -> Tensor:
         """The indices of this step: each epoch goes through the data once, in an order of its own."""

@@ -115,6 +115,8 @@ class VQVAE(nn.Module):
             raise InputError(f"height and width must be multiples of {self.downsample}, got {height} × {width}")
         if not images.is_floating_point():
             raise InputError(f"images must be floats in [0, 1], got {images.dtype}: divide by 255 first")
+        if images.dtype != (expected := self.quantizer.code_sums.dtype):
+            raise InputError(f"images must be {expected} as the model, got {images.dtype}")
         lowest, highest = images.aminmax()
         if not (lowest >= 0 and highest <= 1):  # NaN fails this too
             raise InputError(f"images must be in [0, 1] and finite, got {lowest.item():.3g} … {highest.item():.3g}")

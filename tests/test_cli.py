@@ -96,7 +96,7 @@ def test_the_commands_are_those_of_the_design(capsys: Captured) -> None:
         (["demo", "--device", "gpu"], "device 'gpu' cannot be used here"),
         (["demo", "--seed", "-1"], "-1 is not in the range"),
         (["demo", "--seed", "x"], "'x' is not a valid integer"),
-        (["demo", "--size", "30"], "multiples of 4, got 30 × 30"),
+        (["demo", "--size", "30"], "size must be a multiple of 4, got 30"),
         (["demo", "--colour", "red"], "No such option '--colour'"),
         (["train"], "No such command 'train'"),
         (["sample", "--pretrained", "--label", "angry"], "label 'angry' is unknown; expected one of happy, sad"),

@@ -20,3 +20,6 @@ def test_size_and_seed_go_into_the_recipe() -> None:
     recipe = recipe_for("smileys", "laptop", size=64, seed=5)
     assert recipe.size == 64 and recipe.vqvae.seed == recipe.prior.seed == 5
     assert recipe_for("fashion_mnist", "laptop").num_codes == 128
+    assert recipe_for("smileys", "laptop", size=32) == recipe_for("smileys", "laptop")
+    with pytest.raises(InputError, match="multiple of 4, got 10"):
+        recipe_for("smileys", "laptop", size=10)

@@ -228,13 +228,18 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step_and_the_checkpoint(
 
     path = tmp_path / "c"
     model = Diverging(8, (4, 5), num_blocks=1, hidden_channels=4, num_classes=3)
-    with pytest.raises(InputError, match=rf"nan at step 6 of 12; .*last good checkpoint is {path}"):
+    with pytest.raises(InputError, match=rf"at step 6 of 12, the loss is nan .*last good checkpoint is {path}"):
         train_prior(model, codes, CONFIG, checkpoint=path, checkpoint_seconds=0)
     assert torch.load(path, weights_only=True)["step"] == 6
     assert all(parameter.isfinite().all() for parameter in model.parameters())
     with pytest.raises(InputError, match="no checkpoint was kept"):
         model.calls = 0
         train_prior(model, codes, CONFIG)
+
+
+def test_a_vqvae_that_diverges_names_the_step_too(smileys: ImageData, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"VQ-VAE: at step \d+ of 12, .*with a learning rate below 1e\+30"):
+        train_vqvae(make_vqvae(), smileys, replace(CONFIG, learning_rate=1e30), checkpoint=tmp_path / "c")
 
 
 def test_codes_that_do_not_fit_the_prior_are_refused_by_name(codes: LatentCodes) -> None:

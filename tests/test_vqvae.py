@@ -92,6 +92,7 @@ def test_no_two_layers_share_their_weights() -> None:
         (torch.rand(3, 16, 16), r"\(B, 3, H, W\), got \(3, 16, 16\)"),
         (torch.rand(1, 3, 16, 18), "multiples of 4, got 16 × 18"),
         (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), "divide by 255"),
+        (torch.rand(1, 3, 16, 16).double(), r"torch.float32 as the model, got torch.float64"),
         (torch.rand(1, 3, 16, 16) * 255, r"in \[0, 1\]"),
         (torch.full((1, 3, 16, 16), float("nan")), "finite"),
         (torch.full((1, 3, 16, 16), float("inf")), "finite"),
