@@ -4,6 +4,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -151,14 +152,19 @@ def evaluate(**options: Any) -> None:
 
 @cli.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Runs that the median is of.")
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs that the medians are of.")
 def bench_command(as_json: bool, runs: int) -> None:
-    """Measure how fast this machine draws codes.
+    """Measure how fast this machine samples and trains, beside the plain ways; takes minutes, and an idle machine.
 
-    Example: lpvq bench --runs 3
+    Example: lpvq bench --json > bench.json
     """
-    rows = bench.measure(runs)
-    click.echo(json.dumps(rows, indent=2) if as_json else bench.format_table(rows))
+    rows, machine = bench.measure(runs), bench.about_the_machine()
+    if as_json:
+        listed = [{**asdict(row), "ratio": row.ratio} for row in rows]
+        click.echo(json.dumps({"machine": machine, "runs": runs, "rows": listed}, indent=2))
+    else:
+        click.echo(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items()))
+        click.echo(f"{bench.format_table(rows)}\nMedians of {runs} runs.")
 
 
 def _train_vqvae(workspace: Workspace, number: str = "") -> None:

@@ -12,10 +12,10 @@ from lpvq.datasets import ImageData
 from lpvq.errors import InputError
 from lpvq.files import checksum, write_atomically
 from lpvq.quantizer import check_codes, code_counts, entropy, perplexity, usage
-from lpvq.runtime import progress
+from lpvq.runtime import in_batches, progress
 from lpvq.vqvae import VQVAE
 
-_IMAGES_AT_ONCE = 512
+_POSITIONS_AT_ONCE = 2**15
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class LatentCodes:
     def __getitem__(self, items: slice) -> "LatentCodes":
         """Return some of the grids, with their labels."""
         return replace(self, codes=self.codes[items], labels=self.labels[items])
+
+    def batches(self) -> list[Tensor]:
+        """Return the indices of all grids, in order, in batches that are small whatever the size of a grid."""
+        return in_batches(len(self), self.codes[:1].numel(), _POSITIONS_AT_ONCE)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -135,8 +139,8 @@ def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
     was_training = vqvae.training
     vqvae.eval()
     try:
-        batches = torch.arange(len(data)).split(_IMAGES_AT_ONCE)
-        codes = [vqvae.encode(data.floats(batch).to(device)).cpu() for batch in progress(batches, "extracting codes")]
+        batches = progress(data.batches(), "extracting codes")
+        codes = [vqvae.encode(data.floats(batch).to(device)).cpu() for batch in batches]
     finally:
         vqvae.train(was_training)
     return LatentCodes(

@@ -24,7 +24,7 @@ from torchvision.transforms.functional import resize
 
 from lpvq import smileys
 from lpvq.errors import InputError
-from lpvq.runtime import progress
+from lpvq.runtime import in_batches, progress
 
 DATA = Path(__file__).parent.parent / "data"
 DEBIAN = Path("/usr/share/dataset-fashion-mnist")
@@ -38,6 +38,7 @@ _IDX_OF_BYTES = b"\x00\x00\x08"
 _GZIP = b"\x1f\x8b"
 DEFAULT_SIZE = 32
 _RESIZED_AT_ONCE = 4096
+_PIXELS_AT_ONCE = 2**17
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _TEST_EVERY = 10
 _NAMED_IN_WARNING = 3
@@ -72,7 +73,11 @@ class ImageData:
     def floats(self, indices: Tensor | Sequence[int] | slice | None = None) -> Tensor:
         """Return images as models take them, float32 (B, C, H, W) in [0, 1]: all, or those at ``indices``."""
         images = self.images if indices is None else self.images[indices]
-        return images.float() / 255
+        return images.float().div_(255)
+
+    def batches(self) -> list[Tensor]:
+        """Return the indices of all images, in order, in batches that are small whatever the size of an image."""
+        return in_batches(len(self), self.images[:1, 0].numel(), _PIXELS_AT_ONCE)
 
 
 def load(

@@ -2,124 +2,30 @@
 
     p(codes) = ∏ p(code i | the codes before i in raster order)
 
-- van den Oord, Kalchbrenner, Kavukcuoglu (2016a), Pixel Recurrent Neural Networks, arXiv:1601.06759: the product.
-- van den Oord et al. (2016b), Conditional Image Generation with PixelCNN Decoders, arXiv:1606.05328: the gated block
-  and the two stacks that together have no blind spot.
-
-Two stacks of features walk through the layers side by side. At row r, the *vertical* stack knows the rows above r, all
-columns of them. At row r and column c, the *horizontal* stack knows the codes left of c in row r and, through a link,
-what the vertical stack knows. Only the first layer shifts: it leaves out the row (vertical) or the column (horizontal)
-itself. After that a feature may look at its own position, because what stands there already excludes the code.
-
-A causal convolution here is an ordinary one with a smaller kernel on a padded grid: masking the weights of a full
-kernel would compute the same at nearly twice the cost. Each piece exists twice, over a whole grid (training) and one
-step at a time (sampling), on the same weights.
-
-Shapes: B grids of H × W, C channels, K codes, R = kernel_size // 2 rows or columns of reach.
+Van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel Recurrent Neural Networks, arXiv:1601.06759. The network that
+gives the factors is in ``lpvq.stacks``; ``lpvq.cache`` runs it one code at a time.
 """
 
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from lpvq.cache import CachedSteps, PlainSteps, cache_bytes
 from lpvq.errors import InputError
 from lpvq.quantizer import check_codes
-from lpvq.sampling import SamplingOptions, walk
+from lpvq.runtime import progress
+from lpvq.sampling import GridModel, SamplingOptions, walk
+from lpvq.stacks import Stacks
 
 ImageSize = int | tuple[int, int]
 
-
-class VerticalConv(nn.Module):
-    """A convolution that sees rows above, and all columns that its kernel reaches.
-
-    Args:
-        in_channels: channels in.
-        out_channels: channels out.
-        kernel_size: width of the kernel, odd.
-        shifted: whether the row itself is left out (the first layer) or seen (all others).
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, shifted: bool = False) -> None:
-        super().__init__()
-        self.reach = kernel_size // 2
-        self.shifted = shifted
-        height = self.reach if shifted else self.reach + 1
-        self.conv = nn.Conv2d(in_channels, out_channels, (height, kernel_size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H, W)."""
-        bottom = -1 if self.shifted else 0  # a negative padding cuts the last row off
-        return self.conv(F.pad(x, (self.reach, self.reach, self.reach, bottom)))
-
-    def row(self, rows: Tensor) -> Tensor:
-        """One row: from just the rows the kernel sees, (B, in, kernel height, W), to (B, out, 1, W)."""
-        return self.conv(F.pad(rows, (self.reach, self.reach)))
+# Grids are drawn in parts whose caches together stay below this. More would not be faster.
+_CACHE_BYTES = 128 * 2**20
 
 
-class HorizontalConv(nn.Module):
-    """A convolution that sees columns to the left in its own row; arguments as for ``VerticalConv``."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, shifted: bool = False) -> None:
-        super().__init__()
-        self.reach = kernel_size // 2
-        self.shifted = shifted
-        self.width = self.reach if shifted else self.reach + 1
-        self.conv = nn.Conv2d(in_channels, out_channels, (1, self.width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H, W)."""
-        right = -1 if self.shifted else 0
-        return self.conv(F.pad(x, (self.reach, right)))
-
-    def step_weight(self) -> Tensor:
-        """The kernel as a matrix (out, width · in), for the columns that a step sees, side by side."""
-        return self.conv.weight.squeeze(2).transpose(1, 2).flatten(1)
-
-    @property
-    def bias(self) -> Tensor:
-        """The bias, (out,)."""
-        return cast(Tensor, self.conv.bias)
-
-
-def gate(x: Tensor) -> Tensor:
-    """tanh(a) · σ(b), with a and b the two halves of the channels (dimension 1): equation 2 of 2016b."""
-    a, b = x.chunk(2, dim=1)
-    return torch.tanh(a) * torch.sigmoid(b)
-
-
-class GatedBlock(nn.Module):
-    """One layer of both stacks (figure 2 of 2016b).
-
-    The link from the vertical to the horizontal stack is taken before the gate. Nothing flows back, or the vertical
-    stack would learn of codes in its own row. Class labels shift the input of both gates (equation 4 of 2016b).
-    """
-
-    def __init__(self, channels: int, kernel_size: int, num_classes: int | None) -> None:
-        super().__init__()
-        self.vertical = VerticalConv(channels, 2 * channels, kernel_size)
-        self.link = nn.Conv2d(2 * channels, 2 * channels, 1)
-        self.horizontal = HorizontalConv(channels, 2 * channels, kernel_size)
-        self.output = nn.Conv2d(channels, channels, 1)
-        self.label_shift = None if num_classes is None else nn.Embedding(num_classes, 4 * channels)
-
-    def forward(self, v: Tensor, h: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Vertical and horizontal features, both (B, C, H, W), to the same of the next layer."""
-        shift_v, shift_h = self.shifts(labels)
-        features = self.vertical(v)
-        mixed = self.horizontal(h) + self.link(features) + shift_h
-        return gate(features + shift_v), h + self.output(gate(mixed))
-
-    def shifts(self, labels: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
-        """What the labels (B,) add before the gates of the two stacks: (B, 2C, 1, 1) each, or 0 without labels."""
-        if self.label_shift is None:
-            return 0.0, 0.0
-        vertical, horizontal = self.label_shift(labels)[:, :, None, None].chunk(2, dim=1)
-        return vertical, horizontal
-
-
-class PixelCNN(nn.Module):
+class PixelCNN(Stacks):
     """A gated PixelCNN over grids of codes.
 
     Args:
@@ -141,7 +47,6 @@ class PixelCNN(nn.Module):
         hidden_channels: int = 64,
         num_classes: int | None = None,
     ) -> None:
-        super().__init__()
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise InputError(f"kernel_size must be odd and at least 3, got {kernel_size}")
         if min(latent_dim, num_blocks, hidden_channels, 1 if num_classes is None else num_classes) < 1:
@@ -149,6 +54,7 @@ class PixelCNN(nn.Module):
                 "latent_dim, num_blocks, hidden_channels and num_classes must be at least 1, "
                 f"got {latent_dim}, {num_blocks}, {hidden_channels} and {num_classes}"
             )
+        super().__init__(latent_dim, num_blocks, kernel_size, hidden_channels, num_classes)
         self.latent_dim = latent_dim
         self.image_size = height_and_width(image_size)
         self.num_classes = num_classes
@@ -160,16 +66,6 @@ class PixelCNN(nn.Module):
             "hidden_channels": hidden_channels,
             "num_classes": num_classes,
         }
-        self.embedding = nn.Embedding(latent_dim, hidden_channels)
-        self.vertical_input = VerticalConv(hidden_channels, hidden_channels, kernel_size, shifted=True)
-        self.horizontal_input = HorizontalConv(hidden_channels, hidden_channels, kernel_size, shifted=True)
-        self.blocks = nn.ModuleList([GatedBlock(hidden_channels, kernel_size, num_classes) for _ in range(num_blocks)])
-        self.head = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(hidden_channels, 4 * hidden_channels, 1),
-            nn.ReLU(),
-            nn.Conv2d(4 * hidden_channels, latent_dim, 1),
-        )
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits (B, K, H, W) for each code given the codes before it (and the label).
@@ -182,16 +78,14 @@ class PixelCNN(nn.Module):
             InputError: codes or labels of another type, shape or range.
         """
         self._check(codes, labels)
-        embedded = self.embedding(codes).movedim(-1, 1)
-        v, h = self.vertical_input(embedded), self.horizontal_input(embedded)
-        for block in self.blocks:
-            v, h = block(v, h, labels)
-        return self.head(h)
+        return super().forward(codes, labels)
 
     def nll(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return −log p(codes | labels) in nats per grid, float32 (B,); arguments as for ``forward``."""
         logits = self(codes, labels)
-        return F.cross_entropy(logits.float(), codes, reduction="none").sum((1, 2))
+        by_position = logits.movedim(1, -1).reshape(-1, self.latent_dim)  # no copy: the channels are last in memory
+        nats = F.cross_entropy(by_position.float(), codes.flatten(), reduction="none")
+        return nats.view(len(codes), -1).sum(1)
 
     def generate(
         self,
@@ -221,10 +115,14 @@ class PixelCNN(nn.Module):
                 where nothing is known is never looked at; it may be −1.
             generator: the source of randomness, on the model's device; torch's global one where None.
             method: "cached" keeps what earlier steps computed and draws a grid at about the cost of one forward pass;
-                "plain" is one forward pass per code. Both draw from the same distribution.
+                "plain" is one forward pass per code. Both draw the same from the same noise, up to rounding.
+
+        Each position of each grid has one random number, whatever is known and however the grids are shared out.
+        Any number of grids: they are drawn in parts, so that memory stays bounded, and the bar says in how many.
 
         Raises:
             InputError: arguments that contradict each other, are out of range or of another shape.
+            KeyboardInterrupt: after Ctrl-C; the model is as it was before.
         """
         options = SamplingOptions(temperature, top_k, top_p)
         if method not in ("cached", "plain"):
@@ -232,16 +130,42 @@ class PixelCNN(nn.Module):
         labels = None if labels is None else labels.to(self.embedding.weight.device)
         codes, is_known = self._start(start_sequence, image_size, batch_size, labels, known)
         self._check(codes, labels)
+        weight = self.embedding.weight
+        # The grids and the noise are made outside of inference mode, so the caller may use the codes for training too.
+        uniform = torch.rand(codes.shape, generator=generator, device=weight.device, dtype=weight.dtype)
         was_training = self.training
         self.eval()
         try:
-            # The grid was made outside of inference mode, so the caller may use it for training too.
             with torch.inference_mode():
-                steps = CachedSteps(self, codes, labels) if method == "cached" else PlainSteps(self, labels)
-                walk(steps, codes, is_known, options, generator)
+                self._draw(codes, is_known, labels, options, uniform, method)
         finally:
             self.train(was_training)
         return codes
+
+    def _draw(
+        self,
+        codes: Tensor,
+        known: Tensor,
+        labels: Tensor | None,
+        options: SamplingOptions,
+        uniform: Tensor,
+        method: str,
+    ) -> None:
+        """Fill the grids in place, part by part."""
+        size = max(1, _CACHE_BYTES // cache_bytes(self, codes.shape[2]))
+        parts = [slice(first, first + size) for first in range(0, len(codes), size)]
+        draws = sum(int((~known[part]).any(dim=0).sum()) for part in parts)
+        description = "drawing codes" if len(parts) == 1 else f"drawing codes in {len(parts)} parts"
+        with progress(None, description, total=draws, least=256) as bar:
+            for part in parts:
+                given = None if labels is None else labels[part]
+                steps: GridModel = (
+                    CachedSteps(self, given, len(codes[part]), codes.shape[2])
+                    if method == "cached"
+                    else PlainSteps(self, given)
+                )
+                for _ in walk(steps, codes[part], known[part], options, uniform[part]):
+                    bar.update()
 
     def _start(
         self,
@@ -334,91 +258,3 @@ def height_and_width(size: ImageSize) -> tuple[int, int]:
     if len(pair) != 2 or not all(isinstance(length, int) and length >= 1 for length in pair):
         raise InputError(f"a size is a positive whole number or a pair of them, got {size!r}")
     return pair
-
-
-class PlainSteps:
-    """The logits of one position by a forward pass over the whole grid: simple, and a reference for the cache."""
-
-    def __init__(self, model: PixelCNN, labels: Tensor | None) -> None:
-        self.model = model
-        self.labels = labels
-
-    def begin_row(self, codes: Tensor, row: int) -> None:
-        """Nothing to get ready."""
-
-    def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
-        """Return logits (B, K)."""
-        return self.model(codes, self.labels)[:, :, row, column]
-
-
-class CachedSteps:
-    """The logits of one position from what earlier positions left behind; exact.
-
-    A code changes only what lies after it, so every feature is computed once: the vertical stack and its links once
-    per row, the horizontal stack once per position. With N = H·W positions and L blocks of C channels (kernel size 3)
-    a grid costs N · 21·L·C² multiply-adds beside input layer and head, which is one forward pass; plain sampling costs
-    N² · 21·L·C².
-
-    What is kept, with zeros standing for the rows and columns outside of the grid, as the padding of the
-    convolutions has them:
-
-    - ``rows[l]`` (B, C, R + 1, W): the last rows of vertical features that go into block l;
-    - ``links[l]`` (B, W, 2C): what the current row of the vertical stack adds before the horizontal gate of block l,
-      with the bias and the label's shift already in it;
-    - ``columns[l]`` (B, R + W, C): the current row of horizontal features that go into block l.
-    """
-
-    def __init__(self, model: PixelCNN, codes: Tensor, labels: Tensor | None) -> None:
-        batch, _, width = codes.shape
-        weight = model.embedding.weight
-        channels = weight.shape[1]
-        self.model = model
-        self.reach = model.vertical_input.reach
-        self.blocks = [cast(GatedBlock, block) for block in model.blocks]
-        self.rows = [weight.new_zeros(batch, channels, self.reach + 1, width) for _ in self.blocks]
-        self.links = [weight.new_empty(batch, width, 2 * channels) for _ in self.blocks]
-        self.columns = [weight.new_zeros(batch, self.reach + width, channels) for _ in self.blocks]
-        self.embedded = weight.new_zeros(batch, self.reach + width, channels)  # the row's codes, as ``columns``
-        self.shifts = [block.shifts(labels) for block in self.blocks]
-        self.first_weight = model.horizontal_input.step_weight()
-        self.step_weights = [block.horizontal.step_weight() for block in self.blocks]
-        self.output_weights = [block.output.weight.flatten(1) for block in self.blocks]
-        self.done = 0  # columns of this row whose horizontal features are there
-
-    def begin_row(self, codes: Tensor, row: int) -> None:
-        """Run the vertical stack over one row, from the rows above it."""
-        model, reach = self.model, self.reach
-        above = codes[:, max(row - reach, 0) : row]
-        v = model.embedding(above).movedim(-1, 1)  # (B, C, up to R, W)
-        v = model.vertical_input.row(F.pad(v, (0, 0, reach - v.shape[2], 0)))
-        for index, block in enumerate(self.blocks):
-            rows = torch.cat([self.rows[index][:, :, 1:], v], dim=2)
-            self.rows[index] = rows
-            features = block.vertical.row(rows)
-            shift_v, shift_h = self.shifts[index]
-            link = block.link(features) + shift_h + block.horizontal.bias[:, None, None]
-            self.links[index] = link.squeeze(2).movedim(1, -1).contiguous()
-            v = gate(features + shift_v)
-        self.done = 0
-
-    def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
-        """Return logits (B, K); runs the horizontal stack over the columns since the last call."""
-        for position in range(self.done, column + 1):
-            h = self._step(codes, row, position)
-        self.done = column + 1
-        return self.model.head(h[:, :, None, None]).flatten(1)
-
-    def _step(self, codes: Tensor, row: int, column: int) -> Tensor:
-        """Run the horizontal stack at one position; return its last features, (B, C)."""
-        model, reach = self.model, self.reach
-        if column > 0:
-            self.embedded[:, reach + column - 1] = model.embedding(codes[:, row, column - 1])
-        seen = self.embedded[:, column : column + reach].flatten(1)
-        h = F.linear(seen, self.first_weight, model.horizontal_input.bias)
-        for index, block in enumerate(self.blocks):
-            columns = self.columns[index]
-            columns[:, reach + column] = h
-            seen = columns[:, column : column + reach + 1].flatten(1)
-            mixed = F.linear(seen, self.step_weights[index]) + self.links[index][:, column]
-            h = h + F.linear(gate(mixed), self.output_weights[index], block.output.bias)
-        return h

@@ -1,11 +1,17 @@
-"""Where things run and how progress is shown: the device and the one progress bar."""
+"""Where and how things run, and how progress is shown: device, precision, memory, the one progress bar."""
 
+import ctypes
 import os
 import sys
-from collections.abc import Iterable, Sized
-from typing import Any
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sized
+from functools import cache
+from statistics import median
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from lpvq.errors import InputError
@@ -38,14 +44,77 @@ def choose_device(name: str | None = None) -> torch.device:
     return device
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Return a context in which training computes in bfloat16, on devices that are fast at it; float32 elsewhere."""
-    if device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        fast = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
-    else:
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_precision(device: torch.device, wish: Precision = "auto") -> torch.dtype:
+    """Return the type to train in: what is wished for, or bfloat16 where the device is fast at it, else float32."""
+    if wish == "auto":
+        wish = "bfloat16" if _fast_at_bfloat16(device.type) else "float32"
+    return torch.bfloat16 if wish == "bfloat16" else torch.float32
+
+
+@cache
+def _fast_at_bfloat16(kind: str) -> bool:
+    """Whether the device has instructions for bfloat16 and they pay; timed once, for as long as the process lives."""
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities() if kind == "cpu" else {}
+    if not any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "sve_bf16")):
+        return False
+    # Twice as fast is usual; some processors have the instructions and are no faster.
+    return _product_seconds(torch.bfloat16) < 0.8 * _product_seconds(torch.float32)
+
+
+def _product_seconds(kind: torch.dtype, runs: int = 7) -> float:
+    """The median time of a matrix product."""
+    a = torch.ones(512, 512, dtype=kind)
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """Return a context in which convolutions and matrix products compute in ``precision``."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
+
+
+@cache
+def keep_memory() -> None:
+    """Have the process keep the memory it frees, for its next use.
+
+    Every training step frees what the next one needs again. The GNU C library gives large blocks back to the operating
+    system at once, which then clears them page by page for the next step: up to half of the time of a step on a CPU.
+    Other C libraries and operating systems are left as they are.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    mallopt(trim_threshold, 2**31 - 1)
+    # From this size on blocks come from the system one by one. Older versions take no more than 32 MiB.
+    mallopt(mmap_threshold, 2**30) or mallopt(mmap_threshold, 2**25)
+
+
+def compiled(function: Callable) -> Callable:
+    """Return ``function`` compiled by ``torch.compile``; as it is, with a warning, where that does not work."""
+    try:
+        torch.compile(torch.neg)(torch.zeros(2))
+    except Exception as error:  # many kinds: no C++ compiler, no Triton, a Python it does not know
+        reason = str(error).strip().splitlines()[0]
+        warnings.warn(f"torch.compile does not work here ({reason}): going on without it", stacklevel=2)
+        return function
+    return torch.compile(function)
+
+
+def in_batches(number: int, size: int, at_once: int) -> list[Tensor]:
+    """Share out ``number`` items of ``size`` numbers each: indices, in order, for about ``at_once`` numbers a batch."""
+    return list(torch.arange(number).split(max(1, at_once // size)))
 
 
 def running_in_notebook() -> bool:
@@ -77,3 +146,35 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
         mininterval=0.3,
         **options,
     )
+
+
+class Replayed:
+    """A function of one number whose work on a GPU is recorded at the first call for each number, and then replayed.
+
+    Launching the many small kernels of a step one by one takes longer than running them; a recorded step is launched
+    as one. The function must work on the same memory each time, give the same result when called twice in a row, and
+    neither allocate what it returns nor wait for the device.
+
+    Args:
+        function: returns nothing; called with a number, it does that number's work.
+    """
+
+    def __init__(self, function: Callable[[int], None]) -> None:
+        self.function = function
+        self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
+
+    def __call__(self, number: int) -> None:
+        """Do the work of ``number``."""
+        if number in self.graphs:
+            self.graphs[number].replay()
+            return
+        # Libraries set themselves up at the first call, which cannot be recorded.
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            self.function(number)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.function(number)
+        self.graphs[number] = graph

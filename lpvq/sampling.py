@@ -4,6 +4,7 @@ A grid is drawn in raster order: row by row from the top, each row from the left
 distribution of a single code; top-p ("nucleus sampling") is from Holtzman et al. (2020), arXiv:1904.09751.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +12,6 @@ import torch
 from torch import Tensor
 
 from lpvq.errors import InputError
-from lpvq.runtime import progress
 
 
 @dataclass(frozen=True)
@@ -55,64 +55,66 @@ def restrict_logits(logits: Tensor, options: SamplingOptions) -> Tensor:
         logits = (logits - logits.amax(-1, keepdim=True)) / options.temperature
     if options.top_k is None and options.top_p is None:
         return logits
-    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-    if options.top_k is not None:
-        ordered[:, options.top_k :] = -torch.inf
+    # From the most probable code on, as many as top-k leaves.
+    kept, codes = logits.topk(min(options.top_k or logits.shape[-1], logits.shape[-1]))
     if options.top_p is not None:
-        probabilities = ordered.softmax(-1)
+        probabilities = kept.softmax(-1)
         # A code stays while those before it do not yet reach top_p; so the first always stays.
         before = probabilities.cumsum(-1) - probabilities
         before[:, 0] = 0
-        ordered[before >= options.top_p] = -torch.inf
-    return torch.full_like(logits, -torch.inf).scatter(-1, order, ordered)
+        kept = kept.masked_fill(before >= options.top_p, -torch.inf)
+    return torch.full_like(logits, -torch.inf).scatter(-1, codes, kept)
 
 
-def draw(logits: Tensor, options: SamplingOptions, generator: torch.Generator | None = None) -> Tensor:
-    """Draw a code for each row of ``logits`` (B, K); returns int64 (B,).
+def draw(logits: Tensor, options: SamplingOptions, uniform: Tensor) -> Tensor:
+    """Draw a code for each row of ``logits`` (B, K), given numbers ``uniform`` in [0, 1), (B,); returns int64 (B,).
 
-    The largest of logit + Gumbel noise is a draw from the softmax. It needs no probabilities and, on a GPU, no answer
-    from the device; and two samplers given the same noise can be compared code by code.
+    Think of the probabilities as lengths laid end to end on a line: the code is the one that the number falls on. One
+    random number for each code, no answer that a GPU has to be waited for, and two samplers given the same numbers can
+    be compared code by code.
     """
     if options.temperature == 0:
         return logits.argmax(-1)
-    # If E is exponential, −log E is a Gumbel variable.
-    noise = torch.empty_like(logits).exponential_(generator=generator).log_().neg_()
-    return (restrict_logits(logits, options) + noise).argmax(-1)
+    ends = restrict_logits(logits, options).softmax(-1).cumsum(-1)
+    # Not the number itself: after rounding, the line may end a little before or after 1.
+    fallen_on = uniform[:, None] * ends[:, -1:]
+    return torch.searchsorted(ends, fallen_on, right=True).squeeze(-1)
 
 
 class GridModel(Protocol):
     """What the walk asks of a model; ``codes`` (B, H, W) is the grid as drawn so far."""
 
     def begin_row(self, codes: Tensor, row: int) -> None:
-        """Get ready for a row: the rows above it are final."""
+        """Get ready for a row: the rows above it are final. Rows come in rising order, not all of them."""
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
         """Return logits (B, K) for a position: all positions before it are final. Columns come in rising order."""
 
 
 def walk(
-    model: GridModel,
-    codes: Tensor,
-    known: Tensor,
-    options: SamplingOptions,
-    generator: torch.Generator | None = None,
-) -> None:
-    """Draw the codes that are not known, in raster order and in place.
+    model: GridModel, codes: Tensor, known: Tensor, options: SamplingOptions, uniform: Tensor
+) -> Iterator[tuple[int, int]]:
+    """Draw the codes that are not known, in raster order and in place; a position that all grids know costs nothing.
 
     Args:
         model: gives the logits.
         codes: int64 (B, H, W); what is not known is overwritten before the model sees it.
-        known: bool (B, H, W); these codes stay as they are. A position that all grids know costs no draw.
+        known: bool (B, H, W); these codes stay as they are.
         options: temperature, top-k, top-p.
-        generator: the source of the noise, on the device of ``codes``.
+        uniform: the noise, random numbers in [0, 1), (B, H, W).
+
+    Yields:
+        each position (row, column), once its codes are drawn.
     """
-    wanted = ~known.all(dim=0).cpu()
-    positions = int(wanted.sum())
-    with progress(None, "drawing codes", total=positions, least=256) as bar:
-        for row in range(codes.shape[1]):
+    wanted_by_all, wanted = (~known).all(dim=0).tolist(), (~known).any(dim=0).tolist()
+    for row in range(codes.shape[1]):
+        columns = [column for column, is_wanted in enumerate(wanted[row]) if is_wanted]
+        if columns:
             model.begin_row(codes, row)
-            for column in wanted[row].nonzero().flatten().tolist():
-                logits = model.logits_at(codes, row, column)
-                drawn = draw(logits, options, generator)
+        for column in columns:
+            drawn = draw(model.logits_at(codes, row, column), options, uniform[:, row, column])
+            if wanted_by_all[row][column]:
+                codes[:, row, column] = drawn
+            else:
                 codes[:, row, column] = torch.where(known[:, row, column], codes[:, row, column], drawn)
-                bar.update()
+            yield row, column

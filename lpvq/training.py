@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,8 @@ from lpvq.datasets import ImageData
 from lpvq.errors import InputError
 from lpvq.files import read_tensors, write_tensors
 from lpvq.pixelcnn import PixelCNN
-from lpvq.runtime import autocast, progress
+from lpvq.runtime import Precision, autocast, choose_precision, compiled, keep_memory, progress
 from lpvq.vqvae import VQVAE
-
-_ITEMS_AT_ONCE = 512
 
 History = list[dict[str, float]]
 """One record per validation: ``step``, ``train_loss`` (mean since the last), ``valid_loss``, ``seconds`` so far."""
@@ -48,6 +46,9 @@ class TrainConfig:
         clip_norm: longer gradients are shortened to this length.
         validations: how many times the model is judged on the validation set, evenly over the run, the end included.
         seed: decides the order of the data and all else that is random.
+        precision: "float32", "bfloat16", or "auto" for bfloat16 where the device is fast at it. The quantizer and the
+            losses are always in float32, and so are the weights.
+        compile: whether to train with ``torch.compile``: a few per cent faster after half a minute of compiling.
     """
 
     steps: int
@@ -58,6 +59,8 @@ class TrainConfig:
     clip_norm: float = 1.0
     validations: int = 20
     seed: int = 0
+    precision: Precision = "auto"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
@@ -65,6 +68,8 @@ class TrainConfig:
             raise InputError(f"steps, batch_size and validations must be at least 1, got {self}")
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of ``step``, counted from 0."""
@@ -109,9 +114,10 @@ def train_vqvae(
     """
     variance = image_variance(data)
     device = next(model.parameters()).device
+    forward = compiled(model.forward) if config.compile else model
 
     def loss(indices: Tensor) -> Tensor:
-        output = model(data.floats(indices).to(device))
+        output = forward(data.floats(indices).to(device))
         return output.reconstruction_loss / variance + output.quantizer_loss
 
     def judge() -> float:
@@ -136,11 +142,12 @@ def train_prior(
     """
     check_prior_fits(model, codes)
     device = next(model.parameters()).device
+    nll = compiled(model.nll) if config.compile else model.nll
     positions = math.prod(codes.grid)
 
     def loss(indices: Tensor) -> Tensor:
         labels = None if model.num_classes is None else codes.labels[indices].to(device)
-        return model.nll(codes.codes[indices].to(device), labels).mean() / positions
+        return nll(codes.codes[indices].to(device), labels).mean() / positions
 
     def judge() -> float:
         return float("nan") if validation is None else grid_nll(model, validation).mean().item() / positions
@@ -169,39 +176,43 @@ def check_prior_fits(model: PixelCNN, codes: LatentCodes) -> None:
 
 def image_variance(data: ImageData) -> float:
     """Return the variance of all values of the images, scaled to [0, 1]: what an MSE is divided by."""
-    mean_square = sum(chunk.double().square().sum().item() for chunk in data.images.split(_ITEMS_AT_ONCE))
-    mean = sum(chunk.sum(dtype=torch.int64).item() for chunk in data.images.split(_ITEMS_AT_ONCE)) / data.images.numel()
-    variance = (mean_square / data.images.numel() - mean**2) / 255**2
+    values = data.images.numel()
+    sums = torch.zeros(2, dtype=torch.float64)
+    for batch in data.batches():
+        chunk = data.images[batch].double()
+        sums += torch.stack([chunk.sum(), chunk.square().sum()])
+    mean, mean_square = (sums / values).tolist()
+    variance = (mean_square - mean**2) / 255**2
     if variance <= 0:
         raise InputError(f"all pixels of {data.name} have the same value: there is nothing to learn")
     return variance
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def reconstruction_error(model: VQVAE, data: ImageData) -> float:
     """Return the mean squared error of the reconstructions of ``data``, per pixel and channel, in eval mode."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     total = 0.0
-    for indices in torch.arange(len(data)).split(_ITEMS_AT_ONCE):
-        images = data.floats(indices).to(device)
+    for batch in data.batches():
+        images = data.floats(batch).to(device)
         errors = (model(images).reconstruction.clamp(0, 1) - images).square().sum((1, 2, 3))
         total += errors.cpu().double().sum().item()  # MPS has no float64
     model.train(was_training)
     return total / data.images.numel()
 
 
-@torch.no_grad()
 def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
     """Return −log p in nats of each grid of ``codes``, given its label if the model has classes; (N,), eval mode."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     nats = []
-    for indices in torch.arange(len(codes)).split(_ITEMS_AT_ONCE):
-        labels = None if model.num_classes is None else codes.labels[indices].to(device)
-        nats.append(model.nll(codes.codes[indices].to(device), labels).cpu())
+    with torch.inference_mode():
+        for batch in codes.batches():
+            labels = None if model.num_classes is None else codes.labels[batch].to(device)
+            nats.append(model.nll(codes.codes[batch].to(device), labels).cpu())
     model.train(was_training)
     return torch.cat(nats)
 
@@ -236,6 +247,8 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
         )
+        self.device = next(self.model.parameters()).device
+        self.precision = choose_precision(self.device, self.config.precision)
         self.step = 0
         self.seconds = 0.0
         self.epoch, self.order = -1, torch.empty(0)
@@ -249,6 +262,7 @@ class _Run:
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             self._load(path)
+        keep_memory()
         self.model.train()
         bar = progress(None, self.description, total=self.config.steps, initial=self.step, unit="step")
         saved = started = time.monotonic()
@@ -281,7 +295,7 @@ class _Run:
             group["lr"] = self.config.rate(self.step)
         self.optimizer.zero_grad()
         try:
-            with autocast(next(self.model.parameters()).device):
+            with autocast(self.device, self.precision):
                 loss = self.loss(self._batch())
         except InputError as error:  # the quantizer refuses vectors that are not finite before the loss sees them
             raise self._stopped(str(error), path) from error
@@ -329,6 +343,7 @@ class _Run:
     def _save(self, path: Path) -> None:
         state = {
             "identity": self.identity,
+            "bfloat16": self.precision == torch.bfloat16,  # on another machine, too, the run goes on as it began
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -352,6 +367,7 @@ class _Run:
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
+            self.precision = torch.bfloat16 if state["bfloat16"] else torch.float32
             self.step, self.seconds = state["step"], state["seconds"]
             self.history, self.losses = state["history"], state["losses"]
             self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]

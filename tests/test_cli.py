@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lpvq import bench, cli
 
@@ -158,9 +159,15 @@ def test_ctrl_c_is_one_line_and_status_130_and_the_next_run_goes_on(tmp_path: Pa
 
 
 def test_the_benchmark_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    rows = [{"what": "x", "reference_seconds": 2.0, "seconds": 0.5, "ratio": 4.0}]
-    monkeypatch.setattr(bench, "measure", lambda runs: rows * runs)
+    row = bench.Row("sampling", "x", "s", 2.0, 0.5)
+    monkeypatch.setattr(bench, "measure", lambda runs: [row] * runs)
     assert run("bench", "--runs", "1") == 0
-    assert capsys.readouterr().out == bench.format_table(rows) + "\n"
-    assert run("bench", "--runs", "1", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == rows
+    table = capsys.readouterr().out
+    assert bench.format_table([row]) in table and f"torch {torch.__version__}" in table
+    assert run("bench", "--runs", "2", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (
+        printed["rows"]
+        == [{"part": "sampling", "what": "x", "unit": "s", "reference": 2.0, "here": 0.5, "ratio": 4.0}] * 2
+    )
+    assert printed["runs"] == 2 and printed["machine"]["cores"]

@@ -1,13 +1,14 @@
-"""The device and the progress bar."""
+"""The device, the precision, memory, compiling and the progress bar."""
 
 import io
 import sys
 
 import pytest
 import torch
+from torch import Tensor
 
-from lpvq import InputError
-from lpvq.runtime import choose_device, progress
+from lpvq import InputError, runtime
+from lpvq.runtime import choose_device, choose_precision, compiled, in_batches, keep_memory, progress
 
 
 def test_the_device_is_the_one_named_then_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +29,100 @@ def test_without_a_word_the_fastest_device_is_chosen(monkeypatch: pytest.MonkeyP
 def test_a_device_that_is_not_there_is_refused_by_name(name: str) -> None:
     with pytest.raises(InputError, match=name):
         choose_device(name)
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> dict[torch.dtype, float]:
+    """How long a product takes on the machine that the tests pretend to run on, which knows bfloat16."""
+    seconds = {torch.float32: 1.0, torch.bfloat16: 0.5}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(runtime, "_product_seconds", seconds.__getitem__)
+    runtime._fast_at_bfloat16.cache_clear()
+    yield seconds
+    runtime._fast_at_bfloat16.cache_clear()
+
+
+def test_bfloat16_is_chosen_where_it_is_fast(timed: dict[torch.dtype, float]) -> None:
+    assert choose_precision(CPU) == torch.bfloat16
+
+
+def test_bfloat16_is_not_chosen_where_it_is_no_faster(timed: dict[torch.dtype, float]) -> None:
+    timed[torch.bfloat16] = 0.9
+    assert choose_precision(CPU) == torch.float32
+
+
+def test_bfloat16_is_not_chosen_without_instructions_for_it(
+    timed: dict[torch.dtype, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
+    assert choose_precision(CPU) == torch.float32
+
+
+def test_the_choice_is_remembered(timed: dict[torch.dtype, float]) -> None:
+    choose_precision(CPU)
+    timed.clear()  # timing once more would fail
+    assert choose_precision(CPU) == torch.bfloat16
+
+
+def test_a_precision_that_is_wished_for_is_not_timed(timed: dict[torch.dtype, float]) -> None:
+    timed.clear()
+    assert choose_precision(CPU, "float32") == torch.float32
+    assert choose_precision(CPU, "bfloat16") == torch.bfloat16
+
+
+def test_products_are_timed_in_the_type_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 4.0, 0.0, 1.0, 0.0, 2.0])
+    monkeypatch.setattr(runtime.time, "perf_counter", lambda: next(clock))
+    assert runtime._product_seconds(torch.bfloat16, runs=3) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "at_once", "sizes"), [(10, 4, 12, [3, 3, 3, 1]), (2, 100, 12, [1, 1]), (3, 1, 12, [3])]
+)
+def test_batches_are_small_however_large_an_item_is(number: int, size: int, at_once: int, sizes: list[int]) -> None:
+    batches = in_batches(number, size, at_once)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.cat(batches).tolist() == list(range(number))
+
+
+def test_keeping_memory_asks_the_c_library_once_and_takes_no_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Library:
+        def mallopt(self, option: int, value: int) -> int:
+            asked.append((option, value))
+            return int(value <= 2**25)
+
+    monkeypatch.setattr(runtime.sys, "platform", "linux")
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: Library())
+    keep_memory.__wrapped__()
+    assert asked == [(-1, 2**31 - 1), (-3, 2**30), (-3, 2**25)]
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _: object())  # another C library
+    keep_memory.__wrapped__()
+    monkeypatch.setattr(runtime.sys, "platform", "darwin")
+    keep_memory.__wrapped__()
+    assert len(asked) == 3
+
+
+def test_where_compiling_fails_a_function_is_left_as_it_is_with_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: object) -> object:
+        raise RuntimeError("no compiler here\nand much more")
+
+    def double(x: Tensor) -> Tensor:
+        return 2 * x
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.warns(UserWarning, match=r"no compiler here\): going on without it") as warnings:
+        assert compiled(double) is double
+    assert len(warnings) == 1
+
+
+def test_where_compiling_works_the_compiled_function_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: lambda x: function(x) + 1)
+    assert compiled(torch.neg)(torch.ones(1)).item() == 0
 
 
 def test_the_bar_is_shown_in_a_terminal_and_not_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
