@@ -7,10 +7,10 @@ yet", "correct", or what is wrong and by how much.
 import math
 import platform
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor
 
 from lpvq.datasets import load
@@ -33,7 +33,7 @@ def begin(dataset: str = "smileys", seed: int = 0) -> Workspace:
 
 def describe_setup() -> str:
     """Return one line on the versions that run here."""
-    return f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+    return f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {version('torchvision')}"
 
 
 def check(exercise: str, answer: Any) -> None:

@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.functional import resize
 
 from lpvq import smileys
 from lpvq.errors import InputError
@@ -32,8 +31,9 @@ SPLITS = ("train", "test")
 KNOWN = ("smileys", "fashion_mnist", "mnist", "cifar10", "folder:PATH")
 
 _DIGITS = tuple("0123456789")
-_FASHION = torchvision.datasets.FashionMNIST
-_IDX_SETS = {"fashion_mnist": (_FASHION, tuple(_FASHION.classes)), "mnist": (torchvision.datasets.MNIST, _DIGITS)}
+_CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_FASHION = "FashionMNIST"  # as torchvision calls it
+_IDX_SETS = {"fashion_mnist": (_FASHION, _CLOTHES), "mnist": ("MNIST", _DIGITS)}
 _IDX_OF_BYTES = b"\x00\x00\x08"
 _GZIP = b"\x1f\x8b"
 DEFAULT_SIZE = 32
@@ -155,16 +155,23 @@ def _load_idx_set(name: str, split: str, limit: int | None, root: str | Path | N
 
 
 def _load_cifar10(split: str, limit: int | None, root: str | Path | None) -> ImageData:
-    kind = torchvision.datasets.CIFAR10
+    kind = _torchvision_set("CIFAR10")
     names = [file for file, _ in kind.train_list + kind.test_list] + [kind.meta["filename"]]
     files = [f"{kind.base_folder}/{name}" for name in names]
-    folder = _find_or_download("cifar10", kind, files, _places(root), _home(root))[0].parent
+    folder = _find_or_download("cifar10", "CIFAR10", files, _places(root), _home(root))[0].parent
     try:
         data = kind(folder.parent, train=split == "train")  # checks the files before it unpickles them
     except (RuntimeError, OSError) as error:
         raise InputError(f"{folder} is damaged or not CIFAR-10; delete it and get it again") from error
     pixels = torch.from_numpy(data.data[:limit]).permute(0, 3, 1, 2).contiguous()
     return ImageData(pixels, torch.tensor(data.targets[:limit]), tuple(data.classes), "cifar10")
+
+
+def _torchvision_set(kind: str) -> Any:
+    """One of torchvision's data sets. Importing torchvision takes more than a second, and smileys do without."""
+    from torchvision import datasets
+
+    return getattr(datasets, kind)
 
 
 def _home(root: str | Path | None) -> Path:
@@ -177,18 +184,18 @@ def _places(root: str | Path | None) -> list[Path]:
     return [_home(root), Path(named).expanduser()] if named else [_home(root)]
 
 
-def _idx_folders(kind: type, root: str | Path | None) -> list[Path]:
+def _idx_folders(kind: str, root: str | Path | None) -> list[Path]:
     folders = []
     for place in _places(root):
-        folders.append(place / kind.__name__ / "raw")
+        folders.append(place / kind / "raw")
         # MNIST and Fashion-MNIST have the same file names. Files that lie in no folder of the set's name are taken for
         # Fashion-MNIST, as Debian has it, and for MNIST only where the reader says that this is its folder.
-        if kind is _FASHION or (root is not None and place == _home(root)):
+        if kind == _FASHION or (root is not None and place == _home(root)):
             folders.append(place)
-    return [*folders, DEBIAN] if kind is _FASHION else folders
+    return [*folders, DEBIAN] if kind == _FASHION else folders
 
 
-def _find_or_download(name: str, kind: type, files: list[str], folders: list[Path], home: Path) -> list[Path]:
+def _find_or_download(name: str, kind: str, files: list[str], folders: list[Path], home: Path) -> list[Path]:
     paths = _find(files, folders)
     if paths is None:
         _download(name, kind, home, folders)
@@ -209,12 +216,12 @@ def _find(files: list[str], folders: list[Path]) -> list[Path] | None:
     return None
 
 
-def _download(name: str, kind: type, home: Path, tried: list[Path]) -> None:
+def _download(name: str, kind: str, home: Path, tried: list[Path]) -> None:
     """Let torchvision download a set to ``home``; what is not complete never gets there."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".download-") as temporary:
-            kind(temporary, download=True)
+            _torchvision_set(kind)(temporary, download=True)
             for path in sorted(Path(temporary).rglob("*")):
                 if path.is_file() and path.suffix != ".gz":  # archives, unpacked by now
                     target = home / path.relative_to(temporary)
@@ -224,10 +231,10 @@ def _download(name: str, kind: type, home: Path, tried: list[Path]) -> None:
         raise InputError(_not_found(name, kind, home, tried, error)) from error
 
 
-def _not_found(name: str, kind: type, home: Path, tried: list[Path], error: Exception) -> str:
+def _not_found(name: str, kind: str, home: Path, tried: list[Path], error: Exception) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     ways = ["set LPVQ_DATA to a folder that has it", f"put its files under {home}", "run this once with a network"]
-    if kind is _FASHION:
+    if kind == _FASHION:
         ways[1] += " or install Debian's package dataset-fashion-mnist"
     return (
         f"{name} is in none of {', '.join(map(str, tried))}, and downloading it failed ({reason}); "
@@ -255,6 +262,8 @@ def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 def _resized(data: ImageData, size: int | None) -> ImageData:
     if size is None or data.images.shape[-2:] == (size, size):
         return data
+    from torchvision.transforms.functional import resize  # only here, see ``_torchvision_set``
+
     # In parts, because torchvision makes floats of them.
     parts = [resize(part, [size, size], antialias=True) for part in data.images.split(_RESIZED_AT_ONCE)]
     return replace(data, images=torch.cat(parts))

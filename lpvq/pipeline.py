@@ -44,6 +44,8 @@ _DECIDES = {
     "vqvae": ("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
     "prior": ("prior_blocks", "prior_channels"),
 }
+# What decides how fast a training is, and not what it is.
+_HOW_FAST = ("precision", "compile")
 
 
 class Workspace:
@@ -57,6 +59,7 @@ class Workspace:
         device: see ``lpvq.runtime.choose_device``.
         size: height and width of the images; what the recipe says where None.
         pretrained: use the weights of ``load_pretrained`` instead of training any.
+        compile: train with ``torch.compile``.
 
     Raises:
         InputError: an unknown data set, profile or device; here, or when an artefact is of another recipe.
@@ -71,13 +74,14 @@ class Workspace:
         device: str | None = None,
         size: int | None = None,
         pretrained: bool = False,
+        compile: bool = False,
     ) -> None:
         kind, _, path = dataset.partition(":")
         folder = Path(path).expanduser().resolve()
         self.dataset = f"{kind}:{folder}" if path else dataset  # one name, however a folder is spelled
         self.profile = profile_name(profile)
         self.pretrained = pretrained
-        self.recipe = recipe_for(dataset, self.profile, size, seed)
+        self.recipe = recipe_for(dataset, self.profile, size, seed=seed, compile=compile)
         self.seed = seed
         self.device = choose_device(device)
         if pretrained:
@@ -219,7 +223,8 @@ class Workspace:
     def _settings(self, model: str) -> dict[str, Any]:
         """What the recipe says about one of the models, as JSON has it."""
         recipe = asdict(self.recipe)
-        return {"dataset": self.dataset, **{name: recipe[name] for name in _DECIDES[model]}, **recipe[model]}
+        settings = {"dataset": self.dataset, **{name: recipe[name] for name in _DECIDES[model]}, **recipe[model]}
+        return {name: value for name, value in settings.items() if name not in _HOW_FAST}
 
     def _find(self, kind: type[Model], name: str, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]] | None:
         """Load a model that is there already; None if it is not, an error if it is another than the one asked for."""

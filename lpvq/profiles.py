@@ -79,10 +79,21 @@ _FULL = replace(
     prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
 )
 # Grey images of clothes and digits need fewer codes, and there are more of them to learn from.
-_LAPTOP_GREY = {
+_LAPTOP_GREY: dict[str, Any] = {
     "num_codes": 128,
     "vqvae": TrainConfig(steps=5000, batch_size=64, learning_rate=2e-3),
     "prior": TrainConfig(steps=3500, batch_size=64, learning_rate=2e-3),
+}
+# Large images have grids of many codes: fewer of them to learn from, and more codes and blocks to do it with.
+_LARGE_GRID = 24
+_LAPTOP_LARGE: dict[str, Any] = {
+    "train_images": 6000,
+    "test_images": 500,
+    "validation_images": 100,
+    "num_codes": 512,
+    "prior_blocks": 10,
+    "vqvae": TrainConfig(steps=2000, batch_size=16, learning_rate=2e-3, validations=10),
+    "prior": TrainConfig(steps=3000, batch_size=4, learning_rate=1e-3, validations=10),
 }
 PROFILES = {"smoke": _SMOKE, "laptop": _LAPTOP, "full": _FULL}
 _CHANGES: dict[tuple[str, str], dict[str, Any]] = {
@@ -99,8 +110,14 @@ def profile_name(name: str | None = None) -> str:
     return name
 
 
-def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0) -> Recipe:
-    """Return what a profile makes of a data set, with the image size and the seed asked for.
+def recipe_for(dataset: str, profile: str, size: int | None = None, **training: Any) -> Recipe:
+    """Return what a profile makes of a data set.
+
+    Args:
+        dataset: its name.
+        profile: its name.
+        size: height and width of the images; what the profile says where None.
+        training: what to change in both ``TrainConfig``, as ``seed``.
 
     Raises:
         InputError: a size that the VQ-VAE cannot divide into codes.
@@ -108,8 +125,9 @@ def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 
     recipe = replace(PROFILES[profile], **_CHANGES.get((profile, dataset), {}))
     if size is not None and size % recipe.downsample:
         raise InputError(f"size must be a multiple of {recipe.downsample}, got {size}")
+    if profile == "laptop" and size is not None and size // recipe.downsample >= _LARGE_GRID:
+        recipe = replace(recipe, **_LAPTOP_LARGE)
     if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
         size = None  # the same recipe as without a word
-    return replace(
-        recipe, size=size or recipe.size, vqvae=replace(recipe.vqvae, seed=seed), prior=replace(recipe.prior, seed=seed)
-    )
+    vqvae, prior = replace(recipe.vqvae, **training), replace(recipe.prior, **training)
+    return replace(recipe, size=size or recipe.size, vqvae=vqvae, prior=prior)

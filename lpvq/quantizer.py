@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lpvq.errors import InputError
 
-_VECTORS_AT_ONCE = 16_384
+_VECTORS_AT_ONCE = 2048  # their scores fit into the cache of a processor
 _SMALLEST_COUNT = 1e-6
 
 
@@ -90,24 +90,25 @@ class VectorQuantizer(nn.Module):
         """
         # Half precision would flip near-ties between entries, so the quantizer always works in float32.
         with torch.autocast(z.device.type, enabled=False):
-            z = z.to(self.code_sums.dtype)
-            flat = self._flatten(z.detach())
+            z = self._channels_last(z)
+            flat = z.detach().view(-1, self.code_dim)
             if self.training and not self.started:
                 self._start_from(flat)
-            codes = nearest_codes(flat, self.codebook).view(z.shape[0], *z.shape[2:])
-            chosen = self._entries(codes)
+            codebook = self.codebook
+            codes = nearest_codes(flat, codebook).view(z.shape[:-1])
+            chosen = F.embedding(codes, codebook)
             loss = self.commitment_weight * F.mse_loss(z, chosen)
             vectors = z + (chosen - z).detach()
             if self.training:
                 self._move_codebook(flat, codes.flatten())
-        return Quantized(vectors, codes, loss)
+        return Quantized(vectors.movedim(-1, 1), codes, loss)
 
     @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:
         """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
         with torch.autocast(z.device.type, enabled=False):
-            flat = self._flatten(z.to(self.code_sums.dtype))
-            return nearest_codes(flat, self.codebook).view(z.shape[0], *z.shape[2:])
+            z = self._channels_last(z)
+            return nearest_codes(z.view(-1, self.code_dim), self.codebook).view(z.shape[:-1])
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Return the entries (B, D, H, W) that ``codes`` (B, H, W) stand for.
@@ -116,18 +117,16 @@ class VectorQuantizer(nn.Module):
             InputError: a code is not in 0 … K − 1.
         """
         check_codes(codes, self.num_codes)
-        return self._entries(codes)
+        return F.embedding(codes, self.codebook).movedim(-1, 1)
 
-    def _flatten(self, z: Tensor) -> Tensor:
-        """(B, D, H, W) to (B·H·W, D): channels last first, or a vector would be made of several positions."""
+    def _channels_last(self, z: Tensor) -> Tensor:
+        """(B, D, H, W) to (B, H, W, D), or a vector would be made of several positions; in the codebook's type."""
         if z.ndim != 4 or z.shape[1] != self.code_dim:
             raise InputError(f"expected vectors of shape (B, {self.code_dim}, H, W), got {tuple(z.shape)}")
-        if not z.isfinite().all():
+        z = z.to(self.code_sums.dtype).movedim(1, -1).contiguous()
+        if z.numel() and not torch.stack(z.detach().aminmax()).isfinite().all():
             raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
-        return z.movedim(1, -1).reshape(-1, self.code_dim)
-
-    def _entries(self, codes: Tensor) -> Tensor:
-        return F.embedding(codes, self.codebook).movedim(-1, 1)
+        return z
 
     @torch.no_grad()
     def _start_from(self, vectors: Tensor) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10, MNIST
+from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from lpvq import datasets
 from lpvq.datasets import load
@@ -147,6 +147,10 @@ def test_fashion_mnist_is_never_taken_for_mnist(nowhere):
     with pytest.raises(InputError, match="mnist is in none of"):
         load("mnist")
     assert len(load("mnist", root=nowhere / "data")) == 12  # the reader says that this is it
+
+
+def test_the_names_of_the_clothes_are_torchvisions():
+    assert list(datasets._CLOTHES) == FashionMNIST.classes
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "mnist", "cifar10"])

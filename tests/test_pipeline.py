@@ -81,6 +81,11 @@ def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
     assert torch.equal(together, workspace._all_training_data.images)
 
 
+def test_how_fast_a_model_was_trained_is_no_other_setting(finished: Workspace, tmp_path: Path) -> None:
+    assert make(tmp_path, compile=True).recipe.vqvae.compile
+    assert checksum(make(tmp_path, compile=True).vqvae) == checksum(finished.vqvae)
+
+
 def test_models_made_with_other_settings_are_refused_by_name(finished: Workspace, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"vqvae\.pt was made with other settings \(seed was 0, is 1\)"):
         make(tmp_path, seed=1).vqvae  # noqa: B018

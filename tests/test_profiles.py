@@ -23,3 +23,10 @@ def test_size_and_seed_go_into_the_recipe() -> None:
     assert recipe_for("smileys", "laptop", size=32) == recipe_for("smileys", "laptop")
     with pytest.raises(InputError, match="multiple of 4, got 10"):
         recipe_for("smileys", "laptop", size=10)
+
+
+def test_large_images_have_a_recipe_of_their_own_in_the_laptop_profile() -> None:
+    recipe = recipe_for("smileys", "laptop", size=128)
+    assert (recipe.size, recipe.num_codes, recipe.prior_blocks) == (128, 512, 10)
+    assert recipe_for("smileys", "laptop", size=64).num_codes == recipe_for("smileys", "laptop").num_codes
+    assert recipe_for("smileys", "smoke", size=128).num_codes == recipe_for("smileys", "smoke").num_codes

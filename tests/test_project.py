@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -110,6 +111,18 @@ def test_conda_and_binder_install_what_pip_installs(project):
 def test_the_lock_is_made_for_the_oldest_python_that_is_allowed(project):
     oldest = project["requires-python"].removeprefix(">=")
     assert f"--python-version {oldest} " in (ROOT / "Makefile").read_text()
+
+
+# --- what it takes to begin
+
+
+def test_importing_the_package_loads_no_library_that_only_some_need():
+    # Each of these takes a second or more.
+    code = (
+        "import sys, lpvq; print([name for name in ('torchvision', 'torch._dynamo', 'IPython') if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
 
 
 # --- what is in the repository
