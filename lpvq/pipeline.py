@@ -42,7 +42,7 @@ PRETRAINED = PROJECT / "data" / "pretrained"
 # The fields that decide about a model, beside the one of its own name.
 _DECIDES = {
     "vqvae": ("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
-    "prior": ("prior_blocks", "prior_channels"),
+    "prior": ("prior_blocks", "prior_channels", "prior_kernel"),
 }
 # What decides how fast a training is, and not what it is.
 _HOW_FAST = ("precision", "compile")
@@ -182,6 +182,7 @@ class Workspace:
                 codes.num_codes,
                 codes.grid,
                 recipe.prior_blocks,
+                recipe.prior_kernel,
                 hidden_channels=recipe.prior_channels,
                 num_classes=len(codes.class_names),
             ).to(self.device)

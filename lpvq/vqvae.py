@@ -5,12 +5,15 @@ Van den Oord, Vinyals, Kavukcuoglu (2017), Neural Discrete Representation Learni
 The encoder is local on purpose: strided convolutions and nothing else, so that a code describes its own few pixels.
 An encoder that sees more packs the image into codes which no prior can predict: hardly less error, far more nats. The
 residual blocks are in the decoder, where looking around costs the prior nothing.
+
+For the same reason an image is continued beyond its border by the pixels at the border. Zeros there would give the same
+background other codes at the border than in the middle, and a prior would have to learn where the border is.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +25,7 @@ from lpvq.runtime import in_batches
 
 _PIXELS_AT_ONCE = 2**17  # more at once would take more memory and no less time
 _RESIDUAL_BLOCKS = 2
+_CONTINUED: Literal["replicate"] = "replicate"
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.ReLU(),  # not in place: x itself is needed for the sum
-            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode=_CONTINUED),
             nn.ReLU(),
             nn.Conv2d(channels, channels, 1),
         )
@@ -146,24 +150,36 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
+class Doubling(nn.ConvTranspose2d):
+    """A transposed convolution to twice the height and width, whose input is continued beyond its border."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        # One more row and column around the input make two more around the output, which the padding takes off.
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1 + 2)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """(B, in, H, W) to (B, out, 2H, 2W)."""
+        return super().forward(F.pad(x, (1, 1, 1, 1), mode=_CONTINUED))
+
+
 def encoder(in_channels: int, code_dim: int, hidden_channels: int, downsample: int) -> nn.Sequential:
     """Images (B, C, H, W) to vectors (B, D, H / downsample, W / downsample): one strided convolution per halving."""
     layers: list[nn.Module] = []
     channels = in_channels
     for _ in range(_halvings(downsample)):
-        layers += [nn.Conv2d(channels, hidden_channels, 4, stride=2, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(channels, hidden_channels, 4, stride=2, padding=1, padding_mode=_CONTINUED), nn.ReLU()]
         channels = hidden_channels
     return nn.Sequential(*layers, nn.Conv2d(channels, code_dim, 1))
 
 
 def decoder(in_channels: int, code_dim: int, hidden_channels: int, downsample: int) -> nn.Sequential:
     """Vectors (B, D, H, W) to images (B, C, H · downsample, W · downsample), not clamped."""
-    layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden_channels, 3, padding=1)]
+    layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden_channels, 3, padding=1, padding_mode=_CONTINUED)]
     layers += [ResidualBlock(hidden_channels) for _ in range(_RESIDUAL_BLOCKS)]
     channels = hidden_channels
     for _ in range(_halvings(downsample) - 1):
-        layers += [nn.ReLU(), nn.ConvTranspose2d(channels, hidden_channels, 4, stride=2, padding=1)]
-    layers += [nn.ReLU(), nn.ConvTranspose2d(channels, in_channels, 4, stride=2, padding=1)]
+        layers += [nn.ReLU(), Doubling(channels, hidden_channels)]
+    layers += [nn.ReLU(), Doubling(channels, in_channels)]
     return nn.Sequential(*layers)
 
 

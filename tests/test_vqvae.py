@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq import VQVAE, InputError
-from lpvq.vqvae import ResidualBlock
+from lpvq.vqvae import Doubling, ResidualBlock
 
 
 @pytest.fixture
@@ -117,3 +118,20 @@ def test_codes_that_do_not_fit_are_refused_by_name() -> None:
 def test_a_downsampling_that_is_none_is_refused() -> None:
     with pytest.raises(InputError, match="2, 4 or 8, got 3"):
         VQVAE(3, 6, 4, 8, downsample=3)
+
+
+def test_a_plain_background_has_the_same_code_at_the_border_as_in_the_middle(vqvae: VQVAE) -> None:
+    z = vqvae.encoder(torch.full((1, 3, 16, 16), 0.3))
+    torch.testing.assert_close(z, z[:, :, :1, :1].expand_as(z))
+
+
+def test_a_doubling_continues_its_input_beyond_the_border() -> None:
+    layer = Doubling(2, 3)
+    doubled = layer(torch.full((1, 2, 3, 4), 0.3))
+    assert doubled.shape == (1, 3, 6, 8)
+    tiles = doubled.unfold(2, 2, 2).unfold(3, 2, 2)
+    torch.testing.assert_close(tiles, tiles[:, :, :1, :1].expand_as(tiles))
+    # In the middle, it is the ordinary transposed convolution.
+    x = torch.randn(1, 2, 5, 5)
+    ordinary = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(layer(x)[:, :, 1:-1, 1:-1], ordinary[:, :, 1:-1, 1:-1])
