@@ -37,7 +37,9 @@ pictures: $(INSTALLED) ## make the pictures that the README shows, from the lapt
 	@$(BIN)/lpvq demo --profile laptop
 	@$(BIN)/lpvq demo --profile laptop --dataset fashion_mnist
 	@cp output/smileys/laptop/*_*.png output
+	@$(BIN)/lpvq demo --profile laptop --size 128
 	@cp output/smileys/laptop/samples.png output/smileys.png
+	@cp output/smileys-128/laptop/samples.png output/smileys-128.png
 	@cp output/fashion_mnist/laptop/samples.png output/fashion_mnist.png
 
 check: lint test ## all that has to pass before a change is merged

@@ -67,20 +67,11 @@ def measure(runs: int) -> list[Row]:
     Args:
         runs: how many the medians are of.
     """
+    keep_memory()  # as training does, and for the references too: what it brings depends on the machine
     rows: list[Row] = []
-    # The plain training steps come first, while the process still gives memory back as any other: see ``keep_memory``.
-    bar = progress(None, "measuring", total=6)
-    plain = {grids: _in_turns(runs, plain=_plain_step(grids))["plain"] for grids in TRAINED}
-    for part in (
-        lambda: _sampling(runs),
-        lambda: _prior_training(runs, plain),
-        lambda: _vqvae_training(runs),
-        lambda: _quantizer(runs),
-        lambda: _sampling_memory() + _import_time(runs),
-    ):
-        bar.update()
-        rows += part()
-    bar.close()
+    parts = (_sampling, _prior_training, _vqvae_training, _quantizer, _sampling_memory, _import_time)
+    for part in progress(parts, "measuring"):
+        rows += part(runs)
     return rows + _products(runs, rows)
 
 
@@ -128,16 +119,13 @@ def _sampling(runs: int) -> list[Row]:
     return rows
 
 
-def _prior_training(runs: int, plain: dict[int, float]) -> list[Row]:
-    """A step here against the plain one in an ordinary process; also what keeping memory alone does for the latter."""
-    keep_memory()
+def _prior_training(runs: int) -> list[Row]:
     rows = []
     for grids in TRAINED:
-        model = _prior()
-        steps = {name: _prior_step(model, grids, kind) for name, kind in _PRECISIONS.items()}
-        seconds = _in_turns(runs, **{"plain, memory kept": _plain_step(grids)}, **steps)
-        part = "training step of the prior, 8 × 8"
-        rows += [Row(part, f"{grids} grids, {name}", "s", plain[grids], here) for name, here in seconds.items()]
+        steps = {name: _prior_step(_prior(), grids, kind) for name, kind in _PRECISIONS.items()}
+        seconds = _in_turns(runs, plain=_plain_step(grids), **steps)
+        part = "training step of the prior, 8 × 8, plain and here"
+        rows += [Row(part, f"{grids} grids, {name}", "s", seconds["plain"], seconds[name]) for name in _PRECISIONS]
     return rows
 
 
@@ -170,7 +158,7 @@ def _quantizer(runs: int) -> list[Row]:
     return rows
 
 
-def _sampling_memory() -> list[Row]:
+def _sampling_memory(_: int) -> list[Row]:
     if not _memory_can_be_measured():
         return []
     model, (size, grids) = _prior(), MEMORY_OF

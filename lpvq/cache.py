@@ -121,9 +121,9 @@ class CachedSteps:
             features = layer.row.convolve(out=self.row_features[0])
             if wanted:
                 torch.addmm(layer.link_bias, features, layer.link, out=links.view(features.shape))
-            if layer.shifts is not None:
-                features.view_as(links).add_(layer.shifts[0])
+            if layer.shifts is not None:  # the vertical one after the link, which is taken before it
                 links.add_(layer.shifts[1])
+                features.view_as(links).add_(layer.shifts[0])
             _minus_gate(*self.row_features, out=v)
 
     def _step(self, column: int) -> None:

@@ -1,6 +1,7 @@
 """The whole way of the data: a workspace that finds what was made before or makes it.
 
-Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/``:
+Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/``, or for images of another size than
+usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
 
     vqvae.pt, vqvae.json                 the VQ-VAE and how it was trained, with its history
     codes_train.npz, codes_test.npz      the codes of all images
@@ -87,6 +88,7 @@ class Workspace:
         if pretrained:
             _check_pretrained(dataset)
         name = f"{kind}-{folder.name}" if path else kind
+        name = name if self.recipe.size is None else f"{name}-{self.recipe.size}"
         self.folder = Path(output or OUTPUT) / name / (f"pretrained-{self.profile}" if pretrained else self.profile)
 
     def path(self, name: str) -> Path:

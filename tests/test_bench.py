@@ -39,7 +39,6 @@ def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: py
         ("sampling", "1 grid of 2 × 2"),
         ("sampling", "4 grids of 3 × 3"),
         *(("training step of the prior", f"{grids} grids, {name}") for grids in (2, 3) for name in bench._PRECISIONS),
-        *(("training step of the prior", f"{grids} grids, plain, memory kept") for grids in (2, 3)),
         *(("training step of the VQ-VAE", f"64 images, {name}") for name in bench._PRECISIONS),
         ("quantizer in training", "16 vectors, time"),
         *(
