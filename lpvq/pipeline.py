@@ -60,7 +60,7 @@ class Workspace:
         device: see ``lpvq.runtime.choose_device``.
         size: height and width of the images; what the recipe says where None.
         pretrained: use the weights of ``load_pretrained`` instead of training any.
-        compile: train with ``torch.compile``.
+        compile: train the prior with ``torch.compile``.
 
     Raises:
         InputError: an unknown data set, profile or device; here, or when an artefact is of another recipe.
@@ -82,7 +82,7 @@ class Workspace:
         self.dataset = f"{kind}:{folder}" if path else dataset  # one name, however a folder is spelled
         self.profile = profile_name(profile)
         self.pretrained = pretrained
-        self.recipe = recipe_for(dataset, self.profile, size, seed=seed, compile=compile)
+        self.recipe = recipe_for(dataset, self.profile, size, seed, compile)
         self.seed = seed
         self.device = choose_device(device)
         if pretrained:

@@ -114,14 +114,15 @@ def profile_name(name: str | None = None) -> str:
     return name
 
 
-def recipe_for(dataset: str, profile: str, size: int | None = None, **training: Any) -> Recipe:
+def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0, compile: bool = False) -> Recipe:
     """Return what a profile makes of a data set.
 
     Args:
         dataset: its name.
         profile: its name.
         size: height and width of the images; what the profile says where None.
-        training: what to change in both ``TrainConfig``, as ``seed``.
+        seed: of both trainings.
+        compile: whether to train the prior with ``torch.compile``.
 
     Raises:
         InputError: a size that the VQ-VAE cannot divide into codes.
@@ -133,5 +134,5 @@ def recipe_for(dataset: str, profile: str, size: int | None = None, **training: 
         recipe = replace(recipe, **_LAPTOP_LARGE)
     if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
         size = None  # the same recipe as without a word
-    vqvae, prior = replace(recipe.vqvae, **training), replace(recipe.prior, **training)
+    vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed, compile=compile)
     return replace(recipe, size=size or recipe.size, vqvae=vqvae, prior=prior)

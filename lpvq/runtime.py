@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sized
 from functools import cache
-from statistics import median
 from typing import Any, Literal
 
 import torch
@@ -46,6 +45,8 @@ def choose_device(name: str | None = None) -> torch.device:
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
+_ROUNDS = 20
+
 
 def choose_precision(device: torch.device, wish: Precision = "auto") -> torch.dtype:
     """Return the type to train in: what is wished for, or bfloat16 where the device is fast at it, else float32."""
@@ -62,19 +63,19 @@ def _fast_at_bfloat16(kind: str) -> bool:
     capabilities = torch.cpu.get_capabilities() if kind == "cpu" else {}
     if not any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "sve_bf16")):
         return False
-    # Twice as fast is usual; some processors have the instructions and are no faster.
-    return _product_seconds(torch.bfloat16) < 0.8 * _product_seconds(torch.float32)
+    # Twice as fast is usual; some processors have the instructions and are no faster. In turns, and the best of many:
+    # what else the machine does at the moment must not decide, or two runs of the same training would differ.
+    times = [(_product_seconds(torch.bfloat16), _product_seconds(torch.float32)) for _ in range(_ROUNDS)]
+    bfloat16, float32 = (min(column) for column in zip(*times, strict=True))
+    return bfloat16 < 0.8 * float32
 
 
-def _product_seconds(kind: torch.dtype, runs: int = 7) -> float:
-    """The median time of a matrix product."""
+def _product_seconds(kind: torch.dtype) -> float:
+    """The time of a matrix product."""
     a = torch.ones(512, 512, dtype=kind)
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - started)
-    return median(times)
+    started = time.perf_counter()
+    a @ a
+    return time.perf_counter() - started
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

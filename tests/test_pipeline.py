@@ -84,8 +84,8 @@ def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
 
 
 def test_how_fast_a_model_was_trained_is_no_other_setting(finished: Workspace, tmp_path: Path) -> None:
-    assert make(tmp_path, compile=True).recipe.vqvae.compile
-    assert checksum(make(tmp_path, compile=True).vqvae) == checksum(finished.vqvae)
+    assert make(tmp_path, compile=True).recipe.prior.compile
+    assert checksum(make(tmp_path, compile=True).prior) == checksum(finished.prior)
 
 
 def test_models_made_with_other_settings_are_refused_by_name(finished: Workspace, tmp_path: Path) -> None:

@@ -73,10 +73,18 @@ def test_a_precision_that_is_wished_for_is_not_timed(timed: dict[torch.dtype, fl
     assert choose_precision(CPU, "bfloat16") == torch.bfloat16
 
 
-def test_products_are_timed_in_the_type_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 4.0, 0.0, 1.0, 0.0, 2.0])
+def test_a_busy_moment_does_not_decide(timed: dict[torch.dtype, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = iter([9.0] * (2 * runtime._ROUNDS - 2) + [1.0, 1.0])  # times as slow, but for the last two
+    monkeypatch.setattr(runtime, "_product_seconds", lambda kind: timed[kind] * next(busy))
+    assert choose_precision(CPU) == torch.bfloat16
+
+
+def test_a_product_is_timed_in_the_type_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds, multiply, clock = [], Tensor.__matmul__, iter([3.0, 5.0])
+    monkeypatch.setattr(Tensor, "__matmul__", lambda a, b: kinds.append(a.dtype) or multiply(a, b))
     monkeypatch.setattr(runtime.time, "perf_counter", lambda: next(clock))
-    assert runtime._product_seconds(torch.bfloat16, runs=3) == 2.0
+    assert runtime._product_seconds(torch.bfloat16) == 2.0
+    assert kinds == [torch.bfloat16]
 
 
 @pytest.mark.parametrize(
