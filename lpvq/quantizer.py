@@ -121,12 +121,7 @@ class VectorQuantizer(nn.Module):
 
     def _channels_last(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), or a vector would be made of several positions; in the codebook's type."""
-        if z.ndim != 4 or z.shape[1] != self.code_dim:
-            raise InputError(f"expected vectors of shape (B, {self.code_dim}, H, W), got {tuple(z.shape)}")
-        z = z.to(self.code_sums.dtype).movedim(1, -1).contiguous()
-        if z.numel() and not torch.stack(z.detach().aminmax()).isfinite().all():
-            raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
-        return z
+        return check_vectors(z, self.code_dim).to(self.code_sums.dtype).movedim(1, -1).contiguous()
 
     @torch.no_grad()
     def _start_from(self, vectors: Tensor) -> None:
@@ -173,6 +168,15 @@ def nearest_codes(vectors: Tensor, codebook: Tensor) -> Tensor:
     lengths = codebook.square().sum(1)
     chunks = vectors.split(_VECTORS_AT_ONCE)
     return torch.cat([torch.addmm(lengths, chunk, codebook.T, alpha=-2).argmin(1) for chunk in chunks])
+
+
+def check_vectors(z: Tensor, code_dim: int) -> Tensor:
+    """Return ``z``; raise ``InputError`` unless it has the shape (B, ``code_dim``, H, W) and is finite."""
+    if z.ndim != 4 or z.shape[1] != code_dim:
+        raise InputError(f"expected vectors of shape (B, {code_dim}, H, W), got {tuple(z.shape)}")
+    if z.numel() and not torch.stack(z.detach().aminmax()).isfinite().all():
+        raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
+    return z
 
 
 def check_codes(codes: Tensor, num_codes: int) -> None:
