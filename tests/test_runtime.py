@@ -74,8 +74,14 @@ def test_a_precision_that_is_wished_for_is_not_timed(timed: dict[torch.dtype, fl
 
 
 def test_a_busy_moment_does_not_decide(timed: dict[torch.dtype, float], monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = iter([9.0] * (2 * runtime._ROUNDS - 2) + [1.0, 1.0])  # times as slow, but for the last two
-    monkeypatch.setattr(runtime, "_product_seconds", lambda kind: timed[kind] * next(busy))
+    calls: list[torch.dtype] = []
+
+    def busy_but_for_the_last_round(kind: torch.dtype) -> float:
+        calls.append(kind)
+        busy = kind == torch.bfloat16 and calls.count(kind) < runtime._ROUNDS
+        return 9 * timed[kind] if busy else timed[kind]
+
+    monkeypatch.setattr(runtime, "_product_seconds", busy_but_for_the_last_round)
     assert choose_precision(CPU) == torch.bfloat16
 
 
