@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lpvq.pixelcnn import PixelCNN
 from lpvq.quantizer import VectorQuantizer
 from lpvq.references import MaskedPixelCNN, OneHotQuantizer
-from lpvq.runtime import autocast, keep_memory, progress
+from lpvq.runtime import autocast, compiled, keep_memory, progress
 from lpvq.vqvae import VQVAE
 
 NUM_CODES, BLOCKS, CHANNELS = 512, 10, 64
@@ -120,12 +120,15 @@ def _sampling(runs: int) -> list[Row]:
 
 
 def _prior_training(runs: int) -> list[Row]:
+    part = "training step of the prior, 8 × 8, plain and here"
     rows = []
     for grids in TRAINED:
-        steps = {name: _prior_step(_prior(), grids, kind) for name, kind in _PRECISIONS.items()}
+        steps = {}
+        for name, kind in _PRECISIONS.items():
+            steps[name] = _prior_step(_prior(), grids, kind)
+            steps[f"{name}, compiled"] = _prior_step(_prior(), grids, kind, compiled)
         seconds = _in_turns(runs, plain=_plain_step(grids), **steps)
-        part = "training step of the prior, 8 × 8, plain and here"
-        rows += [Row(part, f"{grids} grids, {name}", "s", seconds["plain"], seconds[name]) for name in _PRECISIONS]
+        rows += [Row(part, f"{grids} grids, {name}", "s", seconds["plain"], seconds[name]) for name in steps]
     return rows
 
 
@@ -206,11 +209,14 @@ def _plain_step(grids: int) -> Action:
     return _step(model, optimizer, lambda: F.cross_entropy(model(codes), codes), torch.float32)
 
 
-def _prior_step(model: PixelCNN, grids: int, precision: torch.dtype) -> Action:
+def _prior_step(
+    model: PixelCNN, grids: int, precision: torch.dtype, made_fast: Callable[[Callable], Callable] = lambda nll: nll
+) -> Action:
     """The step of ``train_prior``."""
     codes = torch.randint(NUM_CODES, (grids, 8, 8))
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    return _step(model, optimizer, lambda: model.nll(codes).mean() / 64, precision)
+    nll = made_fast(model.nll)
+    return _step(model, optimizer, lambda: nll(codes).mean() / 64, precision)
 
 
 def _vqvae_step(model: VQVAE, images: Tensor, precision: torch.dtype) -> Action:

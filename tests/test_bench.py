@@ -24,7 +24,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
+    drawn, made_fast = [], []
+    monkeypatch.setattr(bench, "compiled", lambda function: made_fast.append(function) or function)
     generate = PixelCNN.generate
 
     def noted(self: PixelCNN, *codes: torch.Tensor, **options: object) -> torch.Tensor:
@@ -38,7 +39,12 @@ def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: py
     compared = {
         ("sampling", "1 grid of 2 × 2"),
         ("sampling", "4 grids of 3 × 3"),
-        *(("training step of the prior", f"{grids} grids, {name}") for grids in (2, 3) for name in bench._PRECISIONS),
+        *(
+            ("training step of the prior", f"{grids} grids, {name}{how}")
+            for grids in (2, 3)
+            for name in bench._PRECISIONS
+            for how in ("", ", compiled")
+        ),
         *(("training step of the VQ-VAE", f"64 images, {name}") for name in bench._PRECISIONS),
         ("quantizer in training", "16 vectors, time"),
         *(
@@ -47,6 +53,7 @@ def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: py
         ),
     }
     assert compared <= {key for key, row in rows.items() if row.reference is not None}
+    assert len(made_fast) == 4
     assert ("import", "a new process that imports lpvq") in rows
     assert all(row.here > 0 for row in rows.values() if row.unit != "MB")
 
