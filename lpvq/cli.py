@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from lpvq import bench, pipeline
+from lpvq import bench, pipeline, tables
 from lpvq.errors import InputError
 from lpvq.pipeline import Workspace
 from lpvq.profiles import PROFILES
+from lpvq.report import PARTS, Report
 from lpvq.sampling import SamplingOptions
 
 _DEMO_IMAGES = 60
@@ -87,7 +88,7 @@ def demo(**options: Any) -> None:
     _extract_codes(workspace, "2/5 ")
     _train_prior(workspace, "3/5 ")
     _sample(workspace, "4/5 ", _DEMO_IMAGES, None, SamplingOptions())
-    _evaluate(workspace, "5/5 ")
+    _evaluate(workspace, "5/5 ", ("codes", "prior"))
 
 
 @cli.command()
@@ -144,12 +145,16 @@ def sample(
 @cli.command()
 @_workspace_options
 @_PRETRAINED
-def evaluate(**options: Any) -> None:
-    """Measure codes and prior on the test images.
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this; may be given again.")
+def evaluate(parts: tuple[str, ...], **options: Any) -> None:
+    """Measure codes, prior and samples, and how true the samples are where the truth is known (smileys).
+
+    Samples and truth need a small classifier, which is trained the first time. What was measured before, for the same
+    models, is not measured again.
 
     Example: lpvq evaluate --dataset fashion_mnist
     """
-    _evaluate(Workspace(**options))
+    _evaluate(Workspace(**options), "", parts)
 
 
 @cli.command("bench")
@@ -216,35 +221,15 @@ def _class_index(workspace: Workspace, label: str | None) -> int | None:
     raise InputError(f"label {label!r} is unknown; expected one of {', '.join(names)}, or 0 … {len(names) - 1}")
 
 
-def _evaluate(workspace: Workspace, number: str = "") -> None:
+def _evaluate(workspace: Workspace, number: str, parts: Sequence[str]) -> None:
+    """Measure ``parts``, or all that there are for the data set."""
     click.echo(f"{number}measuring on {len(workspace.test_data):,} test images")
     pictures = pipeline.write_reconstructions(workspace)
-    result = pipeline.evaluate(workspace)
-    click.echo(_table(workspace, result))
+    report = Report(workspace)
+    for part in parts or report.parts:
+        click.echo(tables.format_part(part, report.measure(part)))
+        pictures += report.pictures(part)
     _echo_paths([*pictures, workspace.path("evaluation.json")])
-
-
-def _table(workspace: Workspace, result: pipeline.Evaluation) -> str:
-    likelihood = result.likelihood
-    height, width = workspace.test_codes.grid
-    rows = [
-        (
-            "VQ-VAE",
-            f"{workspace.vqvae.quantizer.num_codes} codes, {height} × {width} grid",
-            f"{result.vqvae_seconds:.0f} s",
-        ),
-        ("  error", "MSE / variance", f"{result.reconstruction.relative_error:.4f}"),
-        ("  codes in use", f"perplexity {result.codes['perplexity']:.1f}", f"{result.codes['usage']:.0%}"),
-        ("PixelCNN", f"{len(workspace.prior.blocks)} blocks", f"{result.prior_seconds:.0f} s"),
-        ("  bits per code", "uniform", f"{likelihood.uniform:.3f}"),
-        ("", "unigram", f"{likelihood.unigram:.3f}"),
-        ("", "unigram per position", f"{likelihood.unigram_per_position:.3f}"),
-        ("", f"PixelCNN (± {likelihood.prior_error:.3f})", f"{likelihood.prior:.3f}"),
-        ("  nats per image", "PixelCNN", f"{likelihood.nats_per_grid:.1f}"),
-        ("  share of the unigram entropy", "PixelCNN", f"{likelihood.share_of_unigram_entropy:.1%}"),
-    ]
-    line = "─" * 68
-    return "\n".join([line, *(f"{name:32}{what:26}{value:>10}" for name, what, value in rows), line])
 
 
 def _echo_paths(paths: Sequence[Path]) -> None:

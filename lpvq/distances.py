@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lpvq.errors import InputError
 
+NEIGHBOURS = 5
 _DISTANCES_AT_ONCE = 2**24
 
 
@@ -82,7 +83,7 @@ class Neighbourhoods:
     coverage: Estimate
 
 
-def neighbourhoods(real: Tensor, other: Tensor, k: int = 5) -> Neighbourhoods:
+def neighbourhoods(real: Tensor, other: Tensor, k: int = NEIGHBOURS) -> Neighbourhoods:
     """Compare two sets of vectors, (N, F) and (M, F), by balls that reach from each to its ``k``-th neighbour.
 
     Raises:

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lpvq.errors import InputError
-from lpvq.quantizer import Quantized, check_codes, check_vectors
+from lpvq.quantizer import Quantized, Quantizer, check_vectors
 
 
-class FSQ(nn.Module):
+class FSQ(Quantizer):
     """Round each number of a vector to one of its levels; takes the place of a ``VectorQuantizer``.
 
     Args:
@@ -56,15 +55,6 @@ class FSQ(nn.Module):
     def assign(self, z: Tensor) -> Tensor:
         """Return the codes (B, H, W) of ``z`` (B, D, H, W)."""
         return self(z).codes
-
-    def lookup(self, codes: Tensor) -> Tensor:
-        """Return the vectors (B, D, H, W) that ``codes`` (B, H, W) stand for.
-
-        Raises:
-            InputError: a code is not in 0 … K − 1.
-        """
-        check_codes(codes, self.num_codes)
-        return F.embedding(codes, self.codebook).movedim(-1, 1)
 
     def _squash(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), each number between 0 and its last level."""

@@ -7,12 +7,13 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     codes_train.npz, codes_test.npz      the codes of all images
     prior.pt, prior.json                 the PixelCNN, and of which VQ-VAE's codes
     *.checkpoint                         a training that is not finished
-    evaluation.json, *.png               what the demo measures and shows
+    reader.pt, reader.json               the classifier that evaluation needs
+    evaluation.json, *.png               what is measured and shown
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,16 +25,16 @@ from lpvq import datasets, plotting
 from lpvq.codes import LatentCodes, extract_codes
 from lpvq.datasets import ImageData
 from lpvq.errors import InputError
-from lpvq.evaluation import CodeLikelihood, Reconstruction, judge_prior, judge_reconstruction
-from lpvq.files import checksum, load_model, save_model, write_json
+from lpvq.files import checksum, load_model, save_model
 from lpvq.pixelcnn import PixelCNN
 from lpvq.profiles import profile_name, recipe_for
+from lpvq.reader import Reader, questions_of
 from lpvq.runtime import choose_device
 from lpvq.sampling import SamplingOptions
-from lpvq.training import History, train_prior, train_vqvae
+from lpvq.training import History, train_prior, train_reader, train_vqvae
 from lpvq.vqvae import VQVAE
 
-Model = TypeVar("Model", VQVAE, PixelCNN)
+Model = TypeVar("Model", VQVAE, PixelCNN, Reader)
 
 PROJECT = Path(__file__).parent.parent
 OUTPUT = PROJECT / "output"
@@ -42,8 +43,12 @@ PRETRAINED = PROJECT / "data" / "pretrained"
 
 # The fields that decide about a model, beside the one of its own name.
 _DECIDES = {
-    "vqvae": ("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
+    "vqvae": (
+        *("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
+        *("encoder_blocks", "decoder_blocks", "quantizer"),
+    ),
     "prior": ("prior_blocks", "prior_channels", "prior_kernel"),
+    "reader": ("size", "train_images", "validation_images"),
 }
 # What decides how fast a training is, and not what it is.
 _HOW_FAST = ("precision", "compile")
@@ -147,6 +152,21 @@ class Workspace:
         return self._prior_and_about[1]
 
     @cached_property
+    def reader(self) -> Reader:
+        """The classifier that evaluation judges images by, trained on the training images, in eval mode."""
+        settings = self._settings("reader")
+        found = self._find(Reader, "reader", settings)
+        if found:
+            return found[0]
+        self._say_that_it_trains("reader")
+        data = self.train_data
+        with _seeded(self.seed):
+            reader = Reader(data.images.shape[1], questions_of(data)).to(self.device)
+        checkpoint = self.path("reader.checkpoint")
+        history = train_reader(reader, data, self.recipe.reader, self.validation_data, checkpoint)
+        return self._keep(reader, "reader", settings, history)[0]
+
+    @cached_property
     def train_codes(self) -> LatentCodes:
         """The codes of all training images, those set aside included (at the end)."""
         return self._codes("train")
@@ -166,7 +186,14 @@ class Workspace:
         recipe, data = self.recipe, self.train_data
         with _seeded(self.seed):
             vqvae = VQVAE(
-                data.images.shape[1], recipe.num_codes, recipe.code_dim, recipe.vqvae_channels, recipe.downsample
+                data.images.shape[1],
+                recipe.num_codes,
+                recipe.code_dim,
+                recipe.vqvae_channels,
+                recipe.downsample,
+                recipe.encoder_blocks,
+                recipe.decoder_blocks,
+                recipe.quantizer,
             ).to(self.device)
         history = train_vqvae(vqvae, data, recipe.vqvae, self.validation_data, self.path("vqvae.checkpoint"))
         return self._keep(vqvae, "vqvae", settings, history)
@@ -231,12 +258,13 @@ class Workspace:
 
     def _find(self, kind: type[Model], name: str, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]] | None:
         """Load a model that is there already; None if it is not, an error if it is another than the one asked for."""
-        path = (PRETRAINED / self.dataset if self.pretrained else self.folder) / f"{name}.pt"
-        if not self.pretrained and not path.with_suffix(".json").exists():
+        shipped = self.pretrained and kind is not Reader
+        path = (PRETRAINED / self.dataset if shipped else self.folder) / f"{name}.pt"
+        if not shipped and not path.with_suffix(".json").exists():
             return None
         model, about = load_model(kind, path)
         there = about.get("settings", {})
-        matter = [name for name in settings if not self.pretrained or name in ("size", "vqvae_checksum")]
+        matter = [name for name in settings if not shipped or name in ("size", "vqvae_checksum")]
         other = [
             f"{name} was {there.get(name)!r}, is {settings[name]!r}"
             for name in matter
@@ -372,35 +400,3 @@ def write_reconstructions(workspace: Workspace) -> list[Path]:
         plotting.save(figure, path, f"Test image {index} of {workspace.dataset}, its grid of codes, its reconstruction")
         paths.append(path)
     return paths
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What ``lpvq evaluate`` measures, on test images.
-
-    Attributes:
-        reconstruction: the error of the VQ-VAE.
-        codes: ``LatentCodes.describe`` of the test codes; entropies in nats.
-        likelihood: the PixelCNN beside its baselines, in bits per code.
-        vqvae_seconds: how long the VQ-VAE trained.
-        prior_seconds: how long the PixelCNN trained.
-    """
-
-    reconstruction: Reconstruction
-    codes: dict[str, float]
-    likelihood: CodeLikelihood
-    vqvae_seconds: float
-    prior_seconds: float
-
-
-def evaluate(workspace: Workspace) -> Evaluation:
-    """Measure codes and prior on the test images, and write ``evaluation.json``."""
-    result = Evaluation(
-        judge_reconstruction(workspace.vqvae, workspace.test_data),
-        workspace.test_codes.describe(),
-        judge_prior(workspace.prior, workspace.train_codes, workspace.test_codes),
-        workspace.vqvae_about["seconds"],
-        workspace.prior_about["seconds"],
-    )
-    write_json(workspace.path("evaluation.json"), asdict(result))
-    return result

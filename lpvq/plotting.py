@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from lpvq.distances import Estimate, Neighbourhoods
+from lpvq.evaluation import FactorTruth
 from lpvq.files import write_atomically
 from lpvq.runtime import running_in_notebook
 from lpvq.training import History
@@ -181,14 +183,122 @@ def draw_probabilities(probabilities: Tensor, most: int) -> Figure:
 def draw_usage(counts: Tensor) -> Figure:
     """Draw how often each code occurs, the most frequent first; ``counts`` as from ``code_counts``, (K,)."""
     figure = Figure((5.5, 2.8), layout="constrained")
-    axis = figure.subplots()
+    put_usage(figure.subplots(), counts)
+    return figure
+
+
+def put_usage(axis: Axes, counts: Tensor) -> None:
+    """Draw what ``draw_usage`` draws into ``axis``."""
     share = (counts.double().sort(descending=True).values / counts.sum()).numpy()
     axis.bar(np.arange(len(counts)), 100 * share, width=1.0, color=BLUE)
     axis.axhline(100 / len(counts), color=ORANGE, linestyle="--", label="if all were equally frequent")
     axis.set_xlabel("codes, the most frequent first")
     axis.set_ylabel("share of all codes (%)")
     axis.legend()
+
+
+def draw_codes_in_use(counts: Tensor, shown: Tensor, shares: Sequence[float], means: Tensor, decoded: Tensor) -> Figure:
+    """Draw how often each code is used, and below it what some codes stand for.
+
+    Args:
+        counts: as from ``code_counts``, (K,).
+        shown: the codes to show, (N,): the most used ones, then as many of the least used.
+        shares: of all codes of the set, one for each of ``shown``.
+        means: the mean image patch of each of ``shown``, (N, C, P, P), floats in [0, 1].
+        decoded: what each of ``shown`` decodes to, as ``means``.
+    """
+    half = len(shown) // 2
+    figure = Figure((max(7, 0.75 * half + 1), 6.4), layout="constrained")
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.7]).flat
+    put_usage(above.subplots(), counts)
+    axes = below.subplots(4, half, squeeze=False)
+    for index in range(2 * half):
+        row, column = divmod(index, half)
+        put_image(axes[2 * row, column], means[index], f"{shown[index]}\n{shares[index]:.1%}")
+        put_image(axes[2 * row + 1, column], decoded[index])
+    for row, title in enumerate(["most used:\nmean patch", "decoded", "least used:\nmean patch", "decoded"]):
+        axes[row, 0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=_SMALL)
     return figure
+
+
+def draw_ladder(names: Sequence[str], rungs: Sequence[Estimate], xlabel: str) -> Figure:
+    """Draw figures as bars, one below the other, each with its interval and its value."""
+    figure = Figure((7, 0.42 * len(names) + 0.9), layout="constrained")
+    axis = figure.subplots()
+    _put_bars(axis, names, rungs)
+    axis.set_xlabel(xlabel)
+    return figure
+
+
+def draw_quality(names: Sequence[str], frechet: Sequence[Estimate], overlaps: Sequence[Neighbourhoods]) -> Figure:
+    """Draw for each set of images its Fréchet distance, on a logarithmic axis, and its four neighbourhood figures."""
+    figure = Figure((10, 0.5 * len(names) + 1.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
+    _put_bars(left, names, frechet)
+    left.set_xscale("log")
+    left.set_xlim(left=min(one.value for one in frechet) / 2, right=max(one.value for one in frechet) * 4)
+    left.set_xlabel("Fréchet classifier distance (log scale, less is better)")
+    colours = {"precision": BLUE, "recall": ORANGE, "density": GREEN, "coverage": BLACK}
+    rows = np.arange(len(names))
+    for index, (name, colour) in enumerate(colours.items()):
+        estimates = [getattr(one, name) for one in overlaps]
+        right.errorbar(
+            [one.value for one in estimates],
+            rows + 0.15 * (index - 1.5),
+            xerr=[1.96 * one.error for one in estimates],
+            fmt="os^D"[index],
+            color=colour,
+            markersize=5,
+            label=name,
+        )
+    right.set_yticks(rows, [])
+    right.set_ylim(len(names) - 0.5, -0.5)
+    right.set_xlabel("share of images (density: of balls)")
+    right.grid(alpha=0.3)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=4, frameon=False, fontsize=_SMALL)
+    return figure
+
+
+def draw_rows(rows: Sequence[Tensor], titles: Sequence[str]) -> Figure:
+    """Draw rows of images (N, C, H, W), floats in [0, 1], each row with its title at the left."""
+    number = len(rows[0])
+    figure = Figure((number + 1, 1.05 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), number, squeeze=False)
+    for line, images, title in zip(axes, rows, titles, strict=True):
+        for axis, image in zip(line, images, strict=True):
+            put_image(axis, image)
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=_SMALL)
+    return figure
+
+
+def draw_truth(factors: Sequence[FactorTruth]) -> Figure:
+    """Draw for each factor how often its values occur, beside the truth: all equally often."""
+    columns = min(4, len(factors))
+    rows = -(-len(factors) // columns)
+    figure = Figure((2.7 * columns, 2.5 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for axis, factor in zip(axes, factors, strict=False):
+        places = np.arange(len(factor.values))
+        axis.bar(places, [100 * share for share in factor.frequencies], color=BLUE)
+        axis.axhline(100 / len(places), color=ORANGE, linestyle="--")
+        axis.set_xticks(places, factor.values, rotation=45, ha="right", fontsize=8)
+        axis.set_title(f"{factor.name}: {factor.samples:.3f}\n(true faces {factor.calibration:.3f})", fontsize=_SMALL)
+    for axis in list(axes)[len(factors) :]:
+        axis.axis("off")
+    for row in range(rows):
+        figure.axes[row * columns].set_ylabel("generated faces (%)")
+    return figure
+
+
+def _put_bars(axis: Axes, names: Sequence[str], estimates: Sequence[Estimate]) -> None:
+    values = [one.value for one in estimates]
+    axis.barh(names, values, xerr=[1.96 * one.error for one in estimates], color=BLUE, ecolor=BLACK, capsize=3)
+    axis.invert_yaxis()
+    for row, one in enumerate(estimates):
+        axis.annotate(
+            f"{one.value:.3g}", (one.value + 1.96 * one.error, row), (6, 0), textcoords="offset points", va="center"
+        )
+    axis.margins(x=0.15)
 
 
 def _bare(axis: Axes, title: str) -> None:

@@ -1,6 +1,7 @@
 """The profiles: which models are made from a data set, and how long they train."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,11 +23,16 @@ class Recipe:
         code_dim: D of the codebook.
         vqvae_channels: width of encoder and decoder.
         downsample: pixels per code, in each direction.
+        encoder_blocks: residual blocks of the encoder.
+        decoder_blocks: residual blocks of the decoder.
+        quantizer: see ``lpvq.quantizers.make_quantizer``.
         prior_blocks: gated blocks of the PixelCNN.
         prior_channels: width of the PixelCNN.
         prior_kernel: kernel size of the PixelCNN.
         vqvae: how to train the VQ-VAE.
         prior: how to train the PixelCNN.
+        reader: how to train the classifier that evaluation needs.
+        drawn_images: how many images evaluation draws.
     """
 
     size: int | None
@@ -37,11 +43,16 @@ class Recipe:
     code_dim: int
     vqvae_channels: int
     downsample: int
+    encoder_blocks: int
+    decoder_blocks: int
+    quantizer: Mapping[str, Any]
     prior_blocks: int
     prior_channels: int
     prior_kernel: int
     vqvae: TrainConfig
     prior: TrainConfig
+    reader: TrainConfig
+    drawn_images: int
 
 
 # The one place where the profiles are defined. They say how long things train, never what is taught.
@@ -54,11 +65,16 @@ _LAPTOP = Recipe(
     code_dim=16,
     vqvae_channels=64,
     downsample=4,
+    encoder_blocks=0,
+    decoder_blocks=2,
+    quantizer={"kind": "usage-weighted", "usage_weight": 0.5},
     prior_blocks=8,
     prior_channels=64,
     prior_kernel=3,
     vqvae=TrainConfig(steps=3000, batch_size=64, learning_rate=2e-3),
     prior=TrainConfig(steps=1400, batch_size=64, learning_rate=2e-3),
+    reader=TrainConfig(steps=1000, batch_size=64, learning_rate=2e-3, weight_decay=0.01, validations=10),
+    drawn_images=10_000,
 )
 _SMOKE = replace(
     _LAPTOP,
@@ -71,6 +87,8 @@ _SMOKE = replace(
     prior_channels=16,
     vqvae=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
     prior=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+    reader=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+    drawn_images=128,
 )
 _FULL = replace(
     _LAPTOP,

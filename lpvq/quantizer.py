@@ -6,6 +6,7 @@ entry (van den Oord et al. 2017, arXiv:1711.00937, appendix A.1), starts from da
 chooses are restarted (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1).
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +28,35 @@ class Quantized:
     loss: Tensor
 
 
-class VectorQuantizer(nn.Module):
+class Quantizer(nn.Module, ABC):
+    """What all quantizers have: K codes, each of which stands for a vector of D numbers.
+
+    Called with a grid of vectors (B, D, H, W), a quantizer returns a ``Quantized``.
+    """
+
+    num_codes: int
+    code_dim: int
+
+    @property
+    @abstractmethod
+    def codebook(self) -> Tensor:
+        """The K vectors, (K, D)."""
+
+    @abstractmethod
+    def assign(self, z: Tensor) -> Tensor:
+        """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Return the vectors (B, D, H, W) that ``codes`` (B, H, W) stand for.
+
+        Raises:
+            InputError: a code is not in 0 … K − 1.
+        """
+        check_codes(codes, self.num_codes)
+        return F.embedding(codes, self.codebook).movedim(-1, 1)
+
+
+class VectorQuantizer(Quantizer):
     """Replace each vector of a grid by the nearest of ``num_codes`` codebook entries.
 
     Args:
@@ -95,7 +124,7 @@ class VectorQuantizer(nn.Module):
             if self.training and not self.started:
                 self._start_from(flat)
             codebook = self.codebook
-            codes = nearest_codes(flat, codebook).view(z.shape[:-1])
+            codes = self._choose(flat, codebook).view(z.shape[:-1])
             chosen = F.embedding(codes, codebook)
             loss = self.commitment_weight * F.mse_loss(z, chosen)
             vectors = z + (chosen - z).detach()
@@ -108,16 +137,11 @@ class VectorQuantizer(nn.Module):
         """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
         with torch.autocast(z.device.type, enabled=False):
             z = self._channels_last(z)
-            return nearest_codes(z.view(-1, self.code_dim), self.codebook).view(z.shape[:-1])
+            return self._choose(z.view(-1, self.code_dim), self.codebook).view(z.shape[:-1])
 
-    def lookup(self, codes: Tensor) -> Tensor:
-        """Return the entries (B, D, H, W) that ``codes`` (B, H, W) stand for.
-
-        Raises:
-            InputError: a code is not in 0 … K − 1.
-        """
-        check_codes(codes, self.num_codes)
-        return F.embedding(codes, self.codebook).movedim(-1, 1)
+    def _choose(self, vectors: Tensor, codebook: Tensor) -> Tensor:
+        """The code (N,) of each of ``vectors`` (N, D)."""
+        return nearest_codes(vectors, codebook)
 
     def _channels_last(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), or a vector would be made of several positions; in the codebook's type."""
@@ -159,13 +183,16 @@ class VectorQuantizer(nn.Module):
         self.code_sums[entries] = vectors[picks]
 
 
-def nearest_codes(vectors: Tensor, codebook: Tensor) -> Tensor:
+def nearest_codes(vectors: Tensor, codebook: Tensor, prices: Tensor | None = None) -> Tensor:
     """Return the index (N,) of the codebook entry (K, D) nearest to each of ``vectors`` (N, D).
 
     ‖z − e‖² = ‖z‖² − 2 z·e + ‖e‖², and ‖z‖² is the same for all entries: one matrix product is enough. It is done in
-    chunks, so that the (N, K) scores are never all in memory.
+    chunks, so that the (N, K) scores are never all in memory. ``prices`` (K,), where given, are added to the squared
+    distances.
     """
     lengths = codebook.square().sum(1)
+    if prices is not None:
+        lengths = lengths + prices
     chunks = vectors.split(_VECTORS_AT_ONCE)
     return torch.cat([torch.addmm(lengths, chunk, codebook.T, alpha=-2).argmin(1) for chunk in chunks])
 

@@ -1,4 +1,4 @@
-"""One loop that trains both models: AdamW, warm-up and decay, validation, best weights, checkpoints.
+"""One loop that trains every model: AdamW, warm-up and decay, validation, best weights, checkpoints.
 
 Everything random in step s depends on the seed and on s alone: the order of the data through the epoch, the rest
 because torch's generator is seeded anew for each step. So a run that goes on from a checkpoint ends, bit for bit, where
@@ -25,6 +25,7 @@ from lpvq.datasets import ImageData
 from lpvq.errors import InputError
 from lpvq.files import read_tensors, write_tensors
 from lpvq.pixelcnn import PixelCNN
+from lpvq.reader import Reader, answers_of
 from lpvq.runtime import Precision, autocast, choose_precision, compiled, keep_memory, progress
 from lpvq.vqvae import VQVAE
 
@@ -158,6 +159,44 @@ def train_prior(
     return run.train(checkpoint, checkpoint_seconds)
 
 
+def train_reader(
+    model: Reader,
+    data: ImageData,
+    config: TrainConfig,
+    validation: ImageData | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+) -> History:
+    """Train a reader in place; the losses are nats, summed over its questions. The rest is as for ``train_vqvae``."""
+    if config.compile:
+        raise InputError("a reader cannot be compiled: leave compile out")
+    device = next(model.parameters()).device
+
+    def loss_on(images: ImageData, indices: Tensor) -> Tensor:
+        answers = {name: answer[indices].to(device) for name, answer in answers_of(images).items()}
+        return model.loss(images.floats(indices).to(device), answers)
+
+    def judge() -> float:
+        if validation is None:
+            return float("nan")
+        model.eval()
+        with torch.inference_mode():
+            total = sum(loss_on(validation, batch).item() * len(batch) for batch in validation.batches())
+        model.train()
+        return total / len(validation)
+
+    run = _Run(
+        "training reader",
+        model,
+        lambda indices: loss_on(data, indices),
+        len(data),
+        judge,
+        config,
+        identity_of(model, config, data, validation),
+    )
+    return run.train(checkpoint, checkpoint_seconds)
+
+
 def check_prior_fits(model: PixelCNN, codes: LatentCodes) -> None:
     """Raise ``InputError`` unless ``model`` is a prior for these codes: their number, their grid, their labels."""
     if codes.num_codes != model.latent_dim:
@@ -219,7 +258,9 @@ def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
     return torch.cat(nats)
 
 
-def identity_of(model: VQVAE | PixelCNN, config: TrainConfig, *sets: ImageData | LatentCodes | None) -> dict[str, Any]:
+def identity_of(
+    model: VQVAE | PixelCNN | Reader, config: TrainConfig, *sets: ImageData | LatentCodes | None
+) -> dict[str, Any]:
     """Say what makes two training runs the same one: model, settings and data; plain values, as JSON has them."""
     digest = hashlib.sha256()
     for data in sets:

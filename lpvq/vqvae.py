@@ -10,7 +10,7 @@ For the same reason an image is continued beyond its border by the pixels at the
 background other codes at the border than in the middle, and a prior would have to learn where the border is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log2
 from typing import Any, Literal
@@ -20,11 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
-from lpvq.quantizer import VectorQuantizer
+from lpvq.quantizers import make_quantizer
 from lpvq.runtime import in_batches
 
 _PIXELS_AT_ONCE = 2**17  # more at once would take more memory and no less time
-_RESIDUAL_BLOCKS = 2
 _CONTINUED: Literal["replicate"] = "replicate"
 
 
@@ -55,26 +54,44 @@ class VQVAE(nn.Module):
         code_dim: D, the length of a codebook entry.
         hidden_channels: the width of encoder and decoder.
         downsample: how many pixels a code stands for in each direction: 2, 4 or 8.
+        encoder_blocks: residual blocks at the end of the encoder. Each lets a code describe pixels further away.
+        decoder_blocks: residual blocks at the start of the decoder.
+        quantizer: another than ``VectorQuantizer`` as it comes: see ``lpvq.quantizers.make_quantizer``.
     """
 
     def __init__(
-        self, in_channels: int, num_codes: int, code_dim: int, hidden_channels: int, downsample: int = 4
+        self,
+        in_channels: int,
+        num_codes: int,
+        code_dim: int,
+        hidden_channels: int,
+        downsample: int = 4,
+        encoder_blocks: int = 0,
+        decoder_blocks: int = 2,
+        quantizer: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if downsample not in (2, 4, 8):
             raise InputError(f"downsample must be 2, 4 or 8, got {downsample}")
+        if min(encoder_blocks, decoder_blocks) < 0:
+            raise InputError(
+                f"encoder_blocks and decoder_blocks must be at least 0, got {encoder_blocks} and {decoder_blocks}"
+            )
         self.config: dict[str, Any] = {
             "in_channels": in_channels,
             "num_codes": num_codes,
             "code_dim": code_dim,
             "hidden_channels": hidden_channels,
             "downsample": downsample,
+            "encoder_blocks": encoder_blocks,
+            "decoder_blocks": decoder_blocks,
+            "quantizer": dict(quantizer or {}),
         }
         self.in_channels = in_channels
         self.downsample = downsample
-        self.encoder = encoder(in_channels, code_dim, hidden_channels, downsample)
-        self.quantizer = VectorQuantizer(num_codes, code_dim)
-        self.decoder = decoder(in_channels, code_dim, hidden_channels, downsample)
+        self.encoder = encoder(in_channels, code_dim, hidden_channels, downsample, encoder_blocks)
+        self.quantizer = make_quantizer(num_codes, code_dim, self.config["quantizer"])
+        self.decoder = decoder(in_channels, code_dim, hidden_channels, downsample, decoder_blocks)
 
     def forward(self, images: Tensor) -> VQVAEOutput:
         """Reconstruct ``images``, float32 in [0, 1], (B, C, H, W); in training mode the codebook learns.
@@ -126,7 +143,7 @@ class VQVAE(nn.Module):
             raise InputError(f"height and width must be multiples of {self.downsample}, got {height} × {width}")
         if not images.is_floating_point():
             raise InputError(f"images must be floats in [0, 1], got {images.dtype}: divide by 255 first")
-        if images.dtype != (expected := self.quantizer.code_sums.dtype):
+        if images.dtype != (expected := next(self.parameters()).dtype):
             raise InputError(f"images must be {expected} as the model, got {images.dtype}")
         lowest, highest = images.aminmax()
         if not (lowest >= 0 and highest <= 1):  # NaN fails this too
@@ -162,20 +179,25 @@ class Doubling(nn.ConvTranspose2d):
         return super().forward(F.pad(x, (1, 1, 1, 1), mode=_CONTINUED))
 
 
-def encoder(in_channels: int, code_dim: int, hidden_channels: int, downsample: int) -> nn.Sequential:
+def encoder(
+    in_channels: int, code_dim: int, hidden_channels: int, downsample: int, residual_blocks: int = 0
+) -> nn.Sequential:
     """Images (B, C, H, W) to vectors (B, D, H / downsample, W / downsample): one strided convolution per halving."""
     layers: list[nn.Module] = []
     channels = in_channels
     for _ in range(_halvings(downsample)):
         layers += [nn.Conv2d(channels, hidden_channels, 4, stride=2, padding=1, padding_mode=_CONTINUED), nn.ReLU()]
         channels = hidden_channels
+    layers += [ResidualBlock(channels) for _ in range(residual_blocks)]
     return nn.Sequential(*layers, nn.Conv2d(channels, code_dim, 1))
 
 
-def decoder(in_channels: int, code_dim: int, hidden_channels: int, downsample: int) -> nn.Sequential:
+def decoder(
+    in_channels: int, code_dim: int, hidden_channels: int, downsample: int, residual_blocks: int = 2
+) -> nn.Sequential:
     """Vectors (B, D, H, W) to images (B, C, H · downsample, W · downsample), not clamped."""
     layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden_channels, 3, padding=1, padding_mode=_CONTINUED)]
-    layers += [ResidualBlock(hidden_channels) for _ in range(_RESIDUAL_BLOCKS)]
+    layers += [ResidualBlock(hidden_channels) for _ in range(residual_blocks)]
     channels = hidden_channels
     for _ in range(_halvings(downsample) - 1):
         layers += [nn.ReLU(), Doubling(channels, hidden_channels)]

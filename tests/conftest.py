@@ -49,7 +49,8 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smoke profile, made to take a second, on the CPU."""
     training = TrainConfig(steps=6, batch_size=16, validations=2)
-    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training)
+    trainings = {"vqvae": training, "prior": training, "reader": training}
+    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, **trainings)
     monkeypatch.setitem(PROFILES, "smoke", quick)
     monkeypatch.setenv("LPVQ_PROFILE", "smoke")
     monkeypatch.setenv("LPVQ_DEVICE", "cpu")

@@ -1,0 +1,280 @@
+"""What ``lpvq evaluate`` measures: four parts, each with a table, a picture, and an entry in ``evaluation.json``.
+
+    codes      how close reconstructions come, how the codebook is used
+    prior      how well the codes are predicted, beside baselines
+    samples    how far generated images are from training images, beside a floor, a ceiling and random codes
+    truth      smileys only: how the factors of generated faces are distributed, beside the known truth
+
+A part that was measured before, for the same models, is not measured again.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lpvq import datasets, pipeline, plotting, smileys
+from lpvq.distances import NEIGHBOURS, Estimate
+from lpvq.errors import InputError
+from lpvq.evaluation import (
+    judge_prior,
+    judge_reconstruction,
+    judge_set,
+    judge_truth,
+    mean_patches,
+    nearest_training_images,
+)
+from lpvq.files import checksum, read_json, write_json
+from lpvq.pipeline import Workspace
+from lpvq.quantizer import code_counts
+from lpvq.reader import answers_of
+from lpvq.runtime import progress
+
+Result = dict[str, Any]
+Measured = tuple[Result, dict[str, tuple[Figure, str]]]
+"""A part's figures, and its pictures by name, each with a description."""
+
+PARTS = ("codes", "prior", "samples", "truth")
+
+_SHOWN_CODES = 12
+_SHOWN_NEIGHBOURS = 8
+_FRESH_SETS = 5
+_SEARCHED = 1000  # so many images are searched for among all training images
+_LARGEST = 32  # pixels are compared at this size
+
+
+@dataclass(frozen=True)
+class _Set:
+    """What is kept of a set of images.
+
+    Attributes:
+        features: of the reader, (N, F).
+        answers: of the reader, (N,) for each question.
+        labels: the classes that they were made for, (N,); None where for none.
+        first: the first images themselves, as many as are searched for.
+    """
+
+    features: Tensor
+    answers: dict[str, Tensor]
+    labels: Tensor | None
+    first: Tensor
+
+
+class Report:
+    """The evaluation of a workspace, part by part.
+
+    Args:
+        workspace: whose models to judge; those that are missing are made.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts that there are for this data set."""
+        return PARTS if self.workspace.test_data.factors is not None else PARTS[:-1]
+
+    def measure(self, part: str) -> Result:
+        """Return the figures of a part; measured now, or found in ``evaluation.json`` and its pictures beside it.
+
+        Raises:
+            InputError: there is no such part for this data set, or the file is damaged.
+        """
+        if part not in self.parts:
+            raise InputError(f"{self.workspace.dataset} has no part {part!r}; expected one of {', '.join(self.parts)}")
+        measures: dict[str, Callable[[], Measured]] = {
+            "codes": self._codes,
+            "prior": self._prior,
+            "samples": self._samples,
+            "truth": self._truth,
+        }
+        path = self.workspace.path("evaluation.json")
+        known = read_json(path) if path.exists() else {}
+        identity, entry = self._identity(part), known.get(part, {})
+        if entry.get("of") == identity and all(self.workspace.path(name).exists() for name in entry["pictures"]):
+            return entry["figures"]
+        figures, pictures = measures[part]()
+        for name, (figure, description) in pictures.items():
+            plotting.save(figure, self.workspace.path(name), description)
+        # The figures come last: where they are, the pictures are.
+        write_json(path, {**known, part: {"of": identity, "pictures": list(pictures), "figures": figures}})
+        return read_json(path)[part]["figures"]  # as a later call finds them, lists for tuples
+
+    def pictures(self, part: str) -> list[Path]:
+        """Return where the pictures of a part that was measured lie."""
+        entry = read_json(self.workspace.path("evaluation.json"))[part]
+        return [self.workspace.path(name) for name in entry["pictures"]]
+
+    def _identity(self, part: str) -> Result:
+        """What the figures of a part depend on."""
+        workspace = self.workspace
+        identity: Result = {"vqvae": checksum(workspace.vqvae), "test_images": len(workspace.test_data)}
+        if part != "codes":
+            identity["prior"] = checksum(workspace.prior)
+        if part in ("samples", "truth"):
+            identity |= {"reader": checksum(workspace.reader), "drawn_images": self._number}
+        return identity
+
+    # The parts.
+
+    def _codes(self) -> Measured:
+        workspace = self.workspace
+        codes, vqvae = workspace.train_codes, workspace.vqvae
+        counts = code_counts(codes.codes, codes.num_codes)
+        order = counts.argsort(descending=True, stable=True)
+        number = min(_SHOWN_CODES, len(order) // 2)
+        shown = torch.cat([order[:number], order[-number:]])
+        figures = {
+            "reconstruction": asdict(judge_reconstruction(vqvae, workspace.test_data)),
+            "training_codes": codes.describe(),
+            "test_codes": workspace.test_codes.describe(),
+            "counts": counts.tolist(),
+            "seconds": workspace.vqvae_about["seconds"],
+        }
+        means = mean_patches(codes.codes, workspace._all_training_data, vqvae.downsample, codes.num_codes)
+        # A code decoded among others like it, and of that the middle.
+        size = vqvae.downsample
+        alone = vqvae.decode(shown.view(-1, 1, 1).expand(-1, 3, 3).to(workspace.device)).cpu()
+        decoded = alone[:, :, size : 2 * size, size : 2 * size]
+        shares = (counts[shown] / counts.sum()).tolist()
+        figure = plotting.draw_codes_in_use(counts, shown, shares, means[shown], decoded)
+        description = (
+            f"How often each of {codes.num_codes} codes is used in {workspace.dataset}, and of the {number} most and "
+            "least used ones the mean of the image patches that they stand for, and what they decode to"
+        )
+        return figures, {"evaluation_codes.png": (figure, description)}
+
+    def _prior(self) -> Measured:
+        workspace = self.workspace
+        pixels = workspace.test_data.images[0, 0].numel()
+        ladder = judge_prior(workspace.prior, workspace.train_codes, workspace.test_codes, pixels)
+        figures = {**asdict(ladder), "seconds": workspace.prior_about["seconds"]}
+        names = [rung.name for rung in ladder.rungs]
+        figure = plotting.draw_ladder(names, [rung.bits for rung in ladder.rungs], "bits per code")
+        description = "Bits per code: " + ", ".join(f"{rung.name} {rung.bits.value:.2f}" for rung in ladder.rungs)
+        return figures, {"evaluation_prior.png": (figure, description)}
+
+    def _samples(self) -> Measured:
+        train = self.workspace.train_data
+        if self._number <= NEIGHBOURS:
+            raise InputError(
+                f"sets of images can be compared from {NEIGHBOURS + 1} images on, {self.workspace.dataset} has "
+                f"{self._number} to compare: add more images"
+            )
+        real = self.workspace.reader.features(train[: self._number].floats())
+        judged = []
+        for name, one in progress(list(self._sets.items()), "comparing sets of images"):
+            correct = None if one.labels is None else one.answers[self._class_question] == one.labels
+            judged.append(judge_set(name, real, one.features, correct))
+        test = self._sets["test"]
+        truth = {name: answers[: self._number] for name, answers in answers_of(self.workspace.test_data).items()}
+        copying, neighbours = self._search_for_copies()
+        figures = {
+            "sets": [asdict(one) for one in judged],
+            "reader_accuracy": {
+                name: asdict(Estimate.of_mean(test.answers[name] == truth[name])) for name in test.answers
+            },
+            "copying": copying,
+        }
+        names = [one.name for one in judged]
+        figure = plotting.draw_quality(names, [one.frechet for one in judged], [one.neighbourhoods for one in judged])
+        description = "Fréchet classifier distance to training images: " + ", ".join(
+            f"{one.name} {one.frechet.value:.3g}" for one in judged
+        )
+        return figures, {
+            "evaluation_samples.png": (figure, description),
+            "evaluation_neighbours.png": (neighbours, "Generated images beside their nearest training images"),
+        }
+
+    def _search_for_copies(self) -> tuple[Result, Figure]:
+        """Test for copies in pixels and in features, and draw the generated images that come nearest to one."""
+        train, reader = self.workspace.train_data, self.workspace.reader
+        samples, honest = self._sets["prior samples"], self._sets["reconstructions"]
+        pixels = _small(train.floats())
+        spaces = {
+            "pixels": (_small(samples.first), pixels, _small(honest.first)),
+            "features": (
+                samples.features[:_SEARCHED],
+                reader.features(train.floats()),
+                honest.features[:_SEARCHED],
+            ),
+        }
+        figures, nearest = {}, {}
+        for name, vectors in spaces.items():
+            copying, distances, nearest[name] = nearest_training_images(*vectors)
+            figures[name] = asdict(copying)
+            if name == "pixels":
+                closest = distances.argsort()[:_SHOWN_NEIGHBOURS]
+        figure = plotting.draw_rows(
+            [samples.first[closest], *(train.floats(nearest[name][closest]) for name in spaces)],
+            ["generated", *(f"nearest in\n{name}" for name in spaces)],
+        )
+        return figures, figure
+
+    def _truth(self) -> Measured:
+        reader, size = self.workspace.reader, self.workspace.recipe.size
+        # Seeds that no training or test image was drawn with.
+        fresh = [
+            reader.read(datasets.load("smileys", "test", size, self._number, seed=1 + index).floats())
+            for index in progress(range(_FRESH_SETS), "drawing true faces anew")
+        ]
+        samples, reconstructions = self._sets["prior samples"], self._sets["reconstructions"]
+        truths = judge_truth(smileys.FACTORS, samples.answers, reconstructions.answers, fresh)
+        figure = plotting.draw_truth(truths[: len(smileys.FACTORS)])
+        description = "Total variation of the factors of generated faces from the truth: " + ", ".join(
+            f"{one.name} {one.samples:.3f} (calibration {one.calibration:.3f})"
+            for one in truths[: len(smileys.FACTORS)]
+        )
+        return {"factors": [asdict(one) for one in truths]}, {"evaluation_truth.png": (figure, description)}
+
+    # What the parts share.
+
+    @property
+    def _number(self) -> int:
+        workspace = self.workspace
+        return min(workspace.recipe.drawn_images, len(workspace.test_data), len(workspace.train_data))
+
+    @property
+    def _class_question(self) -> str:
+        return self.workspace.reader.class_question
+
+    @cached_property
+    def _sets(self) -> dict[str, _Set]:
+        """The sets of images to judge, from what should be best to what should be worst."""
+        workspace, number = self.workspace, self._number
+        test = workspace.test_data[:number]
+        codes = workspace.train_codes
+        generator = torch.Generator().manual_seed(workspace.seed)
+        shape = (number, *codes.grid)
+        counts = code_counts(codes.codes, codes.num_codes).double()
+        unigram = counts.multinomial(shape[0] * shape[1] * shape[2], replacement=True, generator=generator).view(shape)
+        uniform = torch.randint(codes.num_codes, shape, generator=generator)
+        samples, _, labels = pipeline.sample(workspace, number)
+        return {
+            "test": self._look_at(test.floats(), test.labels),
+            "reconstructions": self._look_at(self._decode(workspace.test_codes.codes[:number]), test.labels),
+            "prior samples": self._look_at(samples, labels),
+            "unigram codes": self._look_at(self._decode(unigram)),
+            "uniform codes": self._look_at(self._decode(uniform)),
+        }
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        return self.workspace.vqvae.decode(codes.to(self.workspace.device)).cpu()
+
+    def _look_at(self, images: Tensor, labels: Tensor | None = None) -> _Set:
+        reader = self.workspace.reader
+        return _Set(reader.features(images), reader.read(images), labels, images[:_SEARCHED].clone())
+
+
+def _small(images: Tensor) -> Tensor:
+    """Images (N, C, H, W) as vectors of pixels, large ones made smaller."""
+    if max(images.shape[2:]) > _LARGEST:
+        images = F.adaptive_avg_pool2d(images, _LARGEST)
+    return images.flatten(1)

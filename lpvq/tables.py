@@ -1,0 +1,101 @@
+"""What ``lpvq evaluate`` prints, from the figures that ``lpvq.report`` measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Result = dict[str, Any]
+
+_WIDTH = 100
+
+
+def format_part(part: str, figures: Result) -> str:
+    """Return the table of one part of a ``Report``."""
+    return {"codes": _codes, "prior": _prior, "samples": _samples, "truth": _truth}[part](figures)
+
+
+def _codes(figures: Result) -> str:
+    reconstruction, codes = figures["reconstruction"], figures["test_codes"]
+    rows = [
+        ("error, MSE / variance", _estimate(reconstruction["relative_error"], 4)),
+        ("PSNR", f"{reconstruction['psnr']:.2f} dB"),
+        ("SSIM", _estimate(reconstruction["ssim"], 4)),
+        ("codes in use", f"{codes['usage']:.0%} of {len(figures['counts'])}"),
+        ("perplexity", f"{codes['perplexity']:.1f}"),
+        ("training", f"{figures['seconds']:.0f} s"),
+    ]
+    return _table("codes: the VQ-VAE on test images", ["", ""], rows)
+
+
+def _prior(figures: Result) -> str:
+    rows = [
+        (
+            rung["name"],
+            _estimate(rung["bits"], 3),
+            f"{rung['nats_per_grid']:.1f}",
+            f"{rung['bits_per_pixel']:.4f}",
+        )
+        for rung in figures["rungs"]
+    ]
+    share = figures["share_of_unigram_entropy"]
+    rows.append(("share of the unigram entropy", "" if share is None else f"{share:.1%}", "", ""))
+    rows.append(("training", f"{figures['seconds']:.0f} s", "", ""))
+    return _table("prior: the PixelCNN on test images", ["", "bits per code", "nats per image", "bits per pixel"], rows)
+
+
+def _samples(figures: Result) -> str:
+    head = ["", "Fréchet", "precision", "recall", "density", "coverage", "right class"]
+    rows = []
+    for one in figures["sets"]:
+        near = [f"{one['neighbourhoods'][name]['value']:.3f}" for name in head[2:6]]
+        accuracy = "" if one["accuracy"] is None else _estimate(one["accuracy"], 3)
+        rows.append((one["name"], _estimate(one["frechet"], 3), *near, accuracy))
+    number = figures["sets"][0]["number"]
+    accuracies = ", ".join(f"{name} {one['value']:.1%}" for name, one in figures["reader_accuracy"].items())
+    copies = [
+        f"  copies, by {space}: {one['found']:.1%} of generated images are nearer to a training image than "
+        f"{one['expected']:.1%} of reconstructed test images are (p = {one['p_value']:.2g})"
+        for space, one in figures["copying"].items()
+    ]
+    title = f"samples: {number:,} images against as many training images"
+    return "\n".join([_table(title, head, rows), f"  the reader is right about: {accuracies}", *copies])
+
+
+def _truth(figures: Result) -> str:
+    head = ["total variation from the truth", "generated", "reconstructed", "true faces"]
+    single = [one for one in figures["factors"] if "×" not in one["name"]]
+    pairs = [one for one in figures["factors"] if "×" in one["name"]]
+    pairs.sort(key=lambda one: one["calibration"] - one["samples"])
+    rows = [
+        (one["name"], f"{one['samples']:.3f}", f"{one['reconstructions']:.3f}", f"{one['calibration']:.3f}")
+        for one in [*single, *pairs[:3]]
+    ]
+    rarest = sorted(
+        (
+            (frequency * len(one["values"]), f"{one['name']} {value}")
+            for one in single
+            for value, frequency in zip(one["values"], one["frequencies"], strict=True)
+        )
+    )[:3]
+    lacking = ", ".join(f"{name} ({share:.0%})" for share, name in rarest)
+    return "\n".join(
+        [_table("truth: factors of generated faces (and the three worst pairs)", head, rows),
+         f"  rarest, beside how often they should be: {lacking}"]
+    )  # fmt: skip
+
+
+def _estimate(value: Result, digits: int) -> str:
+    return f"{value['value']:.{digits}f} ± {value['error']:.{digits}f}"
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as what stands in them, the first one at the left, the others at the right."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [
+        "  " + "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in ([head, *rows] if any(head) else rows)
+    ]  # fmt: skip
+    line = "─" * max(len(title), *(len(text) for text in lines))
+    return "\n".join([line, title, *lines])
