@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from lpvq import bench, pipeline, tables
+from lpvq import bench, pipeline, studies, tables
 from lpvq.errors import InputError
 from lpvq.pipeline import Workspace
 from lpvq.profiles import PROFILES
 from lpvq.report import PARTS, Report
 from lpvq.sampling import SamplingOptions
+from lpvq.studies import STUDIES
 
 _DEMO_IMAGES = 60
 
@@ -155,6 +156,22 @@ def evaluate(parts: tuple[str, ...], **options: Any) -> None:
     Example: lpvq evaluate --dataset fashion_mnist
     """
     _evaluate(Workspace(**options), "", parts)
+
+
+@cli.command()
+@_workspace_options
+@click.argument("name", type=click.Choice(list(STUDIES)))
+def study(name: str, **options: Any) -> None:
+    """Compare many recipes, each trained for a short time; takes an hour or two in the profile laptop.
+
+    NAME is trade-off (what is lost, against what the codes cost) or quantizers (ways to learn a codebook). What is
+    finished is found again.
+
+    Example: lpvq study trade-off --dataset fashion_mnist
+    """
+    workspace = Workspace(**options)
+    click.echo(tables.format_study(studies.study(workspace, name)))
+    _echo_paths([workspace.path(f"study_{name}.{kind}") for kind in ("json", "png")])
 
 
 @cli.command("bench")

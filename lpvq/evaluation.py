@@ -6,8 +6,10 @@ puts the parts together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import combinations
 from math import exp, lgamma, log, log10
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -28,6 +30,8 @@ from lpvq.quantizer import code_counts, entropy
 from lpvq.runtime import progress
 from lpvq.training import check_prior_fits, grid_nll, image_variance
 from lpvq.vqvae import VQVAE
+
+_INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # as torch-fidelity names it
 
 # Codes.
 
@@ -209,6 +213,8 @@ class SetQuality:
         name: the set.
         number: of images in it, and of training images it is compared with.
         frechet: the Fréchet classifier distance: 0 for equal means and covariances.
+        step: how much more that is than of the set before it; None for the first. Its error is smaller than those of
+            the two, because both are resampled together.
         neighbourhoods: precision, recall, density and coverage.
         accuracy: the share of images whose class the reader finds to be the one they were made for; None where they
             were made for none.
@@ -217,26 +223,56 @@ class SetQuality:
     name: str
     number: int
     frechet: Estimate
+    step: Estimate | None
     neighbourhoods: Neighbourhoods
     accuracy: Estimate | None
 
 
-def judge_set(name: str, real: Tensor, features: Tensor, correct: Tensor | None = None) -> SetQuality:
-    """Compare the features of a set (N, F) with those of real images (N, F).
+def judge_sets(real: Tensor, sets: Mapping[str, Tensor], correct: Mapping[str, Tensor]) -> list[SetQuality]:
+    """Compare sets of images with training images.
 
     Args:
-        name: the set.
-        real: features of training images.
-        features: features of the images to judge.
-        correct: bool (N,): whether the reader found the class that each was made for.
+        real: features of training images, (N, F).
+        sets: by name, features of the images to judge, (N, F) each, from what should be best to what should be worst.
+        correct: by name, as far as there is one, bool (N,): whether the reader found the class that each was made for.
     """
-    return SetQuality(
-        name,
-        len(features),
-        bootstrap(frechet_distance, real, features),
-        neighbourhoods(real, features),
-        None if correct is None else Estimate.of_mean(correct),
-    )
+    results: list[SetQuality] = []
+    before: Tensor | None = None
+    for name, features in progress(list(sets.items()), "comparing sets of images"):
+        value, drawn = frechet_distance(real, features), bootstrap(frechet_distance, real, features)
+        step = None
+        if before is not None:
+            step = Estimate(value - results[-1].frechet.value, (drawn - before).std().item())
+        before = drawn
+        results.append(
+            SetQuality(
+                name,
+                len(features),
+                Estimate(value, drawn.std().item()),
+                step,
+                neighbourhoods(real, features),
+                Estimate.of_mean(correct[name]) if name in correct else None,
+            )
+        )
+    return results
+
+
+def inception_distance(real: Tensor, images: Tensor) -> float | None:
+    """Return the FID of ``images``, (N, C, H, W) in [0, 1]: with the usual network, so comparable with other projects.
+
+    By torchmetrics. None where the package torch-fidelity or its weights are not on this machine: nothing is
+    downloaded. Heusel et al. (2017), arXiv:1706.08500.
+    """
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / _INCEPTION
+    if find_spec("torch_fidelity") is None or not weights.exists():
+        return None
+    from torchmetrics.image import fid
+
+    metric = fid.FrechetInceptionDistance(normalize=True, feature_extractor_weights_path=str(weights))
+    for one, is_real in ((real, True), (images, False)):
+        for batch in progress(one.split(64), "Inception's features", least=4):
+            metric.update(batch.expand(-1, 3, -1, -1), real=is_real)
+    return metric.compute().item()
 
 
 @dataclass(frozen=True)

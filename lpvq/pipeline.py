@@ -9,11 +9,13 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     *.checkpoint                         a training that is not finished
     reader.pt, reader.json               the classifier that evaluation needs
     evaluation.json, *.png               what is measured and shown
+    studies/                             workspaces of the same data with other recipes
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -100,8 +102,26 @@ class Workspace:
         """Return where the artefact ``name`` is or will be."""
         return self.folder / name
 
+    def variation(self, name: str, seed: int, changes: Mapping[str, Any]) -> "Workspace":
+        """Return a workspace with another recipe, in a folder ``name`` below this one's.
+
+        Args:
+            name: of the folder.
+            seed: see ``Workspace``.
+            changes: fields of the recipe, with their new values; none that choose other images.
+        """
+        other = copy(self)
+        for made in ("_vqvae_and_about", "_prior_and_about", "train_codes", "test_codes", "reader"):
+            other.__dict__.pop(made, None)  # what this workspace has in memory; the images stay
+        recipe = replace(self.recipe, **changes)
+        vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed)
+        other.recipe, other.seed = replace(recipe, vqvae=vqvae, prior=prior), seed
+        other.folder = self.folder / name
+        return other
+
     @cached_property
-    def _all_training_data(self) -> ImageData:
+    def all_train_data(self) -> ImageData:
+        """The images to learn from, and at the end those that are set aside."""
         data = self._load("train", self.recipe.train_images)
         if len(data) < 2:
             raise InputError(f"{self.dataset} has {len(data)} image to learn from; expected at least 2")
@@ -110,18 +130,18 @@ class Workspace:
     @cached_property
     def _num_learning(self) -> int:
         """How many training images are left to learn from; of a small folder, a tenth is set aside."""
-        available = len(self._all_training_data)
+        available = len(self.all_train_data)
         return available - max(1, min(self.recipe.validation_images, available // 10))
 
     @cached_property
     def train_data(self) -> ImageData:
         """The images to learn from."""
-        return self._all_training_data[: self._num_learning]
+        return self.all_train_data[: self._num_learning]
 
     @cached_property
     def validation_data(self) -> ImageData:
         """The training images that are set aside to choose the best weights with."""
-        return self._all_training_data[self._num_learning :]
+        return self.all_train_data[self._num_learning :]
 
     @cached_property
     def test_data(self) -> ImageData:
@@ -226,7 +246,7 @@ class Workspace:
 
     def _codes(self, split: str) -> LatentCodes:
         path = self.path(f"codes_{split}.npz")
-        data = self._all_training_data if split == "train" else self.test_data
+        data = self.all_train_data if split == "train" else self.test_data
         if not path.exists():
             codes = extract_codes(self.vqvae, data)
             codes.save(path)

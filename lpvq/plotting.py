@@ -22,6 +22,8 @@ from lpvq.runtime import running_in_notebook
 from lpvq.training import History
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+# All eight of Okabe and Ito's colours but yellow, which is pale on white, and sky blue, which is close to blue.
+_COLOURS = (BLACK, BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00")
 _DOTS_PER_INCH = 100
 _SMALL = 9  # points
 
@@ -276,17 +278,40 @@ def draw_truth(factors: Sequence[FactorTruth]) -> Figure:
     columns = min(4, len(factors))
     rows = -(-len(factors) // columns)
     figure = Figure((2.7 * columns, 2.5 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis, factor in zip(axes, factors, strict=False):
         places = np.arange(len(factor.values))
         axis.bar(places, [100 * share for share in factor.frequencies], color=BLUE)
         axis.axhline(100 / len(places), color=ORANGE, linestyle="--")
         axis.set_xticks(places, factor.values, rotation=45, ha="right", fontsize=8)
         axis.set_title(f"{factor.name}: {factor.samples:.3f}\n(true faces {factor.calibration:.3f})", fontsize=_SMALL)
-    for axis in list(axes)[len(factors) :]:
+    for axis in axes[len(factors) :]:
         axis.axis("off")
     for row in range(rows):
-        figure.axes[row * columns].set_ylabel("generated faces (%)")
+        axes[row * columns].set_ylabel("generated faces (%)")
+    return figure
+
+
+def draw_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], errors: Sequence[float]) -> Figure:
+    """Draw recipes by what their codes cost and what they lose; down and to the left is better.
+
+    Args:
+        recipes: group and name of each; those of one group share a marker.
+        nats: per image.
+        errors: MSE / variance.
+    """
+    figure = Figure((8.5, 5.5), layout="constrained")
+    axis = figure.subplots()
+    for index, group in enumerate(dict.fromkeys(group for group, _ in recipes)):
+        points = [(x, y, name) for (of, name), x, y in zip(recipes, nats, errors, strict=True) if of == group]
+        marker, colour = "o^sDvPX*<>"[index % 10], _COLOURS[index % len(_COLOURS)]
+        axis.scatter([x for x, _, _ in points], [y for _, y, _ in points], marker=marker, color=colour, label=group)
+        for x, y, name in points:
+            axis.annotate(name, (x, y), (5, 4), textcoords="offset points", fontsize=8, color=colour)
+    axis.set_xlabel("nats per image (what a prior has to learn)")
+    axis.set_ylabel("MSE / variance (what is lost)")
+    axis.grid(alpha=0.3)
+    axis.legend(title="what is varied", fontsize=_SMALL)
     return figure
 
 

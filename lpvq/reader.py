@@ -60,7 +60,8 @@ class Reader(nn.Module):
             layers += [nn.Conv2d(before, channels, 3, stride=1 + index % 2, padding=1), nn.ReLU()]
             before = channels
         # Where something is matters (a face on the left or on the right), so a few places are kept.
-        layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * before, width), nn.ReLU()]
+        # Features of one length, or a few loud ones would decide every distance between sets of images.
+        layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * before, width), nn.LayerNorm(width)]
         self.trunk = nn.Sequential(*layers)
         self.heads = nn.ModuleDict({name: nn.Linear(width, answers) for name, answers in questions.items()})
 

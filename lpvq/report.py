@@ -23,9 +23,10 @@ from lpvq import datasets, pipeline, plotting, smileys
 from lpvq.distances import NEIGHBOURS, Estimate
 from lpvq.errors import InputError
 from lpvq.evaluation import (
+    inception_distance,
     judge_prior,
     judge_reconstruction,
-    judge_set,
+    judge_sets,
     judge_truth,
     mean_patches,
     nearest_training_images,
@@ -43,7 +44,7 @@ Measured = tuple[Result, dict[str, tuple[Figure, str]]]
 PARTS = ("codes", "prior", "samples", "truth")
 
 _SHOWN_CODES = 12
-_SHOWN_NEIGHBOURS = 8
+_SHOWN_NEIGHBOURS = 10
 _FRESH_SETS = 5
 _SEARCHED = 1000  # so many images are searched for among all training images
 _LARGEST = 32  # pixels are compared at this size
@@ -138,7 +139,7 @@ class Report:
             "counts": counts.tolist(),
             "seconds": workspace.vqvae_about["seconds"],
         }
-        means = mean_patches(codes.codes, workspace._all_training_data, vqvae.downsample, codes.num_codes)
+        means = mean_patches(codes.codes, workspace.all_train_data, vqvae.downsample, codes.num_codes)
         # A code decoded among others like it, and of that the middle.
         size = vqvae.downsample
         alone = vqvae.decode(shown.view(-1, 1, 1).expand(-1, 3, 3).to(workspace.device)).cpu()
@@ -169,10 +170,13 @@ class Report:
                 f"{self._number} to compare: add more images"
             )
         real = self.workspace.reader.features(train[: self._number].floats())
-        judged = []
-        for name, one in progress(list(self._sets.items()), "comparing sets of images"):
-            correct = None if one.labels is None else one.answers[self._class_question] == one.labels
-            judged.append(judge_set(name, real, one.features, correct))
+        sets = {name: one.features for name, one in self._sets.items()}
+        correct = {
+            name: one.answers[self._class_question] == one.labels
+            for name, one in self._sets.items()
+            if one.labels is not None
+        }
+        judged = judge_sets(real, sets, correct)
         test = self._sets["test"]
         truth = {name: answers[: self._number] for name, answers in answers_of(self.workspace.test_data).items()}
         copying, neighbours = self._search_for_copies()
@@ -181,6 +185,7 @@ class Report:
             "reader_accuracy": {
                 name: asdict(Estimate.of_mean(test.answers[name] == truth[name])) for name in test.answers
             },
+            "inception_fid_of_samples": inception_distance(train[: self._number].floats(), self._samples_drawn[0]),
             "copying": copying,
         }
         names = [one.name for one in judged]
@@ -211,12 +216,19 @@ class Report:
             copying, distances, nearest[name] = nearest_training_images(*vectors)
             figures[name] = asdict(copying)
             if name == "pixels":
-                closest = distances.argsort()[:_SHOWN_NEIGHBOURS]
+                closest = self._closest_of_each_class(distances)
         figure = plotting.draw_rows(
             [samples.first[closest], *(train.floats(nearest[name][closest]) for name in spaces)],
             ["generated", *(f"nearest in\n{name}" for name in spaces)],
         )
         return figures, figure
+
+    def _closest_of_each_class(self, distances: Tensor) -> Tensor:
+        """The indices of the generated images that are nearest to a training image, some of each class."""
+        labels = self._samples_drawn[1][: len(distances)]
+        order = distances.argsort()
+        each = max(1, _SHOWN_NEIGHBOURS // len(self.workspace.class_names))
+        return torch.cat([order[labels[order] == label][:each] for label in labels.unique()])[:_SHOWN_NEIGHBOURS]
 
     def _truth(self) -> Measured:
         reader, size = self.workspace.reader, self.workspace.recipe.size
@@ -256,7 +268,7 @@ class Report:
         counts = code_counts(codes.codes, codes.num_codes).double()
         unigram = counts.multinomial(shape[0] * shape[1] * shape[2], replacement=True, generator=generator).view(shape)
         uniform = torch.randint(codes.num_codes, shape, generator=generator)
-        samples, _, labels = pipeline.sample(workspace, number)
+        samples, labels = self._samples_drawn
         return {
             "test": self._look_at(test.floats(), test.labels),
             "reconstructions": self._look_at(self._decode(workspace.test_codes.codes[:number]), test.labels),
@@ -264,6 +276,12 @@ class Report:
             "unigram codes": self._look_at(self._decode(unigram)),
             "uniform codes": self._look_at(self._decode(uniform)),
         }
+
+    @cached_property
+    def _samples_drawn(self) -> tuple[Tensor, Tensor]:
+        """Generated images and the classes that they were made for."""
+        images, _, labels = pipeline.sample(self.workspace, self._number)
+        return images, labels
 
     def _decode(self, codes: Tensor) -> Tensor:
         return self.workspace.vqvae.decode(codes.to(self.workspace.device)).cpu()

@@ -1,11 +1,12 @@
-"""What ``lpvq evaluate`` prints, from the figures that ``lpvq.report`` measured."""
+"""What ``lpvq evaluate`` and ``lpvq study`` print, from the figures that were measured."""
 
 from collections.abc import Sequence
+from statistics import mean, stdev
 from typing import Any
 
-Result = dict[str, Any]
+from lpvq.studies import Point
 
-_WIDTH = 100
+Result = dict[str, Any]
 
 
 def format_part(part: str, figures: Result) -> str:
@@ -43,12 +44,13 @@ def _prior(figures: Result) -> str:
 
 
 def _samples(figures: Result) -> str:
-    head = ["", "Fréchet", "precision", "recall", "density", "coverage", "right class"]
+    head = ["", "Fréchet distance", "step", "precision", "recall", "density", "coverage", "right class"]
     rows = []
     for one in figures["sets"]:
-        near = [f"{one['neighbourhoods'][name]['value']:.3f}" for name in head[2:6]]
+        near = [f"{one['neighbourhoods'][name]['value']:.3f}" for name in head[3:7]]
         accuracy = "" if one["accuracy"] is None else _estimate(one["accuracy"], 3)
-        rows.append((one["name"], _estimate(one["frechet"], 3), *near, accuracy))
+        step = "" if one["step"] is None else _estimate(one["step"], 3)
+        rows.append((one["name"], _estimate(one["frechet"], 3), step, *near, accuracy))
     number = figures["sets"][0]["number"]
     accuracies = ", ".join(f"{name} {one['value']:.1%}" for name, one in figures["reader_accuracy"].items())
     copies = [
@@ -57,7 +59,9 @@ def _samples(figures: Result) -> str:
         for space, one in figures["copying"].items()
     ]
     title = f"samples: {number:,} images against as many training images"
-    return "\n".join([_table(title, head, rows), f"  the reader is right about: {accuracies}", *copies])
+    fid = figures["inception_fid_of_samples"]
+    usual = [] if fid is None else [f"  FID of the prior samples, with Inception's features: {fid:.2f}"]
+    return "\n".join([_table(title, head, rows), *usual, f"  the reader is right about: {accuracies}", *copies])
 
 
 def _truth(figures: Result) -> str:
@@ -81,6 +85,26 @@ def _truth(figures: Result) -> str:
         [_table("truth: factors of generated faces (and the three worst pairs)", head, rows),
          f"  rarest, beside how often they should be: {lacking}"]
     )  # fmt: skip
+
+
+def format_study(points: Sequence[Point]) -> str:
+    """Return the table of a study: for each recipe the mean over seeds, and from two seeds on their spread."""
+    rows = []
+    for group, name in dict.fromkeys((point.group, point.name) for point in points):
+        runs = [point for point in points if (point.group, point.name) == (group, name)]
+        row = [group, name]
+        for what, digits in (("error", 4), ("nats", 1), ("perplexity", 1)):
+            row.append(_mean_and_spread([getattr(run, what) for run in runs], digits))
+        rows.append([*row, f"{mean(run.usage for run in runs):.0%}"])
+    head = ["", "", "MSE / variance", "nats per image", "perplexity", "codes in use"]
+    seeds = len({point.seed for point in points})
+    title = "recipes, trained equally long" + (f"; mean and standard deviation over {seeds} seeds" * (seeds > 1))
+    return _table(title, head, rows)
+
+
+def _mean_and_spread(values: Sequence[float], digits: int) -> str:
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{spread}"
 
 
 def _estimate(value: Result, digits: int) -> str:

@@ -4,19 +4,22 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torchmetrics.image import fid
 
-from lpvq import VQVAE, InputError, LatentCodes, PixelCNN
+from lpvq import VQVAE, InputError, LatentCodes, PixelCNN, evaluation
 from lpvq.datasets import ImageData, load
-from lpvq.distances import Estimate, nearest_neighbours
+from lpvq.distances import Estimate, frechet_distance, nearest_neighbours
 from lpvq.evaluation import (
+    inception_distance,
     judge_copying,
     judge_prior,
     judge_reconstruction,
-    judge_set,
+    judge_sets,
     judge_truth,
     marginal_nll,
     mean_patches,
@@ -190,14 +193,25 @@ def test_codes_of_two_kinds_are_refused(codes: LatentCodes) -> None:
 
 def test_a_set_is_judged_worse_the_more_noise_it_has() -> None:
     real, others = torch.randn(400, 4), torch.randn(400, 4)
-    judged = [judge_set(f"{noise}", real, others + noise * torch.randn(400, 4)) for noise in (0, 1, 4)]
+    sets = {f"{noise}": others + noise * torch.randn(400, 4) for noise in (0, 1, 4)}
+    correct = torch.arange(400) < 300
+    judged = judge_sets(real, sets, {"1": correct})
     distances = [one.frechet.value for one in judged]
-    assert distances == sorted(distances)
+    assert distances == sorted(distances) == [frechet_distance(real, features) for features in sets.values()]
     coverage = [one.neighbourhoods.coverage.value for one in judged]
     assert coverage == sorted(coverage, reverse=True)
-    assert judged[0].number == 400 and judged[0].accuracy is None
-    correct = torch.arange(400) < 300
-    assert judge_set("x", real, others, correct).accuracy == Estimate(0.75, pytest.approx(math.sqrt(0.75 * 0.25 / 400)))
+    assert [one.name for one in judged] == ["0", "1", "4"] and judged[0].number == 400
+    assert judged[1].accuracy == Estimate(0.75, pytest.approx(math.sqrt(0.75 * 0.25 / 400)))
+    assert judged[0].accuracy is None and judged[2].accuracy is None
+
+
+def test_a_small_step_is_seen_although_the_distances_vary_more() -> None:
+    real, others = torch.randn(400, 4), torch.randn(400, 4)
+    same, changed = judge_sets(real, {"same": others, "changed": others + 0.1}, {})
+    assert same.step is None and changed.step is not None
+    assert changed.step.value == pytest.approx(changed.frechet.value - same.frechet.value)
+    # The shift adds 2·0.1·(difference of means) + 4·0.1², of which only the first part varies: by 2·0.1·√(4·2/400).
+    assert changed.step.error == pytest.approx(0.2 * math.sqrt(8 / 400), rel=0.3)
 
 
 @pytest.mark.parametrize(("honest", "generated", "below"), [(5, 4, 2), (6, 6, 0), (4, 5, 5)])
@@ -260,3 +274,49 @@ def test_a_mode_that_is_dropped_shows_in_the_truth() -> None:
     assert by_name["eyes"].samples == pytest.approx(0.25, abs=0.01)
     assert by_name["eyes"].calibration < 0.03 and by_name["skin"].samples < 0.05
     assert by_name["eyes"].frequencies[FACTORS["eyes"].index("wink")] == 0
+
+
+def test_the_frechet_distance_agrees_with_an_independent_implementation() -> None:
+    class AsTheyAre(nn.Module):
+        num_features = 8
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return features
+
+    mix = torch.randn(8, 8)
+    real, others = torch.randn(500, 8) @ mix, torch.randn(400, 8).exp()
+    metric = fid.FrechetInceptionDistance(AsTheyAre()).set_dtype(torch.float64)
+    metric.update(real, real=True)
+    metric.update(others, real=False)
+    assert frechet_distance(real, others) == pytest.approx(metric.compute().item(), rel=1e-3)
+
+
+def test_the_usual_fid_is_left_out_where_its_weights_are_not_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(evaluation, "find_spec", lambda name: object())
+    assert inception_distance(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)) is None
+
+
+def test_the_usual_fid_sees_all_images_in_three_channels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[tuple[tuple[int, ...], bool]] = []
+
+    class StandIn:
+        def __init__(self, normalize: bool, feature_extractor_weights_path: str) -> None:
+            assert normalize and Path(feature_extractor_weights_path).exists()
+
+        def update(self, images: torch.Tensor, real: bool) -> None:
+            seen.append((tuple(images.shape), real))
+
+        def compute(self) -> torch.Tensor:
+            return torch.tensor(12.5)
+
+    weights = tmp_path / "checkpoints" / evaluation._INCEPTION
+    weights.parent.mkdir()
+    weights.touch()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(evaluation, "find_spec", lambda name: object())
+    monkeypatch.setattr(fid, "FrechetInceptionDistance", StandIn)
+    assert inception_distance(torch.rand(100, 1, 8, 8), torch.rand(30, 1, 8, 8)) == 12.5
+    assert seen == [((64, 3, 8, 8), True), ((36, 3, 8, 8), True), ((30, 3, 8, 8), False)]

@@ -81,7 +81,7 @@ def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
     assert len(workspace.train_data) + len(workspace.validation_data) == 64
     assert len(workspace.validation_data) == 6
     together = torch.cat([workspace.train_data.images, workspace.validation_data.images])
-    assert torch.equal(together, workspace._all_training_data.images)
+    assert torch.equal(together, workspace.all_train_data.images)
 
 
 def test_how_fast_a_model_was_trained_is_no_other_setting(finished: Workspace, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lpvq import plotting
+from lpvq.distances import Estimate, Neighbourhoods
+from lpvq.evaluation import FactorTruth
 
 
 def opened(figure: Figure) -> Image.Image:
@@ -97,3 +99,59 @@ def test_the_whole_way_names_each_of_its_stations() -> None:
         "a new image",
     ):
         assert station in said
+
+
+def test_codes_in_use_are_shown_with_what_they_stand_for() -> None:
+    counts = torch.tensor([0, 50, 30, 20])
+    patches = torch.rand(4, 3, 4, 4)
+    figure = plotting.draw_codes_in_use(counts, torch.tensor([1, 2, 3, 0]), [0.5, 0.3, 0.2, 0], patches, patches)
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert titles == ["1\n50.0%", "2\n30.0%", "3\n20.0%", "0\n0.0%"]
+    images = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    assert np.allclose(images[0], patches[0].movedim(0, -1)) and len(images) == 8
+
+
+def test_bars_have_their_values_and_intervals() -> None:
+    figure = plotting.draw_ladder(["a", "b"], [Estimate(3.0, 0.1), Estimate(1.5, 0.0)], "bits")
+    (axis,) = figure.axes
+    assert [bar.get_width() for bar in axis.patches] == [3.0, 1.5]
+    assert [text.get_text() for text in axis.texts] == ["3", "1.5"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and axis.yaxis_inverted()
+
+
+def test_quality_shows_every_set_with_all_its_figures() -> None:
+    overlap = Neighbourhoods(*(Estimate(value, 0.01) for value in (0.9, 0.8, 1.1, 0.7)))
+    figure = plotting.draw_quality(["x", "y"], [Estimate(0.5, 0.1), Estimate(50.0, 1.0)], [overlap, overlap])
+    left, right = figure.axes
+    assert left.get_xscale() == "log" and [bar.get_width() for bar in left.patches] == [0.5, 50]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == [
+        *("precision", "recall", "density", "coverage")
+    ]
+    points = [line.get_xdata().tolist() for line in right.lines if line.get_linestyle() == "None"]
+    assert points[:4] and [0.9, 0.9] in points and [0.7, 0.7] in points
+
+
+def test_rows_of_images_have_titles() -> None:
+    images = torch.rand(3, 1, 4, 4)
+    figure = plotting.draw_rows([images, images], ["generated", "nearest"])
+    assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == ["generated", "nearest"]
+    assert len(figure.axes) == 6
+
+
+def test_the_truth_is_drawn_beside_what_was_found() -> None:
+    factor = FactorTruth("eyes", ("dots", "wide"), (0.25, 0.75), 0.25, 0.1, 0.01)
+    figure = plotting.draw_truth([factor] * 5)
+    axis = figure.axes[0]
+    assert [bar.get_height() for bar in axis.patches] == [25, 75]
+    assert axis.lines[0].get_ydata() == [50, 50]
+    assert "0.250" in axis.get_title() and "0.010" in axis.get_title()
+    assert sum(bool(axis.patches) for axis in figure.axes) == sum(axis.axison for axis in figure.axes) == 5
+
+
+def test_recipes_are_told_apart_in_the_trade_off() -> None:
+    recipes = [("codes", "32"), ("codes", "64"), ("grid", "4 × 4")]
+    figure = plotting.draw_trade_off(recipes, [50.0, 60.0, 40.0], [0.05, 0.04, 0.1])
+    (axis,) = figure.axes
+    assert [text.get_text() for text in axis.texts] == ["32", "64", "4 × 4"]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["codes", "grid"]
+    assert axis.collections[0].get_offsets().tolist() == [[50, 0.05], [60, 0.04]]

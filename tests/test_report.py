@@ -47,6 +47,7 @@ def test_all_parts_are_measured_kept_drawn_and_printed(workspace: Workspace) -> 
         "uniform codes",
     ]
     assert all(one["number"] == 32 for one in sets)
+    assert [one["step"] is None for one in sets] == [True, False, False, False, False]
     assert [one["accuracy"] is None for one in sets] == [False, False, False, True, True]
 
 
@@ -55,7 +56,7 @@ def test_what_was_measured_is_not_measured_again(workspace: Workspace, monkeypat
     first = [Report(workspace).measure(part) for part in parts]
     before = workspace.path("evaluation.json").read_bytes()
     with monkeypatch.context() as patch:
-        for name in ("judge_reconstruction", "judge_prior", "judge_set", "judge_truth"):
+        for name in ("judge_reconstruction", "judge_prior", "judge_sets", "judge_truth"):
             patch.setattr(report, name, lambda *_: pytest.fail("measured again"))
         again = [Report(Workspace(output=workspace.folder.parent.parent)).measure(part) for part in parts]
     assert again == first and workspace.path("evaluation.json").read_bytes() == before
