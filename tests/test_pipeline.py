@@ -180,8 +180,9 @@ def test_a_small_folder_of_pictures_goes_the_whole_way(tmp_path: Path) -> None:
 
 
 def test_the_real_fashion_mnist_goes_the_whole_way(tmp_path: Path, real_data: None) -> None:
-    training = TrainConfig(steps=150, batch_size=32, learning_rate=3e-3, validations=3)
-    quick = replace(PROFILES["smoke"], train_images=4000, test_images=500, vqvae=training, prior=training)
+    training = TrainConfig(steps=300, batch_size=32, learning_rate=3e-3, validations=3)
+    trainings = {"vqvae": training, "prior": training}
+    quick = replace(PROFILES["smoke"], train_images=4000, test_images=500, num_codes=32, **trainings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PROFILES, "smoke", quick)
         workspace = make(tmp_path, dataset="fashion_mnist")
