@@ -5,13 +5,14 @@ puts the parts together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import combinations
-from math import exp, lgamma, log, log10
+from itertools import combinations, product
+from math import comb, log, log10, prod
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq.codes import LatentCodes
@@ -91,7 +92,7 @@ def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int
     sums = torch.zeros(num_codes, channels * downsample**2)
     for batch in data.batches():
         # Every position of the grid takes its own pixels, (positions, channels · downsample²).
-        patches = torch.nn.functional.unfold(data.floats(batch), downsample, stride=downsample)
+        patches = F.unfold(data.floats(batch), downsample, stride=downsample)
         sums.index_add_(0, codes[batch].flatten(), patches.movedim(1, -1).reshape(-1, sums.shape[1]))
     counts = code_counts(codes, num_codes)[:, None]
     means = torch.where(counts > 0, sums / counts, 0.5)
@@ -178,14 +179,10 @@ def marginal_nll(prior: PixelCNN, codes: LatentCodes) -> Tensor:
     if prior.num_classes is None:
         return grid_nll(prior, codes)
     given = [
-        grid_nll(prior, LatentCodes(codes.codes, torch.full_like(codes.labels, label), *_rest(codes)))
+        grid_nll(prior, replace(codes, labels=torch.full_like(codes.labels, label)))
         for label in progress(range(prior.num_classes), "likelihood with each label", least=4)
     ]
     return log(prior.num_classes) - torch.logsumexp(-torch.stack(given).double(), 0)
-
-
-def _rest(codes: LatentCodes) -> tuple[int, tuple[str, ...], str, str]:
-    return codes.num_codes, codes.class_names, codes.dataset, codes.vqvae_checksum
 
 
 def _unigram_nats(seen: Tensor, num_codes: int) -> Tensor:
@@ -308,9 +305,7 @@ def judge_copying(honest: Tensor, generated: Tensor, expected: float = 0.01) -> 
     # So many are below if and only if, of the first below + rank - 1 of all, fewer than rank are honest.
     total, first = len(honest) + len(generated), below + rank - 1
     p_value = sum(
-        exp(_log_choose(len(honest), some) + _log_choose(len(generated), first - some) - _log_choose(total, first))
-        for some in range(rank)
-        if first - some <= len(generated)
+        comb(len(honest), some) * comb(len(generated), first - some) / comb(total, first) for some in range(rank)
     )
     return Copying(threshold.item(), rank / len(honest), below / len(generated), min(1.0, p_value))
 
@@ -331,10 +326,6 @@ def nearest_training_images(
     honest, _ = nearest_neighbours(reconstructions, training)
     distances, nearest = nearest_neighbours(vectors, training)
     return judge_copying(honest, distances), distances, nearest
-
-
-def _log_choose(number: int, some: int) -> float:
-    return lgamma(number + 1) - lgamma(some + 1) - lgamma(number - some + 1)
 
 
 # Truth.
@@ -384,7 +375,7 @@ def judge_truth(
     for names in [*single, *combinations(factors, 2)]:
         sizes = [len(factors[name]) for name in names]
         frequencies = _frequencies([samples[name] for name in names], sizes)
-        values = [" ".join(words) for words in _products([factors[name] for name in names])]
+        values = [" ".join(words) for words in product(*(factors[name] for name in names))]
         results.append(
             FactorTruth(
                 " × ".join(names),
@@ -398,19 +389,12 @@ def judge_truth(
     return results
 
 
-def _products(names: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    words: list[tuple[str, ...]] = [()]
-    for values in names:
-        words = [(*before, value) for before in words for value in values]
-    return words
-
-
 def _frequencies(readings: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
     """The share of each combination of values; the last reading varies fastest."""
     index = torch.zeros_like(readings[0])
     for reading, size in zip(readings, sizes, strict=True):
         index = index * size + reading
-    counts = torch.bincount(index, minlength=int(torch.tensor(sizes).prod()))
+    counts = torch.bincount(index, minlength=prod(sizes))
     return counts.double() / len(index)
 
 

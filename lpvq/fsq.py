@@ -51,11 +51,6 @@ class FSQ(Quantizer):
             codes = (digits.long() * self.steps).sum(-1)
         return Quantized(vectors.movedim(-1, 1), codes, torch.zeros((), device=z.device))
 
-    @torch.no_grad()
-    def assign(self, z: Tensor) -> Tensor:
-        """Return the codes (B, H, W) of ``z`` (B, D, H, W)."""
-        return self(z).codes
-
     def _squash(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), each number between 0 and its last level."""
         z = check_vectors(z, self.code_dim).float().movedim(1, -1)

@@ -42,9 +42,10 @@ class Quantizer(nn.Module, ABC):
     def codebook(self) -> Tensor:
         """The K vectors, (K, D)."""
 
-    @abstractmethod
+    @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:
         """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
+        return self(z).codes
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Return the vectors (B, D, H, W) that ``codes`` (B, H, W) stand for.

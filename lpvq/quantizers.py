@@ -43,11 +43,6 @@ class GradientQuantizer(Quantizer):
             vectors = z + (chosen - z).detach()
         return Quantized(vectors.movedim(-1, 1), codes, loss)
 
-    @torch.no_grad()
-    def assign(self, z: Tensor) -> Tensor:
-        """Return the codes (B, H, W) of ``z`` (B, D, H, W)."""
-        return self(z).codes
-
 
 class NormalisedQuantizer(VectorQuantizer):
     """Vectors and entries of length one, so that directions alone count: Yu et al. (2021), arXiv:2110.04627, 3.2.
@@ -73,15 +68,16 @@ class UsageWeightedQuantizer(VectorQuantizer):
     the nearest entry, so that λ means the same whatever the length of the vectors.
 
     Args:
-        arguments: those of ``VectorQuantizer``, by position.
+        num_codes: K.
+        code_dim: D.
         usage_weight: λ, 0 or more.
-        more: those of ``VectorQuantizer``, by name.
+        more: what else ``VectorQuantizer`` takes.
     """
 
     scale: Tensor
 
-    def __init__(self, *arguments: Any, usage_weight: float = 0.5, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+    def __init__(self, num_codes: int, code_dim: int, usage_weight: float = 0.5, **more: Any) -> None:
+        super().__init__(num_codes, code_dim, **more)
         if usage_weight < 0:
             raise InputError(f"usage_weight must be at least 0, got {usage_weight}")
         self.usage_weight = usage_weight

@@ -18,7 +18,7 @@ from lpvq.runtime import in_batches
 from lpvq.smileys import FACTORS
 
 _PIXELS_AT_ONCE = 2**18
-_LARGEST = 32  # larger images are read at this size
+_LARGEST = 32
 _CHANNELS = (32, 64, 64, 64)
 
 
@@ -37,6 +37,11 @@ def answers_of(data: ImageData) -> dict[str, Tensor]:
     if data.factors is None:
         return {"label": data.labels}
     return {name: data.factors[name] for name in FACTORS}
+
+
+def shrunk(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) at 32 × 32 pixels if they are larger, else as they are."""
+    return F.adaptive_avg_pool2d(images, _LARGEST) if max(images.shape[2:]) > _LARGEST else images
 
 
 class Reader(nn.Module):
@@ -94,10 +99,8 @@ class Reader(nn.Module):
     def _trunk(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise InputError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(images.shape)}")
-        if max(images.shape[2:]) > _LARGEST:
-            images = F.adaptive_avg_pool2d(images, _LARGEST)
         # Around zero, and in the layout in memory that convolutions are faster in.
-        return self.trunk((images - 0.5).contiguous(memory_format=torch.channels_last))
+        return self.trunk((shrunk(images) - 0.5).contiguous(memory_format=torch.channels_last))
 
     def _batches(self, images: Tensor) -> list[Tensor]:
         device = next(self.parameters()).device

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -34,7 +33,7 @@ from lpvq.evaluation import (
 from lpvq.files import checksum, read_json, write_json
 from lpvq.pipeline import Workspace
 from lpvq.quantizer import code_counts
-from lpvq.reader import answers_of
+from lpvq.reader import answers_of, shrunk
 from lpvq.runtime import progress
 
 Result = dict[str, Any]
@@ -47,7 +46,6 @@ _SHOWN_CODES = 12
 _SHOWN_NEIGHBOURS = 10
 _FRESH_SETS = 5
 _SEARCHED = 1000  # so many images are searched for among all training images
-_LARGEST = 32  # pixels are compared at this size
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ class Report:
         real = self.workspace.reader.features(train[: self._number].floats())
         sets = {name: one.features for name, one in self._sets.items()}
         correct = {
-            name: one.answers[self._class_question] == one.labels
+            name: one.answers[self.workspace.reader.class_question] == one.labels
             for name, one in self._sets.items()
             if one.labels is not None
         }
@@ -202,14 +200,10 @@ class Report:
         """Test for copies in pixels and in features, and draw the generated images that come nearest to one."""
         train, reader = self.workspace.train_data, self.workspace.reader
         samples, honest = self._sets["prior samples"], self._sets["reconstructions"]
-        pixels = _small(train.floats())
+        images = train.floats()
         spaces = {
-            "pixels": (_small(samples.first), pixels, _small(honest.first)),
-            "features": (
-                samples.features[:_SEARCHED],
-                reader.features(train.floats()),
-                honest.features[:_SEARCHED],
-            ),
+            "pixels": tuple(shrunk(some).flatten(1) for some in (samples.first, images, honest.first)),
+            "features": (samples.features[:_SEARCHED], reader.features(images), honest.features[:_SEARCHED]),
         }
         figures, nearest = {}, {}
         for name, vectors in spaces.items():
@@ -218,7 +212,7 @@ class Report:
             if name == "pixels":
                 closest = self._closest_of_each_class(distances)
         figure = plotting.draw_rows(
-            [samples.first[closest], *(train.floats(nearest[name][closest]) for name in spaces)],
+            [samples.first[closest], *(images[nearest[name][closest]] for name in spaces)],
             ["generated", *(f"nearest in\n{name}" for name in spaces)],
         )
         return figures, figure
@@ -253,10 +247,6 @@ class Report:
         workspace = self.workspace
         return min(workspace.recipe.drawn_images, len(workspace.test_data), len(workspace.train_data))
 
-    @property
-    def _class_question(self) -> str:
-        return self.workspace.reader.class_question
-
     @cached_property
     def _sets(self) -> dict[str, _Set]:
         """The sets of images to judge, from what should be best to what should be worst."""
@@ -289,10 +279,3 @@ class Report:
     def _look_at(self, images: Tensor, labels: Tensor | None = None) -> _Set:
         reader = self.workspace.reader
         return _Set(reader.features(images), reader.read(images), labels, images[:_SEARCHED].clone())
-
-
-def _small(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) as vectors of pixels, large ones made smaller."""
-    if max(images.shape[2:]) > _LARGEST:
-        images = F.adaptive_avg_pool2d(images, _LARGEST)
-    return images.flatten(1)

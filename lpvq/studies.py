@@ -47,12 +47,12 @@ def trade_off(recipe: Recipe, size: int) -> list[Variant]:
         size: height and width of the images.
     """
     quantizer = dict(recipe.quantizer)
-    weight = quantizer["usage_weight"]
+    weighted = {**quantizer, "kind": "usage-weighted"}
     return [
         Variant("default", f"{recipe.num_codes} codes"),
         *(Variant("codes", f"{share:g}", {"num_codes": share}) for share in _around(recipe.num_codes)),
-        *(Variant("usage weight", f"{w:g}", {"quantizer": {**quantizer, "usage_weight": w}})
-          for w in (0.0, weight / 2, 2 * weight)),
+        *(Variant("usage weight", f"{w:g}", {"quantizer": {**weighted, "usage_weight": w}})
+          for w in (0.0, 0.25, 0.5, 1.0) if w != quantizer.get("usage_weight", 0.0)),
         *(Variant("grid", f"{size // d} × {size // d}", {"downsample": d})
           for d in (2, 8) if size % d == 0),
         *(Variant("code size", f"{d}", {"code_dim": d}) for d in (4, 64)),

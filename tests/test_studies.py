@@ -46,6 +46,15 @@ def test_all_that_is_asked_for_is_varied() -> None:
     assert kinds == ["gradient", "ema", "ema", "usage-weighted", "normalised", "ema", "fsq"]
 
 
+def test_the_weights_of_rarity_are_those_that_the_recipe_does_not_have() -> None:
+    for size, own in ((32, 0.5), (128, 0.0)):  # the recipe for large images has the plain quantizer
+        variants = trade_off(recipe_for("smileys", "laptop", size), size)
+        weights = [
+            variant.changes["quantizer"]["usage_weight"] for variant in variants if variant.group == "usage weight"
+        ]
+        assert weights == [weight for weight in (0.0, 0.25, 0.5, 1.0) if weight != own]
+
+
 def test_grids_that_do_not_divide_the_image_are_left_out() -> None:
     names = [
         variant.name for variant in trade_off(recipe_for("fashion_mnist", "laptop"), 28) if variant.group == "grid"
