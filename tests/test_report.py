@@ -1,6 +1,7 @@
 """The report: every part measured once, kept, measured again when a model changes, and printed."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from lpvq import InputError, report, tables
+from lpvq.evaluation import FactorTruth
 from lpvq.pipeline import Workspace
 from lpvq.report import Report
 
@@ -49,6 +51,60 @@ def test_all_parts_are_measured_kept_drawn_and_printed(workspace: Workspace) -> 
     assert all(one["number"] == 32 for one in sets)
     assert [one["step"] is None for one in sets] == [True, False, False, False, False]
     assert [one["accuracy"] is None for one in sets] == [False, False, False, True, True]
+
+
+def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, list[tuple]] = {}
+
+    def noted(name: str) -> None:
+        measure = getattr(report, name)
+        monkeypatch.setattr(report, name, lambda *given: seen.setdefault(name, []).append(given) or measure(*given))
+
+    for name in ("judge_sets", "nearest_training_images", "judge_truth"):
+        noted(name)
+    # Codes that are not used equally often, so that their frequencies can be told from uniform ones.
+    monkeypatch.setattr(report, "code_counts", lambda codes, num_codes: torch.tensor([9, 1, 0, 0, 0, 0, 0, 0]))
+    decoded = []
+    decode = workspace.vqvae.decode
+    monkeypatch.setattr(workspace.vqvae, "decode", lambda codes: decoded.append(codes) or decode(codes))
+    judge = Report(workspace)
+    judge.measure("samples")
+    judge.measure("truth")
+
+    reader, test, train = workspace.reader, workspace.test_data, workspace.train_data
+    drawn, reconstructed, unigram, uniform = decoded
+    assert torch.equal(reconstructed, workspace.test_codes.codes)
+    assert unigram.max() == 1 and 0.8 < (unigram == 0).float().mean() < 1
+    assert uniform.unique().tolist() == list(range(8))
+
+    ((real, sets, correct),) = seen["judge_sets"]
+    assert torch.equal(real, reader.features(train[:32].floats()))
+    images = dict(zip(list(sets), [test.floats(), *map(decode, (reconstructed, drawn, unigram, uniform))], strict=True))
+    assert all(torch.equal(sets[name], reader.features(some)) for name, some in images.items())
+    labels = {"test": test.labels, "reconstructions": test.labels, "prior samples": torch.arange(32) % 3}
+    assert correct.keys() == labels.keys()
+    assert all(torch.equal(correct[name], reader.read(images[name])["mouth"] == of) for name, of in labels.items())
+
+    samples, honest = images["prior samples"], images["reconstructions"]
+    in_pixels, in_features = seen["nearest_training_images"]
+    for given, form in ((in_pixels, lambda some: some.flatten(1)), (in_features, reader.features)):
+        assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, train.floats(), honest), strict=True))
+
+    ((_, in_samples, in_reconstructions, fresh),) = seen["judge_truth"]
+    for readings, some in ((in_samples, samples), (in_reconstructions, honest)):
+        assert all(torch.equal(answer, reader.read(some)[name]) for name, answer in readings.items())
+    assert len(fresh) == 5 and all(len(one["eyes"]) == 32 for one in fresh)
+
+
+def test_the_worst_pairs_and_the_rarest_values_are_printed() -> None:
+    def factor(name: str, samples: float, frequencies: tuple[float, float] = (0.5, 0.5)) -> dict:
+        return asdict(FactorTruth(name, ("x", "y"), frequencies, samples, 0.0, 0.01))
+
+    factors = [factor("a", 0.2, (0.3, 0.7)), factor("a × b", 0.1), factor("a × c", 0.4), factor("b × c", 0.3)]
+    table = tables.format_part("truth", {"factors": [*factors, factor("b × d", 0.05)]})
+    named = [line.split("  ")[1] for line in table.splitlines() if "0.010" in line]
+    assert named == ["a", "a × c", "b × c", "a × b"]
+    assert "a x (60%)" in table
 
 
 def test_what_was_measured_is_not_measured_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
