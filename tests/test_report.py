@@ -91,6 +91,9 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
         assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, train.floats(), honest), strict=True))
 
     ((_, in_samples, in_reconstructions, fresh),) = seen["judge_truth"]
+    # A reader that has learned for a moment finds the same in all images, so equal readings would say nothing.
+    assert in_samples is judge._sets["prior samples"].answers
+    assert in_reconstructions is judge._sets["reconstructions"].answers
     for readings, some in ((in_samples, samples), (in_reconstructions, honest)):
         assert all(torch.equal(answer, reader.read(some)[name]) for name, answer in readings.items())
     assert len(fresh) == 5 and all(len(one["eyes"]) == 32 for one in fresh)
