@@ -34,7 +34,7 @@ _WORKSPACE_OPTIONS = [
     click.option("--size", type=click.IntRange(min=8), metavar="PIXELS",
                  help="Height and width of the images.  [default: 32, or the data set's own]"),
     click.option("--compile", is_flag=True,
-                 help="Train the prior with torch.compile: a tenth faster, after half a minute of compiling."),
+                 help="Train the prior with torch.compile: up to a tenth faster, after half a minute."),
 ]  # fmt: skip
 _SAMPLING_OPTIONS = [
     click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True,

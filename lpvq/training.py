@@ -49,7 +49,7 @@ class TrainConfig:
         seed: decides the order of the data and all else that is random.
         precision: "float32", "bfloat16", or "auto" for bfloat16 where the device is fast at it. The quantizer and the
             losses are always in float32, and so are the weights.
-        compile: whether to train a prior with ``torch.compile``: a tenth faster after half a minute of compiling. Not
+        compile: whether to train a prior with ``torch.compile``: up to a tenth faster after half a minute. Not
             for a VQ-VAE: torch 2.15 compiles the gradient of its padding wrongly, and stops.
     """
 
