@@ -59,13 +59,19 @@ class NormalisedQuantizer(VectorQuantizer):
         return F.normalize(super()._channels_last(z), dim=-1)
 
 
+# In how many updates the weight of rarity grows to λ. With 100, one of four small models on Fashion-MNIST still ended
+# with two of its eight codes; with 300 none did.
+_WARM_UP = 300
+
+
 class UsageWeightedQuantizer(VectorQuantizer):
     """A nearest code that weighs distance against rarity: argmin of ‖z − e‖² − λ · s · log p.
 
     A code in use with frequency p costs −log p nats to name, so the codes say less and a prior predicts them better, at
     hardly more error. Entropy-constrained vector quantization: Chou, Lookabaugh, Gray (1989), IEEE Transactions on
     Acoustics, Speech, and Signal Processing 37(1), 31-42. The scale s is the moving average of the squared distance to
-    the nearest entry, so that λ means the same whatever the length of the vectors.
+    the nearest entry, so that λ means the same whatever the length of the vectors. In training, λ is reached step by
+    step: an encoder that cannot tell images apart yet would give everything to the code that is common by chance.
 
     Args:
         num_codes: K.
@@ -75,6 +81,7 @@ class UsageWeightedQuantizer(VectorQuantizer):
     """
 
     scale: Tensor
+    updates: Tensor
 
     def __init__(self, num_codes: int, code_dim: int, usage_weight: float = 0.5, **more: Any) -> None:
         super().__init__(num_codes, code_dim, **more)
@@ -82,15 +89,18 @@ class UsageWeightedQuantizer(VectorQuantizer):
             raise InputError(f"usage_weight must be at least 0, got {usage_weight}")
         self.usage_weight = usage_weight
         self.register_buffer("scale", torch.tensor(0.0))
+        self.register_buffer("updates", torch.tensor(0.0))
 
     def _choose(self, vectors: Tensor, codebook: Tensor) -> Tensor:
         rarity = -(self.code_counts / self.code_counts.sum()).log()
-        return nearest_codes(vectors, codebook, self.usage_weight * self.scale * rarity)
+        weight = self.usage_weight * (self.updates / _WARM_UP).clamp(max=1)
+        return nearest_codes(vectors, codebook, weight * self.scale * rarity)
 
     @torch.no_grad()
     def _move_codebook(self, vectors: Tensor, codes: Tensor) -> None:
         # The distance to the nearest, not to the chosen: what is chosen depends on the scale, and both would grow.
         nearest = F.embedding(nearest_codes(vectors, self.codebook), self.codebook)
+        self.updates += 1
         self.scale.lerp_((vectors - nearest).square().sum(1).mean(), 1 - self.decay)
         super()._move_codebook(vectors, codes)
 

@@ -85,13 +85,17 @@ def test_a_rare_code_has_to_be_much_nearer() -> None:
     quantizer.code_counts.copy_(torch.tensor([1.0, 3.0]))
     quantizer.code_sums.copy_(torch.tensor([[0.0], [3 * 4.0]]))  # entries at 0 and 4
     quantizer.scale.fill_(8.0)
+    quantizer.updates.fill_(1000)
     # The first pays 0.5 · 8 · log 3 more, so the border moves from 2 to where x² + 4 log 3 = (4 − x)².
     border = 2 - torch.tensor(3.0).log().item() / 2
     z = torch.tensor([border - 0.01, border + 0.01, 2.1]).view(1, 1, 1, 3)
     assert quantizer.assign(z).flatten().tolist() == [0, 1, 1]
     assert VectorQuantizer.assign(quantizer, z).flatten().tolist() == [0, 1, 1]  # by way of _choose
-    quantizer.usage_weight = 0.0
+    quantizer.updates.fill_(150)  # half of what it takes to reach λ
+    z = torch.tensor([border + 0.01, (2 + border) / 2 - 0.01, (2 + border) / 2 + 0.01]).view(1, 1, 1, 3)
     assert quantizer.assign(z).flatten().tolist() == [0, 0, 1]
+    quantizer.usage_weight = 0.0
+    assert quantizer.assign(torch.tensor([1.99, 2.01]).view(1, 1, 1, 2)).flatten().tolist() == [0, 1]
 
 
 def test_the_scale_is_the_moving_average_of_the_distance_to_the_nearest_not_the_chosen() -> None:
@@ -100,10 +104,12 @@ def test_the_scale_is_the_moving_average_of_the_distance_to_the_nearest_not_the_
     quantizer.code_counts.copy_(torch.tensor([1.0, 99.0]))
     quantizer.code_sums.copy_(torch.tensor([[0.0], [990.0]]))  # entries at 0 and 10
     quantizer.scale.fill_(4.0)
+    quantizer.updates.fill_(1000)
     codes = quantizer(torch.tensor([1.0, 3.0]).view(1, 1, 1, 2)).codes
     assert codes.flatten().tolist() == [1, 1]  # the nearest is 0, but it is rare
     assert quantizer.scale.item() == pytest.approx(0.9 * 4 + 0.1 * (1 + 9) / 2)
-    assert "scale" in quantizer.state_dict()
+    assert quantizer.updates == 1001
+    assert {"scale", "updates"} <= set(quantizer.state_dict())
 
 
 def test_a_weight_of_zero_is_the_plain_quantizer() -> None:
