@@ -10,9 +10,10 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     reader.pt, reader.json               the classifier that evaluation needs
     evaluation.json, *.png               what is measured and shown
     studies/                             workspaces of the same data with other recipes
+    .lock                                held by the process that is making one of these
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, replace
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
 
 from lpvq import datasets, plotting
 from lpvq.codes import LatentCodes, extract_codes
@@ -52,6 +54,7 @@ _DECIDES = {
     "prior": ("prior_blocks", "prior_channels", "prior_kernel"),
     "reader": ("size", "train_images", "validation_images"),
 }
+_NAMES: dict[type[nn.Module], str] = {VQVAE: "vqvae", PixelCNN: "prior", Reader: "reader"}
 # What decides how fast a training is, and not what it is.
 _HOW_FAST = ("precision", "compile")
 
@@ -174,17 +177,28 @@ class Workspace:
     @cached_property
     def reader(self) -> Reader:
         """The classifier that evaluation judges images by, trained on the training images, in eval mode."""
-        settings = self._settings("reader")
-        found = self._find(Reader, "reader", settings)
-        if found:
-            return found[0]
-        self._say_that_it_trains("reader")
-        data = self.train_data
-        with _seeded(self.seed):
-            reader = Reader(data.images.shape[1], questions_of(data)).to(self.device)
-        checkpoint = self.path("reader.checkpoint")
-        history = train_reader(reader, data, self.recipe.reader, self.validation_data, checkpoint)
-        return self._keep(reader, "reader", settings, history)[0]
+        return self._find_or_make(Reader, self._train_reader)[0]
+
+    def train_until(self, name: str, share: float) -> tuple[VQVAE | PixelCNN, History]:
+        """Train a model for a share of its steps and return it as it is then, to be looked at.
+
+        ``vqvae`` and ``prior`` go on from there, and so does the next call. What was trained further before is
+        returned as it is.
+
+        Args:
+            name: "vqvae" or "prior".
+            share: of the steps of the recipe, above 0 and below 1.
+
+        Returns:
+            the model, in eval mode, on the device; its history so far.
+        """
+        if name not in ("vqvae", "prior") or not 0 < share < 1:
+            raise InputError(f"expected vqvae or prior and a share between 0 and 1, got {name!r} and {share}")
+        with self._alone():
+            found = self._find(VQVAE) if name == "vqvae" else self._find(PixelCNN)
+            if found:
+                return found[0], found[1]["history"]
+            return self._train_vqvae(share) if name == "vqvae" else self._train_prior(share)
 
     @cached_property
     def train_codes(self) -> LatentCodes:
@@ -198,10 +212,13 @@ class Workspace:
 
     @cached_property
     def _vqvae_and_about(self) -> tuple[VQVAE, dict[str, Any]]:
-        settings = self._settings("vqvae")
-        found = self._find(VQVAE, "vqvae", settings)
-        if found:
-            return found
+        return self._find_or_make(VQVAE, self._train_vqvae)
+
+    @cached_property
+    def _prior_and_about(self) -> tuple[PixelCNN, dict[str, Any]]:
+        return self._find_or_make(PixelCNN, self._train_prior)
+
+    def _train_vqvae(self, share: float = 1.0) -> tuple[VQVAE, History]:
         self._say_that_it_trains("vqvae")
         recipe, data = self.recipe, self.train_data
         with _seeded(self.seed):
@@ -215,17 +232,13 @@ class Workspace:
                 recipe.decoder_blocks,
                 recipe.quantizer,
             ).to(self.device)
-        history = train_vqvae(vqvae, data, recipe.vqvae, self.validation_data, self.path("vqvae.checkpoint"))
-        return self._keep(vqvae, "vqvae", settings, history)
+        checkpoint, until = self.path("vqvae.checkpoint"), round(share * recipe.vqvae.steps)
+        return vqvae, train_vqvae(vqvae, data, recipe.vqvae, self.validation_data, checkpoint, until=until)
 
-    @cached_property
-    def _prior_and_about(self) -> tuple[PixelCNN, dict[str, Any]]:
-        settings = {**self._settings("prior"), "vqvae_checksum": checksum(self.vqvae)}
-        found = self._find(PixelCNN, "prior", settings)
-        if found:
-            return found
+    def _train_prior(self, share: float = 1.0) -> tuple[PixelCNN, History]:
+        codes = self.train_codes
         self._say_that_it_trains("prior")
-        recipe, codes = self.recipe, self.train_codes
+        recipe = self.recipe
         with _seeded(self.seed):
             prior = PixelCNN(
                 codes.num_codes,
@@ -236,8 +249,16 @@ class Workspace:
                 num_classes=len(codes.class_names),
             ).to(self.device)
         learning, validation = codes[: self._num_learning], codes[self._num_learning :]
-        history = train_prior(prior, learning, recipe.prior, validation, self.path("prior.checkpoint"))
-        return self._keep(prior, "prior", settings, history)
+        checkpoint, until = self.path("prior.checkpoint"), round(share * recipe.prior.steps)
+        return prior, train_prior(prior, learning, recipe.prior, validation, checkpoint, until=until)
+
+    def _train_reader(self) -> tuple[Reader, History]:
+        self._say_that_it_trains("reader")
+        data = self.train_data
+        with _seeded(self.seed):
+            reader = Reader(data.images.shape[1], questions_of(data)).to(self.device)
+        checkpoint = self.path("reader.checkpoint")
+        return reader, train_reader(reader, data, self.recipe.reader, self.validation_data, checkpoint)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -248,9 +269,9 @@ class Workspace:
         path = self.path(f"codes_{split}.npz")
         data = self.all_train_data if split == "train" else self.test_data
         if not path.exists():
-            codes = extract_codes(self.vqvae, data)
-            codes.save(path)
-            return codes
+            with self._alone():
+                if not path.exists():
+                    extract_codes(self.vqvae, data).save(path)
         codes = LatentCodes.load(path)
         try:
             codes.check_made_by(self.vqvae)
@@ -271,24 +292,50 @@ class Workspace:
         print(f"no {name}.pt for {self.dataset} in the profile {self.profile} yet: {how}", flush=True)
 
     def _settings(self, model: str) -> dict[str, Any]:
-        """What the recipe says about one of the models, as JSON has it."""
+        """What decides about one of the models, as JSON has it."""
         recipe = asdict(self.recipe)
         settings = {"dataset": self.dataset, **{name: recipe[name] for name in _DECIDES[model]}, **recipe[model]}
+        if model == "prior":
+            settings["vqvae_checksum"] = checksum(self.vqvae)
         return {name: value for name, value in settings.items() if name not in _HOW_FAST}
 
-    def _find(self, kind: type[Model], name: str, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]] | None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process make anything here meanwhile: two notebooks may want the same model."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path(".lock"), is_singleton=True)  # one per path, so that prior may ask for vqvae
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"another process is at work in {self.folder}: waiting for it", flush=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _find_or_make(
+        self, kind: type[Model], train: Callable[[], tuple[Model, History]]
+    ) -> tuple[Model, dict[str, Any]]:
+        found = self._find(kind)
+        if found:
+            return found
+        with self._alone():
+            return self._find(kind) or self._keep(*train())
+
+    def _find(self, kind: type[Model]) -> tuple[Model, dict[str, Any]] | None:
         """Load a model that is there already; None if it is not, an error if it is another than the one asked for."""
+        name = _NAMES[kind]
+        settings = self._settings(name)
         shipped = self.pretrained and kind is not Reader
         path = (PRETRAINED / self.dataset if shipped else self.folder) / f"{name}.pt"
         if not shipped and not path.with_suffix(".json").exists():
             return None
         model, about = load_model(kind, path)
         there = about.get("settings", {})
-        matter = [name for name in settings if not shipped or name in ("size", "vqvae_checksum")]
+        matter = [one for one in settings if not shipped or one in ("size", "vqvae_checksum")]
         other = [
-            f"{name} was {there.get(name)!r}, is {settings[name]!r}"
-            for name in matter
-            if there.get(name) != settings[name]
+            f"{one} was {there.get(one)!r}, is {settings[one]!r}" for one in matter if there.get(one) != settings[one]
         ]
         if other:
             raise InputError(
@@ -296,10 +343,9 @@ class Workspace:
             )
         return model.to(self.device), about
 
-    def _keep(
-        self, model: Model, name: str, settings: dict[str, Any], history: History
-    ) -> tuple[Model, dict[str, Any]]:
-        about = {"settings": settings, "seconds": history[-1]["seconds"], "history": history}
+    def _keep(self, model: Model, history: History) -> tuple[Model, dict[str, Any]]:
+        name: str = _NAMES[type(model)]
+        about = {"settings": self._settings(name), "seconds": history[-1]["seconds"], "history": history}
         save_model(model, self.path(f"{name}.pt"), about)
         # The checkpoint has served, and so has what a killed process may have left of one.
         for leftover in (self.path(f"{name}.checkpoint"), *self.folder.glob(f".{name}.*")):

@@ -72,7 +72,7 @@ _LAPTOP = Recipe(
     prior_channels=64,
     prior_kernel=3,
     vqvae=TrainConfig(steps=2000, batch_size=64, learning_rate=2e-3),
-    prior=TrainConfig(steps=3200, batch_size=32, learning_rate=3e-3),
+    prior=TrainConfig(steps=3200, batch_size=32, learning_rate=4e-3),
     reader=TrainConfig(steps=1000, batch_size=64, learning_rate=2e-3, weight_decay=0.01, validations=10),
     drawn_images=10_000,
 )

@@ -93,6 +93,7 @@ def train_vqvae(
     validation: ImageData | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
+    until: int | None = None,
 ) -> History:
     """Train a VQ-VAE in place, on the device it is on.
 
@@ -106,9 +107,11 @@ def train_vqvae(
         validation: images to judge by, none of them in ``data``.
         checkpoint: a file to go on from if it is there, and to write the state of the training to.
         checkpoint_seconds: how much work may be lost when the process is killed. Ctrl-C loses none.
+        until: stop when so many steps are done, with the weights as they are then. The next call goes on from
+            ``checkpoint``, and all calls together are one run.
 
     Returns:
-        the history of the run.
+        the history of the run so far.
 
     Raises:
         InputError: data that does not fit, a checkpoint of another run, a loss that is not finite.
@@ -127,7 +130,7 @@ def train_vqvae(
         return float("nan") if validation is None else reconstruction_error(model, validation) / variance
 
     run = _Run("training VQ-VAE", model, loss, len(data), judge, config, identity_of(model, config, data, validation))
-    return run.train(checkpoint, checkpoint_seconds)
+    return run.train(checkpoint, checkpoint_seconds, until)
 
 
 def train_prior(
@@ -137,6 +140,7 @@ def train_prior(
     validation: LatentCodes | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
+    until: int | None = None,
 ) -> History:
     """Train a prior in place on grids of codes; the losses are nats per code. The rest is as for ``train_vqvae``.
 
@@ -156,7 +160,7 @@ def train_prior(
         return float("nan") if validation is None else grid_nll(model, validation).mean().item() / positions
 
     run = _Run("training prior", model, loss, len(codes), judge, config, identity_of(model, config, codes, validation))
-    return run.train(checkpoint, checkpoint_seconds)
+    return run.train(checkpoint, checkpoint_seconds, until)
 
 
 def train_reader(
@@ -300,8 +304,11 @@ class _Run:
         self.best_loss = math.inf
         self.best_weights: dict[str, Tensor] = {}
 
-    def train(self, checkpoint: str | Path | None, checkpoint_seconds: float) -> History:
+    def train(self, checkpoint: str | Path | None, checkpoint_seconds: float, until: int | None = None) -> History:
         """Run the steps that are left; see ``train_vqvae``."""
+        if until is not None and checkpoint is None:
+            raise InputError("a training that stops early needs a checkpoint to go on from")
+        end = self.config.steps if until is None else min(until, self.config.steps)
         path = None if checkpoint is None else Path(checkpoint)
         if path is not None and path.exists():
             self._load(path)
@@ -312,7 +319,7 @@ class _Run:
         seconds_before = self.seconds
         devices = [parameter.device for parameter in self.model.parameters() if parameter.is_cuda][:1]
         with bar, torch.random.fork_rng(devices), _interrupts_wait() as interrupted:
-            while self.step < self.config.steps:
+            while self.step < end:
                 self._one_step(path)
                 now = time.monotonic()
                 self.seconds = seconds_before + now - started
@@ -322,13 +329,14 @@ class _Run:
                         loss=f"{self.history[-1]['train_loss']:.3f}", valid=f"{self.history[-1]['valid_loss']:.3f}"
                     )
                 bar.update()
-                last = self.step == self.config.steps
+                last = self.step == end
                 if path is not None and (last or interrupted() or now - saved >= checkpoint_seconds):
                     self._save(path)
                     saved = now
                 if interrupted():
                     raise KeyboardInterrupt
-        self.model.load_state_dict(self.best_weights)
+        if end == self.config.steps:
+            self.model.load_state_dict(self.best_weights)
         self.model.eval()
         return self.history
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from lpvq import course, pipeline
+from lpvq.exercises import notebook_00
+from lpvq.exercises.comparing import compare_number, compare_tensor
 
 
 def test_a_notebook_begins_with_its_profile_and_seed(
@@ -35,22 +37,22 @@ def test_a_notebook_begins_with_its_profile_and_seed(
 def test_a_check_says_how_an_answer_stands(
     answer: object, verdict: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(course._CHECKERS, "x", lambda given: course._compare_number(given, 2, 0.1))
-    course.check("x", answer)
-    assert capsys.readouterr().out == f"exercise x: {verdict}\n"
+    monkeypatch.setitem(notebook_00.CHECKERS, "0.9", lambda given: compare_number(given, 2, 0.1))
+    course.check("0.9", answer)
+    assert capsys.readouterr().out == f"exercise 0.9: {verdict}\n"
 
 
 def test_a_checker_that_fails_gives_a_sentence_not_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(course._CHECKERS, "x", lambda given: given.nothing)
-    course.check("x", 3)
+    monkeypatch.setitem(notebook_00.CHECKERS, "0.9", lambda given: given.nothing)
+    course.check("0.9", 3)
     assert "not yet: checking it failed with AttributeError" in capsys.readouterr().out
 
 
 def test_tensors_are_compared_in_kind_shape_and_value() -> None:
     expected = torch.tensor([1.0, 2.0])
-    assert course._compare_tensor(torch.tensor([1.0, 2.0]), expected) is None
-    assert course._compare_tensor([1.0, 2.0], expected) == "expected a tensor, got list"
-    assert "expected the shape (2,), got (1,)" in str(course._compare_tensor(torch.ones(1), expected))
-    assert "0.5" in str(course._compare_tensor(torch.tensor([1.0, 2.5]), expected))
+    assert compare_tensor(torch.tensor([1.0, 2.0]), expected) is None
+    assert compare_tensor([1.0, 2.0], expected) == "expected a tensor, got list"
+    assert "expected the shape (2,), got (1,)" in str(compare_tensor(torch.ones(1), expected))
+    assert "0.5" in str(compare_tensor(torch.tensor([1.0, 2.5]), expected))

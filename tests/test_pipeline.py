@@ -18,6 +18,7 @@ from lpvq import InputError, LatentCodes, TrainConfig, load_pretrained, pipeline
 from lpvq.evaluation import judge_prior, judge_reconstruction
 from lpvq.files import checksum
 from lpvq.pipeline import Workspace
+from lpvq.pixelcnn import PixelCNN
 from lpvq.profiles import PROFILES
 from lpvq.sampling import SamplingOptions
 
@@ -54,7 +55,7 @@ def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monke
     assert checksum(again.vqvae) == checksum(finished.vqvae)
     assert checksum(again.prior) == checksum(finished.prior)
     assert torch.equal(again.train_codes.codes, finished.train_codes.codes)
-    assert sorted(path.name for path in finished.folder.iterdir()) == [
+    assert sorted(path.name for path in finished.folder.iterdir() if path.name != ".lock") == [
         "codes_test.npz",
         "codes_train.npz",
         "prior.json",
@@ -62,6 +63,36 @@ def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monke
         "vqvae.json",
         "vqvae.pt",
     ]
+
+
+def test_a_model_can_be_looked_at_while_it_is_trained(finished: Workspace, tmp_path: Path) -> None:
+    workspace = make(tmp_path / "in parts")
+    vqvae, history = workspace.train_until("vqvae", 0.4)
+    assert not vqvae.training and history == [] and not workspace.path("vqvae.pt").exists()
+    early, history = workspace.train_until("vqvae", 0.5)
+    assert [record["step"] for record in history] == [3]
+    assert checksum(workspace.vqvae) == checksum(finished.vqvae) not in (checksum(vqvae), checksum(early))
+    prior, history = workspace.train_until("prior", 0.9)
+    assert isinstance(prior, PixelCNN) and [record["step"] for record in history] == [3]
+    assert checksum(workspace.prior) == checksum(finished.prior) != checksum(prior)
+    again, history = workspace.train_until("prior", 0.5)
+    assert checksum(again) == checksum(finished.prior) and [record["step"] for record in history] == [3, 6]
+    for name, share in (("reader", 0.5), ("prior", 0.0), ("prior", 1.0)):
+        with pytest.raises(InputError, match=f"share between 0 and 1, got '{name}' and {share}"):
+            workspace.train_until(name, share)
+
+
+def test_two_processes_that_want_the_same_model_train_it_once(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), "0", "", "True"], stdout=-1, stderr=-1, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    first, second = (output.split() for output, _ in said)
+    assert first[-2:] == second[-2:]
+    # All files were put in place by one or the other, none by both.
+    assert int(first[-3]) + int(second[-3]) == int(run(tmp_path / "alone", every_step=True).stdout.split()[-3])
 
 
 def test_how_a_model_was_trained_stands_beside_it(finished: Workspace) -> None:

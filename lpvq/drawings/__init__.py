@@ -1,0 +1,1 @@
+"""Drawings of ideas for single notebooks, a file for each; pictures of data are in ``lpvq.plotting``."""

@@ -1,0 +1,31 @@
+"""What checkers say of numbers, tensors and functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+Checker = Callable[[Any], str | None]
+"""From an answer to None where it is correct, or to what is wrong with it: half a sentence, without a full stop."""
+
+
+def compare_number(answer: Any, expected: float, tolerance: float) -> str | None:
+    """Compare a number, or a tensor or an array that holds one, with the right one."""
+    try:
+        answer = float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        return f"expected a number, got {type(answer).__name__}"
+    difference = answer - expected
+    if abs(difference) <= tolerance:
+        return None
+    return f"{answer:g} is too {'large' if difference > 0 else 'small'} by {abs(difference):.3g}"
+
+
+def compare_tensor(answer: Any, expected: Tensor, tolerance: float = 1e-5) -> str | None:
+    """Compare a tensor with the right one: its shape, then its values."""
+    if not isinstance(answer, Tensor):
+        return f"expected a tensor, got {type(answer).__name__}"
+    if answer.shape != expected.shape:
+        return f"expected the shape {tuple(expected.shape)}, got {tuple(answer.shape)}"
+    difference = (answer.double() - expected.double()).abs().max().item()
+    return None if difference <= tolerance else f"the largest difference to the right values is {difference:.3g}"
