@@ -13,6 +13,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     .lock                                held by the process that is making one of these
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -65,7 +66,7 @@ class Workspace:
     Args:
         dataset: a name for ``lpvq.datasets.load``.
         profile: "smoke", "laptop" or "full"; ``LPVQ_PROFILE`` or "laptop" where None.
-        output: the folder that holds all workspaces; the project's ``output/`` where None.
+        output: the folder that holds all workspaces; ``LPVQ_OUTPUT`` or the project's ``output/`` where None.
         seed: decides the weights that training starts from, and all that is random in it.
         device: see ``lpvq.runtime.choose_device``.
         size: height and width of the images; what the recipe says where None.
@@ -95,11 +96,16 @@ class Workspace:
         self.recipe = recipe_for(dataset, self.profile, size, seed, compile)
         self.seed = seed
         self.device = choose_device(device)
-        if pretrained:
-            _check_pretrained(dataset)
         name = f"{kind}-{folder.name}" if path else kind
         name = name if self.recipe.size is None else f"{name}-{self.recipe.size}"
-        self.folder = Path(output or OUTPUT) / name / (f"pretrained-{self.profile}" if pretrained else self.profile)
+        if pretrained:
+            _check_pretrained(name)
+        self.shipped = PRETRAINED / name
+        self.folder = (
+            Path(output or os.environ.get("LPVQ_OUTPUT") or OUTPUT)
+            / name
+            / (f"pretrained-{self.profile}" if pretrained else self.profile)
+        )
 
     def path(self, name: str) -> Path:
         """Return where the artefact ``name`` is or will be."""
@@ -328,7 +334,7 @@ class Workspace:
         name = _NAMES[kind]
         settings = self._settings(name)
         shipped = self.pretrained and kind is not Reader
-        path = (PRETRAINED / self.dataset if shipped else self.folder) / f"{name}.pt"
+        path = (self.shipped if shipped else self.folder) / f"{name}.pt"
         if not shipped and not path.with_suffix(".json").exists():
             return None
         model, about = load_model(kind, path)
@@ -356,10 +362,16 @@ class Workspace:
 def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
     """Return the trained VQ-VAE and prior that come with the project, in eval mode, on the CPU.
 
+    Args:
+        name: "smileys": 32 × 32 pixels, 8 × 8 codes; or "smileys-128": 128 × 128 pixels, 32 × 32 codes.
+
     Raises:
         InputError: there are no such weights, or they are damaged.
     """
-    workspace = Workspace(name, "laptop", device="cpu", pretrained=True)
+    dataset, _, size = name.partition("-")
+    if not (size or "0").isdecimal():
+        _check_pretrained(name)
+    workspace = Workspace(dataset, "laptop", device="cpu", size=int(size) if size else None, pretrained=True)
     return workspace.vqvae, workspace.prior
 
 

@@ -292,6 +292,19 @@ def test_every_exercise_is_solved(path):
     assert verdicts(read(path)) >= exercises > 0
 
 
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_a_solution_differs_from_its_lesson_in_the_answers_alone(path):
+    lesson, solution = read(run_notebooks.FOLDER / path.name), read(path)
+    taken_over = run_notebooks.with_answers_of(solution, lesson)
+    assert [cell.source for cell in solution.cells] == [cell.source for cell in taken_over]
+    answered = [cell.id for cell, stub in zip(solution.cells, lesson.cells, strict=True) if cell.source != stub.source]
+    assert answered == [cell.id for cell in lesson.cells if run_notebooks.is_answer(cell)]
+
+
+def test_the_table_of_times_is_that_of_the_notebooks():
+    assert run_notebooks.table_of_times() in (run_notebooks.FOLDER / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_series_takes_no_longer_than_promised():
     seconds = {path.stem: read(path).metadata.get("lpvq", {}).get("seconds", 0) for path in LESSONS}
     assert sum(seconds.values()) <= SECONDS_PER_SERIES, seconds
@@ -448,6 +461,31 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):
     assert (path.read_bytes(), untouched.read_bytes()) == before
     assert sorted(tmp_path.iterdir()) == [path, untouched]
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_solution_takes_over_what_its_lesson_has_become(tmp_path):
+    stub, answer = code_cell("x = ...", 1), code_cell("x = 3", 1)
+    stub.id = answer.id = "exercise-1"
+    (tmp_path / "solutions").mkdir()
+    write_notebook(tmp_path / "a.ipynb", text_cell("# New"), stub, code_cell("print(x)", 2))
+    path = write_notebook(tmp_path / "solutions" / "a.ipynb", text_cell("# Old"), answer)
+    assert run_notebooks.main([str(path)]) == 0
+    assert [cell.source for cell in read(path).cells] == ["# New", "x = 3", "print(x)"]
+    assert read(path).cells[2].outputs[0].text == "3\n"
+
+
+def test_the_table_of_times_is_written_where_its_place_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "FOLDER", tmp_path)
+    lesson = v4.new_notebook(cells=[text_cell("# 01 Codes\n\n**Time:** 25 minutes.")])
+    lesson.metadata = run_notebooks.describe(9.3, 3.1, 4.4)
+    nbformat.write(lesson, tmp_path / "01_codes.ipynb")
+    page = tmp_path / "README.md"
+    page.write_text(f"above\n{run_notebooks.BEGIN_TABLE}\nold\n{run_notebooks.END_TABLE}\nbelow\n")
+    run_notebooks.write_table(page)
+    run_notebooks.write_table(page)
+    *_, row, end, below = page.read_text().splitlines()
+    assert row == "| [01 Codes](01_codes.ipynb) | 25 minutes | 9 s | 3 s | 4 s |"
+    assert (end, below) == (run_notebooks.END_TABLE, "below") and "old" not in page.read_text()
 
 
 # --- nbval, as pyproject.toml sets it up

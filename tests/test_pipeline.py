@@ -45,6 +45,12 @@ def test_each_data_set_and_profile_has_a_folder_of_its_own(tmp_path: Path) -> No
     assert make(tmp_path, size=128).folder == tmp_path / "smileys-128" / "smoke"
 
 
+def test_the_environment_can_name_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path / "elsewhere"))
+    assert Workspace("smileys").folder == tmp_path / "elsewhere" / "smileys" / "smoke"
+    assert make(tmp_path).folder == tmp_path / "smileys" / "smoke"
+
+
 def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("this is there already")
@@ -145,8 +151,9 @@ def test_codes_of_images_that_have_changed_since_are_refused(finished: Workspace
 
 
 def test_pretrained_models_draw_no_other_size(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="size was None, is 64"):
-        make(tmp_path, pretrained=True, size=64).vqvae  # noqa: B018
+    with pytest.raises(InputError, match="no trained weights for 'smileys-64'"):
+        make(tmp_path, pretrained=True, size=64)
+    assert make(tmp_path, pretrained=True, size=32).vqvae.downsample == 4
 
 
 def test_another_seed_draws_other_images_from_the_same_models(finished: Workspace) -> None:
@@ -245,8 +252,9 @@ def test_the_pretrained_models_still_fit_the_pictures_they_were_trained_on(tmp_p
 
 
 def test_pretrained_models_that_are_not_there_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no trained weights for 'cats'.*expected one of \['smileys'\]"):
-        load_pretrained("cats")
+    for name in ("cats", "smileys-big", "smileys-64"):
+        with pytest.raises(InputError, match=rf"no trained weights for '{name}'.*expected one of \['smileys'"):
+            load_pretrained(name)
     with pytest.raises(InputError, match="fashion_mnist"):
         make(tmp_path, dataset="fashion_mnist", pretrained=True).vqvae  # noqa: B018
 
