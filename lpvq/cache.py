@@ -94,6 +94,7 @@ class CachedSteps:
         self.logits = weight.new_empty(batch, len(weight))
         self.done_rows = self.done_columns = 0
         self.step: Callable[[int], None] = Replayed(self._step) if weight.is_cuda else self._step
+        self.predict: Callable[[int], None] = Replayed(self._predict) if weight.is_cuda else self._predict
 
     def begin_row(self, codes: Tensor, row: int) -> None:
         """Run the vertical stack over the rows since the last call, each from the rows above it; rows only rise."""
@@ -108,6 +109,7 @@ class CachedSteps:
                 neighbour = position - self.reach + tap
                 self.neighbours[tap] = codes[:, row, neighbour] if neighbour >= 0 else self.outside
             self.step(position)
+        self.predict(column)
         self.done_columns = column + 1
         return self.logits
 
@@ -127,7 +129,7 @@ class CachedSteps:
             _minus_gate(*self.row_features, out=v)
 
     def _step(self, column: int) -> None:
-        """Run the horizontal stack and the head at one position."""
+        """Run the horizontal stack at one position."""
         features = self.features[self.reach + column]  # L + 1 tensors (B, C)
         torch.index_select(self.first_columns[-1], 0, self.neighbours[-1], out=features[0])
         for table, neighbour in zip(self.first_columns[:-1], self.neighbours[:-1], strict=True):
@@ -140,9 +142,10 @@ class CachedSteps:
             both[0].addmm_(h, layer.present)
             _minus_gate(*both, out=self.gated)
             torch.addmm(h, self.gated, layer.output, out=next_h)
-        self._head(features[-1])
 
-    def _head(self, h: Tensor) -> None:
+    def _predict(self, column: int) -> None:
+        """Run the head at a position; not where a known code is only passed."""
+        h = self.features[self.reach + column][-1]
         (inner, inner_bias), (outer, outer_bias) = self.head
         torch.addmm(outer_bias, torch.addmm(inner_bias, h.relu(), inner).relu_(), outer, out=self.logits)
 

@@ -124,7 +124,7 @@ def test_a_thousand_random_models_draw_the_same_both_ways() -> None:
 def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
     """What the cache is asked to do, in order."""
     done: list[tuple[str, object]] = []
-    vertical, step = CachedSteps._vertical, CachedSteps._step
+    vertical, step, predict = CachedSteps._vertical, CachedSteps._step, CachedSteps._predict
 
     def noted_vertical(self: CachedSteps, above: Tensor | None, wanted: bool) -> None:
         done.append(("row", wanted))
@@ -135,13 +135,19 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
         step(self, column)
 
     monkeypatch.setattr(CachedSteps, "_vertical", noted_vertical)
+    def noted_predict(self: CachedSteps, column: int) -> None:
+        done.append(("predict", column))
+        predict(self, column)
+
     monkeypatch.setattr(CachedSteps, "_step", noted_step)
+    monkeypatch.setattr(CachedSteps, "_predict", noted_predict)
     return done
 
 
 def test_each_feature_is_computed_once(work: list) -> None:
     a_model(image_size=(2, 3)).generate()
-    row = [("row", True), ("step", 0), ("step", 1), ("step", 2)]
+    codes = [(what, column) for column in range(3) for what in ("step", "predict")]
+    row = [("row", True), *codes]
     assert work == row * 2
 
 
@@ -150,7 +156,7 @@ def test_nothing_is_computed_for_what_all_grids_know_but_to_fill_the_cache(work:
     # The first row is known, of the second all but the middle, of the last two all.
     known = torch.tensor([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 1]], dtype=torch.bool)
     model.generate(some_codes(model, 2, 4, 3), known=known)
-    assert work == [("row", False), ("row", True), ("step", 0), ("step", 1)]
+    assert work == [("row", False), ("row", True), ("step", 0), ("step", 1), ("predict", 1)]
 
 
 def test_a_grid_that_is_all_known_costs_nothing(work: list) -> None:
