@@ -29,8 +29,11 @@ notebooks: $(INSTALLED) ## run every notebook as a reader would and save its out
 
 pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
 	@$(BIN)/lpvq train-prior --dataset smileys --profile laptop --output $(NEW)
-	@mkdir -p data/pretrained/smileys
-	@cp $(addprefix $(NEW)/smileys/laptop/,vqvae.pt vqvae.json prior.pt prior.json) data/pretrained/smileys
+	@$(BIN)/lpvq train-prior --dataset smileys --size 128 --profile laptop --output $(NEW)
+	@for name in smileys smileys-128; do \
+		mkdir -p data/pretrained/$$name; \
+		cp $(NEW)/$$name/laptop/vqvae.* $(NEW)/$$name/laptop/prior.* data/pretrained/$$name; \
+	done
 	@rm -r $(NEW)
 
 pictures: $(INSTALLED) ## make the pictures that the README shows, from the laptop profile of both data sets

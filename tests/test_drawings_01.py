@@ -1,35 +1,43 @@
-"""The drawings of notebooks 01 and 04: they can be drawn, and show what they are given."""
+"""The drawings of 01_images_and_compression show what they are given."""
 
 import numpy as np
+import pytest
 import torch
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 
-from lpvq.drawings import notebook_01, notebook_04
-from lpvq.plotting import render
+from lpvq import plotting
+from lpvq.drawings import notebook_01 as drawings
 
-
-def test_everything_can_be_drawn() -> None:
-    image = torch.rand(3, 32, 32)
-    cloud = torch.randn(20, 5), torch.rand(20, 3)
-    figures = [
-        notebook_01.draw_pixel_values((255 * image).to(torch.uint8), row=3, column=5),
-        notebook_01.draw_description(image, torch.rand(32), image),
-        notebook_01.draw_curves({"a": ([1, 2], [0.3, 0.1])}, "numbers", "error", {"b": (2, 0.2)}),
-        notebook_01.draw_cloud(*cloud, *cloud),
-        notebook_04.draw_shared_bits([10, 100], {"a": [2.0, 1.0], "b": [1.0, 0.0]}),
-        notebook_04.draw_rungs({"uniform": 8.0, "unigram": 5.7}),
-    ]
-    assert all(render(figure, "a drawing").startswith(b"\x89PNG") for figure in figures)
+FIGURES = {
+    "pixels": lambda: drawings.draw_pixel_values(torch.randint(256, (3, 9, 7), dtype=torch.uint8), 2, 1, 4),
+    "three numbers": lambda: drawings.draw_description(torch.rand(3, 8, 8), torch.rand(3), torch.rand(3, 8, 8)),
+    "odd numbers": lambda: drawings.draw_description(torch.rand(1, 8, 8), torch.rand(21), torch.rand(1, 8, 8)),
+    "curves": lambda: drawings.draw_curves({"a": ([1, 2], [0.5, 0.1])}, "x", "y", {"b": (4, 0.2)}),
+    "cloud": lambda: drawings.draw_cloud(torch.randn(9, 5), torch.rand(9, 3), torch.randn(6, 5), torch.rand(6, 3)),
+}
 
 
-def test_values_stand_at_their_rows_and_columns() -> None:
-    values = torch.arange(6.0).view(2, 3)
-    axis = notebook_04.draw_positions(values, "bits").axes[0]
-    np.testing.assert_array_equal(axis.images[0].get_array(), values.numpy())
-    assert [text.get_position() for text in axis.texts][:2] == [(0, 0), (1, 0)]
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_drawing_can_be_shown(name: str) -> None:
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert plotting.render(figure, "a description").startswith(b"\x89PNG")
 
 
-def test_the_pixel_values_are_those_of_the_marked_square() -> None:
-    image = torch.arange(192, dtype=torch.uint8).view(3, 8, 8)
-    red = notebook_01.draw_pixel_values(image, row=2, column=1, size=4).axes[1]
-    assert red.texts[0].get_text() == str(image[0, 2, 1].item())
-    assert red.texts[-1].get_text() == str(image[0, 5, 4].item())
+def test_the_square_of_pixels_is_the_one_marked() -> None:
+    image = torch.arange(3 * 9 * 7).view(3, 9, 7).to(torch.uint8)
+    axes = drawings.draw_pixel_values(image, row=2, column=1, size=4).axes
+    assert axes[0].patches[0].get_xy() == (0.5, 1.5)
+    for axis, colour in zip(axes[1:], image, strict=True):
+        assert [int(text.get_text()) for text in axis.texts] == colour[2:6, 1:5].flatten().tolist()
+
+
+def test_the_cloud_is_seen_from_the_side_on_which_it_spreads_most() -> None:
+    latents = torch.randn(50, 4) * torch.tensor([0.1, 5.0, 0.1, 1.0])
+    axes = drawings.draw_cloud(latents, torch.rand(50, 3), latents, torch.rand(50, 3)).axes
+    points = next(one for one in axes[0].collections if isinstance(one, PathCollection)).get_offsets()
+    across, up = np.asarray(points).T
+    centred = latents - latents.mean(0)
+    assert abs(np.corrcoef(across, centred[:, 1])[0, 1]) > 0.99
+    assert abs(np.corrcoef(up, centred[:, 3])[0, 1]) > 0.9

@@ -1,6 +1,7 @@
 """The whole way of the data: found or made, refused where it does not fit, unharmed by a kill at any moment."""
 
 import json
+import math
 import random
 import shutil
 import signal
@@ -14,13 +15,15 @@ import pytest
 import torch
 from PIL import Image
 
-from lpvq import InputError, LatentCodes, TrainConfig, load_pretrained, pipeline
+from lpvq import InputError, LatentCodes, TrainConfig, extract_codes, load_pretrained, pipeline
+from lpvq.datasets import load
 from lpvq.evaluation import judge_prior, judge_reconstruction
 from lpvq.files import checksum
 from lpvq.pipeline import Workspace
 from lpvq.pixelcnn import PixelCNN
 from lpvq.profiles import PROFILES
 from lpvq.sampling import SamplingOptions
+from lpvq.training import grid_nll, image_variance, reconstruction_error
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
 
@@ -240,7 +243,7 @@ def test_the_pretrained_models_belong_together_and_draw(tmp_path: Path) -> None:
     workspace = make(tmp_path, pretrained=True)
     assert checksum(workspace.prior) == checksum(prior)
     size = sum(path.stat().st_size for path in pipeline.PRETRAINED.rglob("*"))
-    assert size < 8_000_000
+    assert size < 16_000_000
 
 
 def test_the_pretrained_models_still_fit_the_pictures_they_were_trained_on(tmp_path: Path) -> None:
@@ -249,6 +252,15 @@ def test_the_pretrained_models_still_fit_the_pictures_they_were_trained_on(tmp_p
     assert judge_reconstruction(workspace.vqvae, workspace.test_data).relative_error.value < 0.06
     ladder = judge_prior(workspace.prior, workspace.train_codes, workspace.test_codes, 32 * 32)
     assert ladder.share_of_unigram_entropy is not None and ladder.share_of_unigram_entropy < 0.26
+
+
+def test_the_large_pretrained_models_fit_theirs(tmp_path: Path) -> None:
+    vqvae, prior = load_pretrained("smileys-128")
+    data = load("smileys", "test", size=128, limit=16)
+    codes = extract_codes(vqvae, data)
+    assert codes.grid == prior.image_size == (32, 32)
+    assert reconstruction_error(vqvae, data) / image_variance(data) < 0.04
+    assert grid_nll(prior, codes).mean() / 1024 < 0.25 * math.log(512)
 
 
 def test_pretrained_models_that_are_not_there_are_named(tmp_path: Path) -> None:

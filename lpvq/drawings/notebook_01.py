@@ -115,7 +115,6 @@ def draw_cloud(latents: Tensor, colours: Tensor, draws: Tensor, drawn_colours: T
         axis.set_facecolor("#c8c8c8")  # on which all colours of backgrounds are seen, the pale ones too
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("first direction")
-        axis.set_aspect("equal")
     axes[0].set_ylabel("second direction")
     return figure
 
