@@ -269,7 +269,7 @@ class Workspace:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes."""
-        return self.test_codes.class_names
+        return self.test_data.class_names
 
     def _codes(self, split: str) -> LatentCodes:
         path = self.path(f"codes_{split}.npz")

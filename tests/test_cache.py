@@ -135,6 +135,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
         step(self, column)
 
     monkeypatch.setattr(CachedSteps, "_vertical", noted_vertical)
+
     def noted_predict(self: CachedSteps, column: int) -> None:
         done.append(("predict", column))
         predict(self, column)
