@@ -6,7 +6,7 @@ their dashes.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,20 +111,21 @@ def draw_whole_way(
     figure = Figure((9, 4.9), layout="constrained")
     axes = figure.subplots(2, 5, width_ratios=[3, 1.2, 3, 1.2, 3])
     put_image(axes[0, 0], image, "an image")
-    _put_arrow(axes[0, 1], "encode")
+    put_arrow(axes[0, 1], "encode")
     put_codes(axes[0, 2], codes, num_codes, "its codes")
-    _put_arrow(axes[0, 3], "decode")
+    put_arrow(axes[0, 3], "decode")
     put_image(axes[0, 4], reconstruction, "its reconstruction")
     axes[1, 0].axis("off")
     axes[1, 0].text(0.5, 0.5, "PixelCNN prior\np(codes)", ha="center", va="center", fontsize=13)
-    _put_arrow(axes[1, 1], "draw")
+    put_arrow(axes[1, 1], "draw")
     put_codes(axes[1, 2], drawn, num_codes, "new codes")
-    _put_arrow(axes[1, 3], "decode")
+    put_arrow(axes[1, 3], "decode")
     put_image(axes[1, 4], generated, "a new image")
     return figure
 
 
-def _put_arrow(axis: Axes, text: str) -> None:
+def put_arrow(axis: Axes, text: str) -> None:
+    """Fill ``axis`` with an arrow to the right and a word above it."""
     axis.axis("off")
     arrow = {"arrowstyle": "-|>", "color": BLACK, "linewidth": 1.5, "mutation_scale": 18}
     axis.annotate("", (1.0, 0.5), (0.0, 0.5), xycoords="axes fraction", arrowprops=arrow)
@@ -154,6 +155,35 @@ def put_codes(axis: Axes, codes: Tensor, num_codes: int, title: str = "") -> Non
     for (row, column), code in np.ndenumerate(grid):
         colour = "black" if code > 0.6 * num_codes else "white"
         axis.text(column, row, str(code), ha="center", va="center", fontsize=6, color=colour)
+
+
+def draw_positions(
+    maps: Mapping[str, Tensor], label: str, xlabel: str = "column", ylabel: str = "row", lowest: float = 0.0
+) -> Figure:
+    """Draw a value for each position of a grid as a heat map, each with its number, all maps on one scale.
+
+    Args:
+        maps: values (H, W) for each title; NaN is left blank.
+        label: what the values are, with their unit.
+        xlabel: of the columns.
+        ylabel: of the rows.
+        lowest: the bottom of the colour scale.
+    """
+    height, width = next(iter(maps.values())).shape
+    figure = Figure(((0.45 * width + 0.3) * len(maps) + 1, 0.42 * height + 0.9), layout="constrained")
+    axes = figure.subplots(1, len(maps), squeeze=False)[0]
+    top = max(values.nan_to_num().max().item() for values in maps.values())
+    for axis, (title, values) in zip(axes, maps.items(), strict=True):
+        picture = axis.imshow(values.numpy(), cmap="viridis", vmin=lowest, vmax=top, interpolation="nearest")
+        for (row, column), value in np.ndenumerate(values.numpy()):
+            if not np.isnan(value):
+                colour = "black" if value > lowest + 0.6 * (top - lowest) else "white"
+                axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
+        axis.set(xlabel=xlabel, xticks=range(width), yticks=range(height))
+        axis.set_title(title, fontsize=10)
+    axes[0].set_ylabel(ylabel)
+    figure.colorbar(picture, ax=list(axes), label=label)
+    return figure
 
 
 def draw_history(history: History, ylabel: str) -> Figure:

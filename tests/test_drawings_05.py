@@ -23,7 +23,6 @@ FIGURES = {
     "guesses": lambda: drawings.draw_guesses(torch.tensor([0.0, 1.0]), torch.rand(2), torch.rand(2)),
     "code grids": lambda: drawings.draw_code_grids(torch.randint(4, (2, 3, 4)), 4),
     "losses": lambda: drawings.draw_losses({"a": [2.0, 1.0], "b": [2.0, 1.5]}, {"floor": 0.5}),
-    "nats": lambda: drawings.draw_nats_by_position([torch.rand(3, 4)] * 2, ["a", "b"]),
 }
 
 

@@ -21,7 +21,6 @@ def test_every_drawing_is_drawn() -> None:
         drawings.draw_gate(torch.linspace(-1, 1, 5), {0.0: torch.zeros(5)}),
         drawings.draw_curves({"one": [1.0, 2.0]}, {"a level": 1.5}, xlabel="step", ylabel="nats", yscale="log"),
         drawings.draw_influence({"a map": torch.ones(2, 3, dtype=torch.bool)}, row=0, column=1),
-        drawings.draw_position_bits({"one": bits[0], "other": bits[1]}),
         drawings.draw_surprise(torch.rand(4, 3, 32, 32), codes, bits, num_codes=32),
     ]
     for figure in figures:

@@ -155,3 +155,11 @@ def test_recipes_are_told_apart_in_the_trade_off() -> None:
     assert [text.get_text() for text in axis.texts] == ["32", "64", "4 × 4"]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["codes", "grid"]
     assert axis.collections[0].get_offsets().tolist() == [[50, 0.05], [60, 0.04]]
+
+
+def test_each_position_has_its_own_number() -> None:
+    values = torch.tensor([[torch.nan, 1.0, 2.0], [3.0, 4.0, 5.0]])
+    first, second, *_ = plotting.draw_positions({"a": values, "b": 2 * values}, "bits").axes
+    written = {text.get_position(): text.get_text() for text in first.texts}
+    assert written == {(1, 0): "1.0", (2, 0): "2.0", (0, 1): "3.0", (1, 1): "4.0", (2, 1): "5.0"}
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 10)

@@ -364,3 +364,8 @@ def test_settings_that_cannot_train_are_refused(settings: dict[str, float]) -> N
 
 def test_a_set_smaller_than_a_batch_trains(smileys: ImageData) -> None:
     assert len(train_vqvae(make_vqvae(), smileys[:3], CONFIG)) == 3
+
+
+def test_a_training_in_parts_needs_a_checkpoint(codes: LatentCodes) -> None:
+    with pytest.raises(InputError, match="stops early needs a checkpoint"):
+        train_prior(make_prior(), codes, CONFIG, until=3)

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_image
+from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_arrow, put_image
 
 _STYLES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "^"), (BLACK, "-.", "D"))
 
@@ -52,9 +52,9 @@ def draw_description(image: Tensor, numbers: Tensor, reconstruction: Tensor) -> 
     figure = Figure((8.5, 2.7), layout="constrained")
     axes = figure.subplots(1, 5, width_ratios=[3, 1.3, 1.6, 1.3, 3])
     put_image(axes[0], image, f"{image.numel():,} numbers")
-    _put_arrow(axes[1], "encode")
+    put_arrow(axes[1], "encode")
     _put_tiles(axes[2], numbers.detach().float())
-    _put_arrow(axes[3], "decode")
+    put_arrow(axes[3], "decode")
     put_image(axes[4], reconstruction, f"{reconstruction.numel():,} numbers again")
     return figure
 
@@ -133,10 +133,3 @@ def _put_tiles(axis: Axes, numbers: Tensor) -> None:
         for index, value in enumerate(numbers.tolist()):
             colour = "black" if (value - float(numbers.min())) / span > 0.6 else "white"
             axis.text(0, index, f"{value:.2f}", ha="center", va="center", fontsize=9, color=colour)
-
-
-def _put_arrow(axis: Axes, text: str) -> None:
-    axis.axis("off")
-    arrow = {"arrowstyle": "-|>", "color": BLACK, "linewidth": 1.5, "mutation_scale": 18}
-    axis.annotate("", (1.0, 0.5), (0.0, 0.5), xycoords="axes fraction", arrowprops=arrow)
-    axis.text(0.5, 0.57, text, ha="center", va="bottom", transform=axis.transAxes, fontsize=11)

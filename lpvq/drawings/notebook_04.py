@@ -3,38 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from lpvq.plotting import BLACK, BLUE, ORANGE
-
-
-def draw_positions(values: Tensor, label: str, xlabel: str = "column", ylabel: str = "row") -> Figure:
-    """Draw a value for each position of a grid as a heat map, each with its number.
-
-    Args:
-        values: (H, W), floats; NaN is left blank.
-        label: what the values are, with their unit.
-        xlabel: of the columns.
-        ylabel: of the rows.
-    """
-    height, width = values.shape
-    figure = Figure((0.62 * width + 1.4, 0.52 * height + 0.7), layout="constrained")
-    axis = figure.subplots()
-    numbers = values.double().numpy()
-    picture = axis.imshow(numbers, cmap="viridis", interpolation="nearest", aspect="auto")
-    low, high = picture.get_clim()
-    for row in range(height):
-        for column in range(width):
-            value = float(numbers[row, column])
-            if value == value:  # NaN is not
-                colour = "black" if value > low + 0.6 * (high - low) else "white"
-                axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=9, color=colour)
-    axis.set_xticks(range(width))
-    axis.set_yticks(range(height))
-    axis.set_xlabel(xlabel)
-    axis.set_ylabel(ylabel)
-    figure.colorbar(picture, label=label)
-    return figure
 
 
 def draw_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:

@@ -255,24 +255,6 @@ def draw_losses(curves: Mapping[str, Sequence[float]], floors: Mapping[str, floa
     return figure
 
 
-def draw_nats_by_position(maps: Sequence[Tensor], titles: Sequence[str]) -> Figure:
-    """Draw the loss of each position, (H, W) nats each, with its number, all on one scale."""
-    figure = Figure((4.3 * len(maps) + 0.6, 3.5), layout="constrained")
-    axes = figure.subplots(1, len(maps), squeeze=False)[0]
-    top = max(float(one.max()) for one in maps)
-    for axis, one, title in zip(axes, maps, titles, strict=True):
-        picture = axis.imshow(one.numpy(), cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
-        for row, line in enumerate(one.tolist()):
-            for column, nats in enumerate(line):
-                colour = "black" if nats > 0.6 * top else "white"
-                axis.text(column, row, f"{nats:.1f}", ha="center", va="center", fontsize=_SMALL, color=colour)
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("column", fontsize=_SMALL)
-    axes[0].set_ylabel("row", fontsize=_SMALL)
-    figure.colorbar(picture, ax=list(axes), label="nats", shrink=0.8)
-    return figure
-
-
 def _earlier(height: int, width: int, position: Position) -> Tensor:
     """What comes before a position in reading order, bool (H, W)."""
     return (torch.arange(height * width) < position[0] * width + position[1]).view(height, width)

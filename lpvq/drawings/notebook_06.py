@@ -143,23 +143,6 @@ def draw_influence(maps: Mapping[str, Tensor], row: int, column: int) -> Figure:
     return figure
 
 
-def draw_position_bits(maps: Mapping[str, Tensor]) -> Figure:
-    """Draw bits per code at each position, (H, W) for each title, on one scale."""
-    figure = Figure((3.6 * len(maps) + 0.8, 3.5), layout="constrained")
-    top = max(one.max().item() for one in maps.values())
-    axes = figure.subplots(1, len(maps), squeeze=False)
-    for axis, (title, bits) in zip(axes.flat, maps.items(), strict=True):
-        picture = axis.imshow(bits.numpy(), cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
-        axis.set_title(title, fontsize=10)
-        axis.set(xlabel="column", ylabel="row", xticks=range(bits.shape[1]), yticks=range(bits.shape[0]))
-        for r, line in enumerate(bits.tolist()):
-            for c, value in enumerate(line):
-                colour = "black" if value > 0.6 * top else "white"
-                axis.text(c, r, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
-    figure.colorbar(picture, ax=axes, label="bits per code")
-    return figure
-
-
 def draw_surprise(images: Tensor, codes: Tensor, bits: Tensor, num_codes: int) -> Figure:
     """Draw images, below each its codes, below them how many bits each code cost.
 

@@ -1,6 +1,6 @@
 """What checkers say of numbers, tensors and functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -9,8 +9,13 @@ Checker = Callable[[Any], str | None]
 """From an answer to None where it is correct, or to what is wrong with it: half a sentence, without a full stop."""
 
 
-def compare_number(answer: Any, expected: float, tolerance: float) -> str | None:
-    """Compare a number, or a tensor or an array that holds one, with the right one."""
+def compare_number(
+    answer: Any, expected: float, tolerance: float, slips: Mapping[float, str] | None = None
+) -> str | None:
+    """Compare a number, or a tensor or an array that holds one, with the right one.
+
+    ``slips`` are numbers that typical mistakes lead to, and what is to be said of each.
+    """
     try:
         answer = float(answer)
     except (TypeError, ValueError, RuntimeError):
@@ -18,6 +23,9 @@ def compare_number(answer: Any, expected: float, tolerance: float) -> str | None
     difference = answer - expected
     if abs(difference) <= tolerance:
         return None
+    for wrong, why in (slips or {}).items():
+        if abs(answer - wrong) <= tolerance:
+            return why
     return f"{answer:g} is too {'large' if difference > 0 else 'small'} by {abs(difference):.3g}"
 
 

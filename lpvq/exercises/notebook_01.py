@@ -44,17 +44,13 @@ def _quarters(answer: Any) -> str | None:
 
 
 def _times_fewer(answer: Any) -> str | None:
-    complaint = compare_number(answer, 32 * 32 * 3 * 8 / (32 * 4), 0.5)
-    named = {
+    slips: dict[float, str] = {
         96: "this compares how many numbers there are; compare their bits",
         48: "16 levels are not 16 bits: a whole number out of 16 takes 4",
         24: "these are bits of float32; rounded to 16 levels, a latent takes fewer",
         64: "an image has three colours",
     }
-    for wrong, why in named.items():
-        if complaint and compare_number(answer, wrong, 0.1) is None:
-            return why
-    return complaint
+    return compare_number(answer, 32 * 32 * 3 * 8 / (32 * 4), 0.5, slips)
 
 
 def _grey_error(answer: Any) -> str | None:

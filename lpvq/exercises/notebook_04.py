@@ -16,7 +16,7 @@ _DRAWS = 4000
 
 
 def _perplexity(answer: Any) -> str | None:
-    return _named(
+    return compare_number(
         answer,
         perplexity(_COUNTS),
         0.01,
@@ -33,7 +33,7 @@ def _perplexity(answer: Any) -> str | None:
 def _bits_of_grid(answer: Any) -> str | None:
     plus_one = _GRID_COUNTS.double() + 1
     bits = _cost(_GRID_COUNTS.double() + 1)
-    return _named(
+    return compare_number(
         answer,
         bits,
         0.01,
@@ -51,16 +51,6 @@ def _bits_of_grid(answer: Any) -> str | None:
 def _cost(weights: Tensor) -> float:
     """The bits of the grid under frequencies that are as ``weights`` (K,)."""
     return -(weights / weights.sum()).log2()[_GRID].sum().item()
-
-
-def _named(answer: Any, expected: float, tolerance: float, slips: dict[float, str]) -> str | None:
-    """Compare a number, and call some wrong ones by their name."""
-    complaint = compare_number(answer, expected, tolerance)
-    if complaint:
-        for wrong, why in slips.items():
-            if compare_number(answer, wrong, tolerance) is None:
-                return why
-    return complaint
 
 
 def _draw_by_place(answer: Any) -> str | None:
@@ -109,7 +99,7 @@ def _bits_given_above(answer: Any) -> str | None:
     if given is ...:
         return "the function returns ..., it is not done yet"
     above, left = (codes[:, :-1], codes[:, 1:]), (codes[:, :, :-1], codes[:, :, 1:])
-    return _named(
+    return compare_number(
         given,
         _conditional_bits(*above, num_codes),
         0.01,

@@ -33,20 +33,20 @@ def _kernel_cost(answer: Any) -> str | None:
     block = GatedBlock(channels, _KERNEL, None)
     convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
     expected = sum(conv.weight.numel() for conv in convolutions) // channels**2
-    hints = {
+    hints: dict[float, str] = {
         21: "that is the cost for kernel size 3",
         2 * _KERNEL**2 + 4 + 2 * _KERNEL + 1: "that is a full kernel: the vertical one has R + 1 rows, the horizontal"
         " one R + 1 columns",
         2 * 2 * _KERNEL + 4 + 2 * 3 + 1: "the vertical kernel sees R rows above and its own row, with R = 2",
         expected - 5: "the link and the output are convolutions too",
     }
-    return _compare_with_hints(answer, expected, hints)
+    return compare_number(answer, expected, 0, hints)
 
 
 def _cache_bytes(answer: Any) -> str | None:
     batch, height, width, blocks, channels, kernel = 8, 16, 24, 12, 128, 5
     expected = 4 * batch * _numbers_kept(blocks, channels, kernel // 2, width)
-    hints = {
+    hints: dict[float, str] = {
         expected // 4: "that is how many numbers; each of them takes 4 bytes",
         expected // batch: "that is for one grid; there are 8",
         4
@@ -54,7 +54,7 @@ def _cache_bytes(answer: Any) -> str | None:
         * _numbers_kept(blocks, channels, kernel // 2, height): "what is kept are rows: count W columns, not H",
         4 * batch * _numbers_kept(blocks, channels, 1, width): "with kernel size 5, R is 2",
     }
-    return _compare_with_hints(answer, expected, hints)
+    return compare_number(answer, expected, 0, hints)
 
 
 def _numbers_kept(blocks: int, channels: int, reach: int, width: int) -> int:
@@ -92,12 +92,6 @@ def _why_the_ring_fails(ring: Tensor, line: Tensor, column: int) -> str:
     if not torch.equal(ring[:, :, place], line[:, :, column]):
         return f"; the new column belongs at place {place} of the ring"
     return "; the new column is in its place, but the kernel must see the ring from its oldest column to its newest"
-
-
-def _compare_with_hints(answer: Any, expected: int, hints: dict[int, str]) -> str | None:
-    """As ``compare_number``; what is known of a wrong number is said in its place."""
-    complaint = compare_number(answer, expected, 0)
-    return complaint if complaint is None or complaint.startswith("expected") else hints.get(int(answer), complaint)
 
 
 CHECKERS: dict[str, Checker] = {"8.1": _where_it_helps, "8.2": _kernel_cost, "8.3": _cache_bytes, "8.4": _ring}

@@ -15,21 +15,15 @@ _TOLERANCE = 1e-4
 DRAFTS = {1: (0.036, 98.6), 2: (0.047, 77.8), 3: (0.033, 59.2), 4: (0.045, 55.4), 5: (0.041, 52.7), 6: (0.044, 50.6)}
 
 
-def _is(answer: Any, value: float) -> bool:
-    """Whether an answer is a wrong value that has a name."""
-    return compare_number(answer, value, _TOLERANCE) is None
-
-
 def _frechet(answer: Any) -> str | None:
     means, spreads = (2.0, 5.0), (1.0, 3.0)
     apart, wider = (means[0] - means[1]) ** 2, (spreads[0] - spreads[1]) ** 2
-    if _is(answer, apart + (spreads[0] ** 2 - spreads[1] ** 2) ** 2):
-        return "the standard deviations are compared, not the variances"
-    if _is(answer, math.sqrt(apart + wider)):
-        return "this is the root: the Fréchet distance is the square, as in the notebook"
-    if _is(answer, apart):
-        return "this is the part of the means alone: the spreads differ too"
-    return compare_number(answer, apart + wider, _TOLERANCE)
+    slips: dict[float, str] = {
+        apart + (spreads[0] ** 2 - spreads[1] ** 2) ** 2: "the standard deviations are compared, not the variances",
+        math.sqrt(apart + wider): "this is the root: the Fréchet distance is the square, as in the notebook",
+        apart: "this is the part of the means alone: the spreads differ too",
+    }
+    return compare_number(answer, apart + wider, _TOLERANCE, slips)
 
 
 def toy_points() -> tuple[Tensor, Tensor]:
@@ -45,11 +39,11 @@ def toy_points() -> tuple[Tensor, Tensor]:
 def _coverage(answer: Any) -> str | None:
     real, other = toy_points()
     figures = neighbourhoods(real, other, k=3)
-    if _is(answer, figures.recall.value):
-        return "this is the recall: for the coverage the balls are those of the real points"
-    if _is(answer, figures.precision.value):
-        return "this is the precision: count the real points, not the others"
-    return compare_number(answer, figures.coverage.value, _TOLERANCE)
+    slips: dict[float, str] = {
+        figures.recall.value: "this is the recall: for the coverage the balls are those of the real points",
+        figures.precision.value: "this is the precision: count the real points, not the others",
+    }
+    return compare_number(answer, figures.coverage.value, _TOLERANCE, slips)
 
 
 def _calibration(answer: Any) -> str | None:
