@@ -3,12 +3,13 @@
 Ramachandran et al. (2017), Fast Generation for Convolutional Autoregressive Models, arXiv:1704.06001, cache a
 PixelCNN++; this is the same idea for the two stacks.
 
-Shapes as in ``lpvq.stacks``. Inside of the cache the batch comes after the column: what lies in neighbouring columns
-lies side by side in memory, so a convolution over them is a few matrix products on slices, without a copy.
+Shapes as in ``lpvq.stacks``, but with channels last. A row is a convolution, as ever; a single code is a few matrix
+products. For these the columns come before the batch: what a code needs of all grids then lies side by side in memory.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 from lpvq.runtime import Replayed
 from lpvq.stacks import GatedBlock, Stacks, VerticalConv
+
+Run = Callable[[Callable[[int], None], int], None]
 
 
 class PlainSteps:
@@ -54,8 +57,8 @@ class CachedSteps:
 
     What is kept (zeros stand for the columns outside of the grid, as the padding of the convolutions has them):
 
-    - the rows of each ``_Layer``, up to R + 1 tensors (W, B, kernel_size, C): the last rows of vertical features;
-    - ``links`` (L, W, B, 2C): what the current row of the vertical stack adds before the horizontal gates;
+    - the rows of each ``_Layer``, (B, R + 1, W, C): the last rows of vertical features;
+    - ``links`` (L, B, W, 2C): what the current row of the vertical stack adds before the horizontal gates;
     - ``columns`` (R + W, L + 1, B, C): the current row of horizontal features, at the entrance of each block and, last,
       at the exit.
 
@@ -74,14 +77,13 @@ class CachedSteps:
         self.outside = len(weight)  # stands for a code left of the grid
         self.embedding = weight
         minus = -torch.ones_like(weight[0])  # as if it came from a gate
-        self.first_row = _VerticalRow(network.vertical_input, batch, width, scale=minus, sign=1)
+        self.first_row = _Rows(network.vertical_input, batch, width, scale=minus, sign=1)
         self.first_columns = _tables(network)
         self.layers = [_Layer.of(block, labels, batch, width) for block in blocks]
         self.past_weights = torch.stack([layer.past for layer in self.layers], dim=1)  # (R, L, C, 2C)
-        self.links = weight.new_empty(len(blocks), width, batch, 2 * channels)
+        self.links = weight.new_empty(len(blocks), batch, width, 2 * channels)
         # Where the steps write. Memory that is fresh each time would take longer to get than to fill.
-        self.v = weight.new_empty(width * batch, channels)
-        self.row_features = _with_halves(weight.new_empty(width * batch, 2 * channels))
+        self.v = weight.new_empty(batch, width, channels)
         self.columns = weight.new_zeros(reach + width, len(blocks) + 1, batch, channels)
         self.mixed = weight.new_empty(len(blocks), batch, 2 * channels)
         self.features = [column.unbind() for column in self.columns]
@@ -93,8 +95,9 @@ class CachedSteps:
         ]
         self.logits = weight.new_empty(batch, len(weight))
         self.done_rows = self.done_columns = 0
-        self.step: Callable[[int], None] = Replayed(self._step) if weight.is_cuda else self._step
-        self.predict: Callable[[int], None] = Replayed(self._predict) if weight.is_cuda else self._predict
+        # Not tied to the methods they run: a reference back to this object would keep its memory until a collection.
+        self.run_step: Run = Replayed() if weight.is_cuda else _run
+        self.run_predict: Run = Replayed() if weight.is_cuda else _run
 
     def begin_row(self, codes: Tensor, row: int) -> None:
         """Run the vertical stack over the rows since the last call, each from the rows above it; rows only rise."""
@@ -108,25 +111,25 @@ class CachedSteps:
             for tap in range(self.reach):
                 neighbour = position - self.reach + tap
                 self.neighbours[tap] = codes[:, row, neighbour] if neighbour >= 0 else self.outside
-            self.step(position)
-        self.predict(column)
+            self.run_step(self._step, position)
+        self.run_predict(self._predict, column)
         self.done_columns = column + 1
         return self.logits
 
     def _vertical(self, above: Tensor | None, wanted: bool) -> None:
         """Take in the codes (B, W) of one more row; the links are needed only where a code of the next is wanted."""
         if above is not None:
-            self.first_row.push(F.embedding(above.T, self.embedding))
-        v = self.first_row.convolve(out=self.v)
+            self.first_row.push(F.embedding(above, self.embedding))
+        v = self.first_row.convolve()
         for layer, links in zip(self.layers, self.links, strict=True):
-            layer.row.push(v.view(self.width, self.batch, -1))
-            features = layer.row.convolve(out=self.row_features[0])
+            layer.rows.push(v)
+            features = layer.rows.convolve()
             if wanted:
-                torch.addmm(layer.link_bias, features, layer.link, out=links.view(features.shape))
+                torch.addmm(layer.link_bias, features.flatten(0, 1), layer.link, out=links.flatten(0, 1))
             if layer.shifts is not None:  # the vertical one after the link, which is taken before it
-                links.add_(layer.shifts[1])
-                features.view_as(links).add_(layer.shifts[0])
-            _minus_gate(*self.row_features, out=v)
+                links.add_(layer.shifts[1][:, None])
+                features.add_(layer.shifts[0][:, None])
+            v = _minus_gate(*_with_halves(features), out=self.v)
 
     def _step(self, column: int) -> None:
         """Run the horizontal stack at one position."""
@@ -135,7 +138,7 @@ class CachedSteps:
         for table, neighbour in zip(self.first_columns[:-1], self.neighbours[:-1], strict=True):
             features[0].add_(table[neighbour])
         # What the columns to the left add is known for all blocks at once.
-        mixed = self.links[:, column]
+        mixed = self.links[:, :, column]
         for tap, weights in enumerate(self.past_weights):
             mixed = torch.baddbmm(mixed, self.columns[column + tap, :-1], weights, out=self.mixed)
         for layer, both, h, next_h in zip(self.layers, self.each_mixed, features[:-1], features[1:], strict=True):
@@ -150,31 +153,35 @@ class CachedSteps:
         torch.addmm(outer_bias, torch.addmm(inner_bias, h.relu(), inner).relu_(), outer, out=self.logits)
 
 
+def _run(function: Callable[[int], None], number: int) -> None:
+    function(number)
+
+
 def cache_bytes(network: Stacks, width: int) -> int:
     """How much memory ``CachedSteps`` takes for each grid of ``width``: rows, links and columns of all blocks."""
     weight, reach = network.embedding.weight, network.vertical_input.reach
-    numbers = (2 * reach + 1) * (reach + 1) + 2 + 1
+    numbers = (reach + 1) + 2 + 1
     return numbers * width * weight.shape[1] * len(network.blocks) * weight.element_size()
 
 
 def _with_halves(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``x`` (N, 2C), and views of its halves: a view takes as long to make as a small product."""
-    first, second = x.chunk(2, dim=1)
+    """``x`` (…, 2C), and views of its halves: a view takes as long to make as a small product."""
+    first, second = x.chunk(2, dim=-1)
     return x, first, second
 
 
-def _minus_gate(x: Tensor, first: Tensor, second: Tensor, out: Tensor) -> None:
-    """Write −tanh(a) · σ(b) to ``out`` (N, C), where ``x``, see ``_with_halves``, holds 2a and b; ``x`` is used up.
+def _minus_gate(x: Tensor, first: Tensor, second: Tensor, out: Tensor) -> Tensor:
+    """Write −tanh(a) · σ(b) to ``out`` (…, C) and return it, where ``x``, see ``_with_halves``, holds 2a and b; ``x`` is used up.
 
     With p = σ(2a) and q = σ(b), tanh(a) · σ(b) = (2p − 1) · q = −(q − 2pq): two operations, where the plain formula
     takes six. So all weights that lead to a are doubled, and those that follow a gate are negative.
     """
     x.sigmoid_()
-    torch.addcmul(second, first, second, value=-2, out=out)
+    return torch.addcmul(second, first, second, value=-2, out=out)
 
 
-class _VerticalRow:
-    """A vertical convolution that is given one row at a time, and the rows it still sees.
+class _Rows:
+    """A vertical convolution that is given one row at a time, and the rows that it still sees.
 
     Args:
         layer: the convolution.
@@ -185,34 +192,21 @@ class _VerticalRow:
     """
 
     def __init__(self, layer: VerticalConv, batch: int, width: int, scale: Tensor, sign: int) -> None:
-        weight = layer.conv.weight
-        # (height, kernel_size · in, out)
-        self.kernels = (weight.permute(2, 3, 1, 0).flatten(1, 2) * (sign * scale)).contiguous()
+        weight = layer.conv.weight * (sign * scale)[:, None, None, None]
+        self.weight = weight.contiguous(memory_format=torch.channels_last)
         self.bias = cast(Tensor, layer.conv.bias) * scale
-        self.shape = (width, batch, 2 * layer.reach + 1, weight.shape[1])
-        # What the kernel sees from each column of a row, side by side. Rows above the grid, all zeros, are left out.
-        self.rows: list[Tensor] = []
+        self.padding = 0, layer.reach
+        self.rows = weight.new_zeros(batch, weight.shape[2], width, weight.shape[1])
 
     def push(self, row: Tensor) -> None:
-        """Take in the next row, (W, B, in)."""
-        # The row that leaves gives its memory to the one that comes.
-        full = len(self.rows) == len(self.kernels)
-        newest = self.rows.pop(0) if full else row.new_zeros(self.shape)
-        width, _, taps, _ = self.shape
-        for tap in range(taps):
-            shift = tap - taps // 2  # this tap sees, from each column, the one so many to the right
-            first, last = max(0, -shift), min(width, width - shift)
-            if first < last:
-                newest[first:last, :, tap] = row[first + shift : last + shift]
-        self.rows.append(newest)
+        """Take in the next row, (B, W, in)."""
+        for older, newer in pairwise([*self.rows.unbind(1), row]):
+            older.copy_(newer)
 
-    def convolve(self, out: Tensor) -> Tensor:
-        """Write the output for the newest row to ``out``, (W · B, out), and return it."""
-        _, _, taps, channels = self.shape
-        out.copy_(self.bias)
-        for kernel, row in zip(self.kernels[len(self.kernels) - len(self.rows) :], self.rows, strict=True):
-            out.addmm_(row.view(-1, taps * channels), kernel)
-        return out
+    def convolve(self) -> Tensor:
+        """Return the output for the newest row, (B, W, out)."""
+        output = F.conv2d(self.rows.movedim(-1, 1), self.weight, self.bias, padding=self.padding)
+        return output.squeeze(2).movedim(1, -1).contiguous()
 
 
 @dataclass(frozen=True)
@@ -222,7 +216,7 @@ class _Layer:
     What leads to the first half of a gate is doubled and what follows a gate is negative, see ``_minus_gate``.
 
     Attributes:
-        row: the vertical convolution and the rows that it sees.
+        rows: the vertical convolution and the rows that it sees.
         link: (2C, 2C).
         link_bias: (2C,).
         past: (R, C, 2C), the horizontal kernel for the columns to the left.
@@ -231,7 +225,7 @@ class _Layer:
         shifts: what the labels add before the vertical and the horizontal gate, (B, 2C) both.
     """
 
-    row: _VerticalRow
+    rows: _Rows
     link: Tensor
     link_bias: Tensor
     past: Tensor
@@ -249,7 +243,7 @@ class _Layer:
             shift_v, shift_h = block.label_shift(labels).chunk(2, dim=1)
             shifts = shift_v * doubled, shift_h * doubled
         return cls(
-            row=_VerticalRow(block.vertical, batch, width, scale=doubled, sign=-1),
+            rows=_Rows(block.vertical, batch, width, scale=doubled, sign=-1),
             link=(block.link.weight.flatten(1) * doubled[:, None] / doubled).T,
             link_bias=cast(Tensor, block.link.bias) * doubled,
             past=horizontal[:-1].contiguous(),

@@ -150,22 +150,23 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
 
 
 class Replayed:
-    """A function of one number whose work on a GPU is recorded at the first call for each number, and then replayed.
+    """Runs a function of one number on a GPU: recorded at the first call for each number, and then replayed.
 
     Launching the many small kernels of a step one by one takes longer than running them; a recorded step is launched
-    as one. The function must work on the same memory each time, give the same result when called twice in a row, and
-    neither allocate what it returns nor wait for the device.
-
-    Args:
-        function: returns nothing; called with a number, it does that number's work.
+    as one.
     """
 
-    def __init__(self, function: Callable[[int], None]) -> None:
-        self.function = function
+    def __init__(self) -> None:
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
 
-    def __call__(self, number: int) -> None:
-        """Do the work of ``number``."""
+    def __call__(self, function: Callable[[int], None], number: int) -> None:
+        """Do the work of ``number``.
+
+        Args:
+            function: the same at each call. It must work on the same memory each time, give the same result when called
+                twice in a row, and neither allocate what it returns nor wait for the device.
+            number: what it is called with.
+        """
         if number in self.graphs:
             self.graphs[number].replay()
             return
@@ -173,9 +174,9 @@ class Replayed:
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            self.function(number)
+            function(number)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self.function(number)
+            function(number)
         self.graphs[number] = graph

@@ -19,6 +19,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         "QUANTIZED": (1, 64, 4, 4),
         "MEMORY_OF": (2, 2),
         "PRODUCT": 16,
+        "UNCOUNTED": 1,
     }.items():
         monkeypatch.setattr(bench, name, value)
 
@@ -75,6 +76,7 @@ def test_the_plain_time_of_a_grid_is_that_of_two_codes_times_half_their_number(
 
 
 def test_medians_are_taken_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "UNCOUNTED", 1)
     clock = iter([0, 9, 0, 9, 0, 1, 0, 5, 0, 3, 0, 4, 0, 2, 0, 6])
     monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
     order: list[str] = []
@@ -87,6 +89,13 @@ def test_the_operations_of_a_training_step_are_those_that_torch_counts() -> None
     with FlopCounterMode(display=False) as counter:
         bench._prior()(torch.zeros(3, 8, 8, dtype=torch.int64))
     assert bench._step_operations(3) == 3 * counter.get_total_flops()
+
+
+def test_the_convolution_of_the_peak_is_a_matrix_product() -> None:
+    matrix = torch.randn(32, 32)
+    product = bench._product_by_convolution(matrix)()
+    assert isinstance(product, torch.Tensor)
+    torch.testing.assert_close(product.movedim(1, -1).reshape(32, 32), matrix @ matrix)
 
 
 @pytest.mark.skipif(not bench._memory_can_be_measured(), reason="memory is measured on Linux with the GNU C library")
