@@ -171,10 +171,11 @@ def _with_halves(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _minus_gate(x: Tensor, first: Tensor, second: Tensor, out: Tensor) -> Tensor:
-    """Write −tanh(a) · σ(b) to ``out`` (…, C) and return it, where ``x``, see ``_with_halves``, holds 2a and b; ``x`` is used up.
+    """Write −tanh(a) · σ(b) to ``out`` (…, C), and return it.
 
-    With p = σ(2a) and q = σ(b), tanh(a) · σ(b) = (2p − 1) · q = −(q − 2pq): two operations, where the plain formula
-    takes six. So all weights that lead to a are doubled, and those that follow a gate are negative.
+    ``x``, see ``_with_halves``, holds 2a and b, and is used up. With p = σ(2a) and q = σ(b),
+    tanh(a) · σ(b) = (2p − 1) · q = −(q − 2pq): two operations, where the plain formula takes six. So all weights that
+    lead to a are doubled, and those that follow a gate are negative.
     """
     x.sigmoid_()
     return torch.addcmul(second, first, second, value=-2, out=out)
