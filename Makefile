@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
 NEW := output/pretrained
 
-.PHONY: help demo lab test notebooks pretrained pictures check lint format lock
+.PHONY: help demo lab test notebooks assignments pretrained pictures check lint format lock
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(INSTALLED) ## run the tests and every notebook, in the smoke profile; be
 
 notebooks: $(INSTALLED) ## run every notebook as a reader would and save its outputs
 	@$(BIN)/python tests/run_notebooks.py $(ARGS)
+
+assignments: $(INSTALLED) ## make the student versions of the assignments in output/release/, and run each once
+	@$(BIN)/lpvq release $(ARGS)
 
 pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
 	@$(BIN)/lpvq train-prior --dataset smileys --profile laptop --output $(NEW)

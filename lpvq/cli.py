@@ -1,6 +1,7 @@
 """The ``lpvq`` command: the steps from images to new images, one command each, and ``demo`` for all of them."""
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,12 +11,13 @@ from typing import Any
 
 import click
 
-from lpvq import bench, pipeline, studies, tables
+from lpvq import assignments, bench, grading, pipeline, studies, tables
 from lpvq.errors import InputError
 from lpvq.pipeline import Workspace
 from lpvq.profiles import PROFILES
 from lpvq.report import PARTS, Report
 from lpvq.sampling import SamplingOptions
+from lpvq.sandbox import Limits
 from lpvq.studies import STUDIES
 
 _DEMO_IMAGES = 60
@@ -189,6 +191,70 @@ def bench_command(as_json: bool, runs: int) -> None:
     else:
         click.echo(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items()))
         click.echo(f"{bench.format_table(rows)}\nMedians of {runs} runs.")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where tables and feedback go.  [default: FOLDER-graded]",
+)
+@click.option(
+    "--sources",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=assignments.SOURCES,
+    help="Where the assignments with their solutions are.  [default: those of the course]",
+)
+@click.option(
+    "--seconds",
+    type=click.IntRange(min=1),
+    default=Limits.seconds,
+    show_default=True,
+    help="The longest that a submission may run.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=1),
+    default=Limits.memory / 2**30,
+    show_default=True,
+    help="How many GiB it may take (on Linux).",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="How many run at a time.")
+def grade(folder: Path, output: Path | None, sources: Path, seconds: int, memory: float, jobs: int) -> None:
+    """Grade what students handed in: FOLDER holds a folder for each student, with notebooks.
+
+    This runs the students' code, with your rights: limits of time and memory stop mistakes, not malice. Run it in a
+    container, or as a user who may do and see nothing else. What was graded before and has not changed is found again.
+
+    Example: lpvq grade submitted
+    """  # fmt: skip
+    output = output or folder.resolve().with_name(f"{folder.resolve().name}-graded")
+    limits = Limits(seconds=seconds, memory=int(memory * 2**30))
+    grades = grading.grade(folder, assignments.load_assignments(sources), output, limits, jobs)
+    click.echo(tables.format_grades(grades))
+    _echo_paths([output / name / "points.csv" for name in grades if name])
+
+
+@cli.command()
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=pipeline.OUTPUT / "release",
+    help="Where they go.  [default: the project's output/release]",
+)
+@click.option(
+    "--sources",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=assignments.SOURCES,
+    help="Where the assignments with their solutions are.  [default: those of the course]",
+)
+def release(output: Path, sources: Path) -> None:
+    """Make the student versions of the assignments: without solutions and hidden tests, and run once to be sure.
+
+    Example: lpvq release --output handed-out
+    """  # fmt: skip
+    _echo_paths(assignments.release(output, sources))
 
 
 def _train_vqvae(workspace: Workspace, number: str = "") -> None:

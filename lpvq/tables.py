@@ -1,9 +1,10 @@
-"""What ``lpvq evaluate`` and ``lpvq study`` print, from the figures that were measured."""
+"""What ``lpvq evaluate``, ``lpvq study`` and ``lpvq grade`` print, from the figures that were measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from lpvq.grading import Grade
 from lpvq.studies import Point
 
 Result = dict[str, Any]
@@ -123,3 +124,18 @@ def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     ]  # fmt: skip
     line = "─" * max(len(title), *(len(text) for text in lines))
     return "\n".join([line, title, *lines])
+
+
+def format_grades(grades: Mapping[str, Sequence[Grade]]) -> str:
+    """Return a table for each assignment, and a line for each notebook that belongs to none."""
+    parts = []
+    for name, given in sorted(grades.items()):
+        if name:
+            rows = [
+                (one.student, f"{sum(value or 0 for value in one.all_points.values()):g}", "; ".join(one.remarks))
+                for one in given
+            ]
+            parts.append(_table(name, ["", "points", ""], rows))
+        else:
+            parts += [f"{one.student}: {remark}" for one in given for remark in one.remarks]
+    return "\n".join(parts)

@@ -1,5 +1,6 @@
 """What notebooks share."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,49 @@ def test_tensors_are_compared_in_kind_shape_and_value() -> None:
     assert compare_tensor([1.0, 2.0], expected) == "expected a tensor, got list"
     assert "expected the shape (2,), got (1,)" in str(compare_tensor(torch.ones(1), expected))
     assert "0.5" in str(compare_tensor(torch.tensor([1.0, 2.5]), expected))
+
+
+def test_a_question_says_that_its_tests_pass_or_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    with course.question("1.1"):
+        course.agree(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]), "a tensor")
+        course.agree(torch.tensor(3.0, requires_grad=True), 3, "a number")
+    assert capsys.readouterr() == ("question 1.1: these tests pass\n", "")
+    with (
+        pytest.raises(course.NotYetError, match=r"^question 1\.1: not yet: a number: 2 is too small by 1$"),
+        course.question("1.1"),
+    ):
+        course.agree(2, 3, "a number")
+    with pytest.raises(course.NotYetError, match=r"^question 1\.1: not done yet$"), course.question("1.1"):
+        raise NotImplementedError
+    with pytest.raises(ZeroDivisionError), course.question("1.1"):
+        1 / 0  # noqa: B018
+    assert capsys.readouterr().out == ""
+
+
+def test_jupyter_shows_what_a_question_says_and_no_traceback() -> None:
+    assert course.NotYetError("question 1.1: not done yet")._render_traceback_() == ["question 1.1: not done yet"]
+
+
+def test_a_warning_is_no_failure_below_nbgrader(capsys: pytest.CaptureFixture[str]) -> None:
+    with course.question("1.1"):
+        print("careful", file=sys.stderr)
+    assert capsys.readouterr() == ("careful\nquestion 1.1: these tests pass\n", "")
+
+
+def test_each_student_has_numbers_of_their_own() -> None:
+    draw = [
+        course.random_for(who, what).random() for who, what in (("ada", "x"), (" Ada", "x"), ("ada", "y"), ("bob", "x"))
+    ]
+    assert draw[0] == draw[1] and len(set(draw)) == 3
+    assert course.random_for("ada", "hello").randrange(1000) == 93  # on every machine
+
+
+@pytest.mark.parametrize(
+    ("complaint", "expected"),
+    [
+        (compare_number(float("nan"), 1, 0.1), "it is not a number (NaN)"),
+        (compare_tensor(torch.tensor([1.0, torch.nan]), torch.ones(2)), "some of it is not a number (NaN)"),
+    ],
+)
+def test_what_is_not_a_number_is_called_so(complaint: str, expected: str) -> None:
+    assert complaint == expected

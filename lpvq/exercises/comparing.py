@@ -1,6 +1,7 @@
 """What checkers say of numbers, tensors and functions."""
 
 from collections.abc import Callable, Mapping
+from math import isnan
 from typing import Any
 
 from torch import Tensor
@@ -17,9 +18,11 @@ def compare_number(
     ``slips`` are numbers that typical mistakes lead to, and what is to be said of each.
     """
     try:
-        answer = float(answer)
+        answer = float(answer.detach() if isinstance(answer, Tensor) else answer)
     except (TypeError, ValueError, RuntimeError):
         return f"expected a number, got {type(answer).__name__}"
+    if isnan(answer):
+        return "it is not a number (NaN)"
     difference = answer - expected
     if abs(difference) <= tolerance:
         return None
@@ -35,5 +38,7 @@ def compare_tensor(answer: Any, expected: Tensor, tolerance: float = 1e-5) -> st
         return f"expected a tensor, got {type(answer).__name__}"
     if answer.shape != expected.shape:
         return f"expected the shape {tuple(expected.shape)}, got {tuple(answer.shape)}"
+    if answer.double().isnan().any():
+        return "some of it is not a number (NaN)"
     difference = (answer.double() - expected.double()).abs().max().item()
     return None if difference <= tolerance else f"the largest difference to the right values is {difference:.3g}"
