@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -278,6 +279,7 @@ def _load_folder(name: str, folder: Path, split: str, size: int, limit: int | No
     chosen = [file for i, file in enumerate(files) if (i % _TEST_EVERY == 0) == (split == "test")]
     if not chosen:
         raise InputError(f"{folder} has one picture, which is the test split; add more for the {split} split")
+    Random(0).shuffle(chosen)  # the first ones, and the last ones, are of all classes
     images, labels, unreadable = [], [], []
     for file in progress(chosen, "reading pictures", least=256):
         try:

@@ -276,8 +276,9 @@ def inception_distance(real: Tensor, images: Tensor) -> float | None:
 class Copying:
     """Whether generated images are copies of training images.
 
-    The distance of each image to its nearest training image is compared with that of images which cannot be copies:
-    reconstructions of test images.
+    The distance of each image to the nearest reconstruction of a training image is compared with that of images which
+    cannot be copies: reconstructions of test images. (A prior can repeat a training grid, which decodes to such a
+    reconstruction. The training image itself it cannot draw.)
 
     Attributes:
         threshold: the distance that ``expected`` of the reconstructions are closer than.
@@ -294,7 +295,7 @@ class Copying:
 
 
 def judge_copying(honest: Tensor, generated: Tensor, expected: float = 0.01) -> Copying:
-    """Compare distances to the nearest training image, (N,) of reconstructions and (M,) of generated images.
+    """Compare distances to what was seen in training, (N,) of images that cannot be copies and (M,) of generated ones.
 
     If both have the same distribution, every order of all N + M distances is equally likely. Then the number of
     ``generated`` below the k-th of ``honest`` has a distribution in closed form, and the test is exact.
@@ -317,7 +318,7 @@ def nearest_training_images(
 
     Args:
         vectors: of generated images, (M, F).
-        training: of training images, (N, F).
+        training: of reconstructed training images, (N, F).
         reconstructions: of reconstructed test images, (L, F).
 
     Returns:

@@ -394,6 +394,7 @@ def _as_csv(rows: Sequence[Sequence[str]]) -> bytes:
 def _feedback(assignment: Assignment, made: Grade, executed: NotebookNode) -> str:
     """The page that a student gets: points and what the tests say, then the notebook. Hidden tests stay hidden."""
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors.sanitize import SanitizeHTML
 
     questions = {question.name: question for question in assignment.questions}
     shown = v4.new_notebook(metadata=assignment.source.metadata)
@@ -403,7 +404,9 @@ def _feedback(assignment: Assignment, made: Grade, executed: NotebookNode) -> st
         if question is not None:
             shown.cells.append(v4.new_markdown_cell(f"**{_verdict(question, made)}**"))
         shown.cells.append(_without_hidden_tests(cell) if question is not None and not question.by_hand else cell)
-    page, _ = HTMLExporter(template_name="lab", sanitize_html=True).from_notebook_node(shown)
+    exporter = HTMLExporter(template_name="lab")
+    exporter.register_preprocessor(SanitizeHTML(), enabled=True)  # no code of a student's runs in a teacher's browser
+    page, _ = exporter.from_notebook_node(shown)
     return page
 
 

@@ -7,6 +7,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     codes_train.npz, codes_test.npz      the codes of all images
     prior.pt, prior.json                 the PixelCNN, and of which VQ-VAE's codes
     *.checkpoint                         a training that is not finished
+    halts/                               models that were looked at while they were trained
     reader.pt, reader.json               the classifier that evaluation needs
     evaluation.json, *.png               what is measured and shown
     studies/                             workspaces of the same data with other recipes
@@ -188,8 +189,9 @@ class Workspace:
     def train_until(self, name: str, share: float) -> tuple[VQVAE | PixelCNN, History]:
         """Train a model for a share of its steps and return it as it is then, to be looked at.
 
-        ``vqvae`` and ``prior`` go on from there, and so does the next call. What was trained further before is
-        returned as it is.
+        ``vqvae`` and ``prior`` go on from there, and so does the next call. What was looked at once is kept, and found
+        again however far the training has gone since. Where the model is finished and was never looked at on the way,
+        there is nothing but the finished one, which is returned.
 
         Args:
             name: "vqvae" or "prior".
@@ -200,11 +202,19 @@ class Workspace:
         """
         if name not in ("vqvae", "prior") or not 0 < share < 1:
             raise InputError(f"expected vqvae or prior and a share between 0 and 1, got {name!r} and {share}")
+        kind: Any = VQVAE if name == "vqvae" else PixelCNN
+        kept = self.path(f"halts/{name}-{share:g}.pt")
         with self._alone():
-            found = self._find(VQVAE) if name == "vqvae" else self._find(PixelCNN)
+            if kept.with_suffix(".json").exists():
+                model, about = load_model(kind, kept)
+                if about.get("settings") == self._settings(name):
+                    return model.to(self.device), about["history"]
+            found = self._find(kind)
             if found:
                 return found[0], found[1]["history"]
-            return self._train_vqvae(share) if name == "vqvae" else self._train_prior(share)
+            model, history = self._train_vqvae(share) if name == "vqvae" else self._train_prior(share)
+            save_model(model, kept, {"settings": self._settings(name), "history": history})
+            return model, history
 
     @cached_property
     def train_codes(self) -> LatentCodes:

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from lpvq.distances import Estimate, Neighbourhoods
@@ -246,11 +247,16 @@ def draw_codes_in_use(counts: Tensor, shown: Tensor, shares: Sequence[float], me
     axes = below.subplots(4, half, squeeze=False)
     for index in range(2 * half):
         row, column = divmod(index, half)
-        put_image(axes[2 * row, column], means[index], f"{shown[index]}\n{shares[index]:.1%}")
+        put_image(axes[2 * row, column], means[index], f"{shown[index]}\n{_percent(shares[index])}")
         put_image(axes[2 * row + 1, column], decoded[index])
     for row, title in enumerate(["most used:\nmean patch", "decoded", "least used:\nmean patch", "decoded"]):
         axes[row, 0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=_SMALL)
     return figure
+
+
+def _percent(share: float) -> str:
+    """Two decimals for what one would show as nothing."""
+    return f"{share:.1%}" if share >= 0.0005 or share == 0 else f"{share:.2%}"
 
 
 def draw_ladder(names: Sequence[str], rungs: Sequence[Estimate], xlabel: str) -> Figure:
@@ -322,26 +328,49 @@ def draw_truth(factors: Sequence[FactorTruth]) -> Figure:
     return figure
 
 
+# Where names stand beside their points, group by group in turns, so that fewer of them meet.
+_PLACES = (((-8, -13), "right"), ((5, 4), "left"), ((5, -11), "left"), ((-5, 4), "right"))
+
+
 def draw_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], errors: Sequence[float]) -> Figure:
-    """Draw recipes by what their codes cost and what they lose; down and to the left is better.
+    """Draw recipes by what their codes cost and what they lose, both on logarithmic axes; down and left is better.
+
+    A recipe that failed, with several times the usual error, would press all others together: it is only named.
 
     Args:
-        recipes: group and name of each; those of one group share a marker.
+        recipes: group and name of each; those of one group share a marker, the first group a large one.
         nats: per image.
         errors: MSE / variance.
     """
-    figure = Figure((8.5, 5.5), layout="constrained")
+    figure = Figure((9, 6.5), layout="constrained")
     axis = figure.subplots()
+    axis.set(xscale="log", yscale="log")
+    most = 3 * float(np.median(errors))
+    failed = [(*recipe, x, y) for recipe, x, y in zip(recipes, nats, errors, strict=True) if y > most]
     for index, group in enumerate(dict.fromkeys(group for group, _ in recipes)):
-        points = [(x, y, name) for (of, name), x, y in zip(recipes, nats, errors, strict=True) if of == group]
+        every = zip(recipes, nats, errors, strict=True)
+        points = [(x, y, name) for (of, name), x, y in every if of == group and y <= most]
+        if not points:
+            continue
+        place, side = _PLACES[index % len(_PLACES)]
         marker, colour = "o^sDvPX*<>"[index % 10], _COLOURS[index % len(_COLOURS)]
-        axis.scatter([x for x, _, _ in points], [y for _, y, _ in points], marker=marker, color=colour, label=group)
+        size = 110 if index == 0 else 36
+        xs, ys = [x for x, _, _ in points], [y for _, y, _ in points]
+        axis.scatter(xs, ys, marker=marker, s=size, color=colour, label=group)
         for x, y, name in points:
-            axis.annotate(name, (x, y), (5, 4), textcoords="offset points", fontsize=8, color=colour)
+            axis.annotate(name, (x, y), place, textcoords="offset points", fontsize=8, color=colour, ha=side)
+    for row, (group, name, x, y) in enumerate(failed):
+        text = f"outside of the picture: {group} {name}, {x:.0f} nats, error {y:.2f}"
+        axis.text(0.02, 0.03 + 0.04 * row, text, transform=axis.transAxes, fontsize=_SMALL)
+    for part in (axis.xaxis, axis.yaxis):
+        part.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 7, 8)))
+        part.set_major_formatter("{x:g}")
+        part.set_minor_formatter(NullFormatter())
+    axis.margins(x=0.1)
     axis.set_xlabel("nats per image (what a prior has to learn)")
     axis.set_ylabel("MSE / variance (what is lost)")
     axis.grid(alpha=0.3)
-    axis.legend(title="what is varied", fontsize=_SMALL)
+    axis.legend(title="kind of recipe", fontsize=_SMALL)
     return figure
 
 

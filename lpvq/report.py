@@ -197,13 +197,17 @@ class Report:
         }
 
     def _search_for_copies(self) -> tuple[Result, Figure]:
-        """Test for copies in pixels and in features, and draw the generated images that come nearest to one."""
+        """Test for copies in pixels and in features, and draw the generated images that come nearest to one.
+
+        The search is among reconstructions: a prior that repeats a training grid gives exactly one of these, and never
+        the training image itself.
+        """
         train, reader = self.workspace.train_data, self.workspace.reader
         samples, honest = self._sets["prior samples"], self._sets["reconstructions"]
-        images = train.floats()
+        seen = self._decode(self.workspace.train_codes.codes[: len(train)])
         spaces = {
-            "pixels": tuple(shrunk(some).flatten(1) for some in (samples.first, images, honest.first)),
-            "features": (samples.features[:_SEARCHED], reader.features(images), honest.features[:_SEARCHED]),
+            "pixels": tuple(shrunk(some).flatten(1) for some in (samples.first, seen, honest.first)),
+            "features": (samples.features[:_SEARCHED], reader.features(seen), honest.features[:_SEARCHED]),
         }
         figures, nearest = {}, {}
         for name, vectors in spaces.items():
@@ -212,7 +216,7 @@ class Report:
             if name == "pixels":
                 closest = self._closest_of_each_class(distances)
         figure = plotting.draw_rows(
-            [samples.first[closest], *(images[nearest[name][closest]] for name in spaces)],
+            [samples.first[closest], *(train.floats(nearest[name][closest]) for name in spaces)],
             ["generated", *(f"nearest in\n{name}" for name in spaces)],
         )
         return figures, figure

@@ -55,8 +55,8 @@ def _samples(figures: Result) -> str:
     number = figures["sets"][0]["number"]
     accuracies = ", ".join(f"{name} {one['value']:.1%}" for name, one in figures["reader_accuracy"].items())
     copies = [
-        f"  copies, by {space}: {one['found']:.1%} of generated images are nearer to a training image than "
-        f"{one['expected']:.1%} of reconstructed test images are (p = {one['p_value']:.2g})"
+        f"  copies, by {space}: {one['found']:.1%} of generated images are nearer to a reconstructed training image "
+        f"than {one['expected']:.1%} of reconstructed test images are (p = {one['p_value']:.2g})"
         for space, one in figures["copying"].items()
     ]
     title = f"samples: {number:,} images against as many training images"

@@ -40,7 +40,7 @@ def blind_spots(layers: int) -> Tensor:
         ("5.1", 9 * 4**9, "too large"),
         ("5.2", MASK, None),
         ("5.2", MASK.bool(), None),
-        ("5.2", TYPE_B, "type B"),
+        ("5.2", TYPE_B, "mask B"),
         ("5.2", MASK.T, "swapped"),
         ("5.2", 1 - TYPE_B, "comes later"),
         ("5.2", MASK[:3], r"shape \(5, 5\)"),

@@ -116,6 +116,15 @@ def test_the_feedback_says_what_was_wrong_and_hides_the_tests(
     assert "hidden tests" in page and "torch.allclose" not in page  # which is in a hidden test and in no other
 
 
+def test_no_code_of_a_student_runs_where_the_feedback_is_read() -> None:
+    executed = solved(VECTORS)
+    html = v4.new_output("display_data", data={"text/html": "<script>alert(2)</script>", "text/plain": "x"})
+    executed.cells += [v4.new_markdown_cell("<script>alert(1)</script>"), v4.new_code_cell("x", outputs=[html])]
+    points = {question.name: 0.0 for question in VECTORS.questions}
+    page = grading._feedback(VECTORS, Grade("<script>alert(3)</script>", points), executed)
+    assert "<script>alert" not in page and page.count("&lt;script&gt;alert") == 3
+
+
 # --- broken and hostile
 
 

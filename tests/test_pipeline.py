@@ -84,8 +84,12 @@ def test_a_model_can_be_looked_at_while_it_is_trained(finished: Workspace, tmp_p
     prior, history = workspace.train_until("prior", 0.9)
     assert isinstance(prior, PixelCNN) and [record["step"] for record in history] == [3]
     assert checksum(workspace.prior) == checksum(finished.prior) != checksum(prior)
-    again, history = workspace.train_until("prior", 0.5)
-    assert checksum(again) == checksum(finished.prior) and [record["step"] for record in history] == [3, 6]
+    later = make(tmp_path / "in parts")
+    for name, share, seen in (("vqvae", 0.5, early), ("prior", 0.9, prior)):
+        again, history = later.train_until(name, share)
+        assert not again.training and checksum(again) == checksum(seen) and [one["step"] for one in history] == [3]
+    missed, history = later.train_until("prior", 0.5)
+    assert checksum(missed) == checksum(finished.prior) and [record["step"] for record in history] == [3, 6]
     for name, share in (("reader", 0.5), ("prior", 0.0), ("prior", 1.0)):
         with pytest.raises(InputError, match=f"share between 0 and 1, got '{name}' and {share}"):
             workspace.train_until(name, share)

@@ -157,6 +157,13 @@ def test_recipes_are_told_apart_in_the_trade_off() -> None:
     assert axis.collections[0].get_offsets().tolist() == [[50, 0.05], [60, 0.04]]
 
 
+def test_a_recipe_that_failed_is_named_outside_of_the_picture() -> None:
+    recipes = [("codes", "32"), ("codes", "64"), ("restarts", "off")]
+    (axis,) = plotting.draw_trade_off(recipes, [50.0, 60.0, 9.0], [0.05, 0.04, 0.27]).axes
+    assert "restarts off, 9 nats, error 0.27" in axis.texts[-1].get_text()
+    assert sum(len(points.get_offsets()) for points in axis.collections) == 2 and axis.get_ylim()[1] < 0.1
+
+
 def test_each_position_has_its_own_number() -> None:
     values = torch.tensor([[torch.nan, 1.0, 2.0], [3.0, 4.0, 5.0]])
     first, second, *_ = plotting.draw_positions({"a": values, "b": 2 * values}, "bits").axes

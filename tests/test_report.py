@@ -72,7 +72,7 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     judge.measure("truth")
 
     reader, test, train = workspace.reader, workspace.test_data, workspace.train_data
-    drawn, reconstructed, unigram, uniform = decoded
+    drawn, reconstructed, unigram, uniform, trained = decoded
     assert torch.equal(reconstructed, workspace.test_codes.codes)
     assert unigram.max() == 1 and 0.8 < (unigram == 0).float().mean() < 1
     assert uniform.unique().tolist() == list(range(8))
@@ -86,9 +86,10 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     assert all(torch.equal(correct[name], reader.read(images[name])["mouth"] == of) for name, of in labels.items())
 
     samples, honest = images["prior samples"], images["reconstructions"]
+    assert torch.equal(trained, workspace.train_codes.codes[: len(train)])
     in_pixels, in_features = seen["nearest_training_images"]
     for given, form in ((in_pixels, lambda some: some.flatten(1)), (in_features, reader.features)):
-        assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, train.floats(), honest), strict=True))
+        assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, decode(trained), honest), strict=True))
 
     ((_, in_samples, in_reconstructions, fresh),) = seen["judge_truth"]
     # A reader that has learned for a moment finds the same in all images, so equal readings would say nothing.

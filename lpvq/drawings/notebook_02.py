@@ -132,6 +132,8 @@ def draw_codebooks(panels: Sequence[tuple[str, Tensor, Tensor, Tensor]], columns
         axis.set_title(f"{title}\n{len(used)} of {len(codebook)} entries in use", fontsize=10)
         axis.set_aspect("equal")
         axis.tick_params(labelsize=8)
+        axis.set_xlabel("first number", fontsize=8)
+        axis.set_ylabel("second number", fontsize=8)
     for axis in axes[len(panels) :]:
         axis.axis("off")
     handles, labels = axes[0].get_legend_handles_labels()

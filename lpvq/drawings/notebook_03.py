@@ -30,9 +30,12 @@ def draw_vqvae() -> Figure:
         _put_arrow(axis, (start, 19), (end, 19), BLACK, "-")
         axis.text((start + end) / 2, 20.3, text, ha="center", fontsize=10)
     axis.text(50, 29, "forward: values", ha="center", fontsize=10)
-    axis.plot([92.5, 92.5, 26.5], [11.5, 7.5, 7.5], color=ORANGE, linestyle="--", linewidth=1.5)
-    _put_arrow(axis, (26.5, 7.5), (26.5, 11.5), ORANGE, "--")
-    axis.text(50, 3.2, "backward: the gradient at $e$ is handed to $z$ unchanged", ha="center", color=ORANGE)
+    for right, left in ((92.5, 64.5), (35.5, 26.5)):  # through the decoder, and into the encoder
+        _put_arrow(axis, (right, 9), (left, 9), ORANGE, "--")
+    axis.plot([64, 64, 36], [9, 4.5, 4.5], color=ORANGE, linestyle="--", linewidth=1.5)
+    _put_arrow(axis, (36, 4.5), (36, 9), ORANGE, "--")
+    axis.text(78.5, 5.6, "backward: as usual", ha="center", color=ORANGE)
+    axis.text(50, 0.8, "straight through: from $e$ to $z$, unchanged", ha="center", color=ORANGE)
     return figure
 
 

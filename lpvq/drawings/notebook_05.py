@@ -156,10 +156,10 @@ def draw_two_stacks() -> Figure:
         "up later": (
             [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)],
             BLUE,
-            "vertical, later layers:\nand its own row",
+            "vertical, later layers:\nthe row above and its own",
         ),
         "left first": ([(1, 0)], GREEN, "horizontal, first layer:\nthe column to the left"),
-        "left later": ([(1, 0), (1, 1)], GREEN, "horizontal, later layers:\nand its own column"),
+        "left later": ([(1, 0), (1, 1)], GREEN, "horizontal, later layers:\nthe column to the left\nand its own"),
     }
     for name, (cells, colour, title) in windows.items():
         for row in range(2):

@@ -178,13 +178,14 @@ def draw_trade(points: Sequence[tuple[float, float, float]], real: tuple[float, 
     figure = Figure((6, 3.4), layout="constrained")
     axis = figure.subplots()
     axis.plot([x for _, x, _ in points], [y for _, _, y in points], color=BLUE, marker="o", label="drawn")
-    for index, (temperature, x, y) in enumerate(points):
-        place = [(4, -14), (-30, 7)][index % 2]  # in turns below and above, where the points lie close
-        axis.annotate(f"T = {temperature:g}", (x, y), place, textcoords="offset points", fontsize=_SMALL)
+    for temperature, x, y in points:
+        # Away from the curve, and from the real images, which lie near T = 1.
+        place, side = ((-7, 5), "right") if temperature < 1 else ((7, -12), "left")
+        axis.annotate(f"T = {temperature:g}", (x, y), place, textcoords="offset points", fontsize=_SMALL, ha=side)
     axis.plot(*real, color=ORANGE, marker="D", markersize=9, linestyle="none", label="real images")
     axis.set_xlabel("mean nats per grid under the prior (to the left: more probable)")
     axis.set_ylabel("diversity (bits per position)")
-    axis.margins(x=0.12, y=0.15)
+    axis.margins(x=0.18, y=0.15)
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right")
     return figure

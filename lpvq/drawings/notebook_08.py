@@ -101,7 +101,10 @@ def draw_grid_cache(height: int, width: int, row: int, column: int, reach: int =
     for axis, title in zip((left, middle, right), titles, strict=True):
         axis.set_title(title, fontsize=11)
         _frame(axis, height, width)
-    for start, end, text in ((left, middle, "1 × 1 convolution,\nall columns"), (middle, right, "added, one\ncolumn")):
+    for start, end, text in (
+        (left, middle, "2 × 3 convolution, then\nthe 1 × 1 link"),
+        (middle, right, "added, one\ncolumn"),
+    ):
         arrow = {"arrowstyle": "-|>", "color": BLACK, "linewidth": 1.5, "mutation_scale": 18}
         points = {"xy": (-0.5, row), "xytext": (width - 0.5, row), "xycoords": end.transData}
         start.annotate("", **points, textcoords=start.transData, arrowprops=arrow, annotation_clip=False)

@@ -24,7 +24,7 @@ def _mask(answer: Any) -> str | None:
     places = torch.arange(25).view(5, 5)
     expected = places < 12  # before the middle, in reading order
     if _is(answer, places <= 12):
-        return "the middle is 1, which is type B: in type A a position does not see itself"
+        return "the middle is 1, which is mask B: in mask A a position does not see itself"
     if _is(answer, expected.T):
         return "rows and columns are swapped: it sees columns to the left before it sees rows above"
     if _is(answer, places > 12):
