@@ -178,7 +178,10 @@ def _run(folder: Path) -> None:
     notebook, limits = nbformat.from_dict(job["notebook"]), Limits(**job["limits"])
     kernels = _LimitedKernels()
     kernels.memory = limits.memory
-    manager = AsyncKernelManager(kernel_spec_manager=kernels)
+    # Sockets in the folder, where there are such: of two kernels that start at the same moment, both may take the same
+    # port for free.
+    transport = {} if sys.platform == "win32" else {"transport": "ipc", "connection_file": str(folder / "kernel.json")}
+    manager = AsyncKernelManager(kernel_spec_manager=kernels, **transport)
     client = _Client(
         notebook,
         limits.output,
