@@ -5,8 +5,10 @@ image. Colours are safe for colour-blind readers: viridis for codes, Okabe and I
 their dashes.
 """
 
+import base64
 import io
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +27,17 @@ from lpvq.training import History
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 # All eight of Okabe and Ito's colours but yellow, which is pale on white, and sky blue, which is close to blue.
 _COLOURS = (BLACK, BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00")
+SHARPNESS = 2
+"""Pixels of a picture for each pixel of a page that is open: dense screens show them all."""
 _DOTS_PER_INCH = 100
 _SMALL = 9  # points
 
 
-def render(figure: Figure, description: str) -> bytes:
-    """Return a figure as PNG, with its description inside."""
+def render(figure: Figure, description: str, sharpness: int = 1) -> bytes:
+    """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Description": description, "Software": "lpvq"})
+    about = {"Description": description, "Software": "lpvq"}
+    figure.savefig(buffer, format="png", dpi=sharpness * _DOTS_PER_INCH, metadata=about)
     return buffer.getvalue()
 
 
@@ -44,14 +49,19 @@ def save(figure: Figure, path: str | Path, description: str) -> None:
 def show(figure: Figure, description: str) -> None:
     """Show a figure in a notebook, with its description for readers who cannot see it.
 
-    Outside of a notebook only the description is printed.
+    An open page gets a sharp picture with its description as alternative text; files that are saved for others, by
+    ``make notebooks``, keep the smaller PNG alone. Outside of a notebook only the description is printed.
     """
     if not running_in_notebook():
         print(description)
         return
     from IPython.display import display
 
-    display({"image/png": render(figure, description), "text/plain": description}, raw=True)
+    picture = base64.b64encode(render(figure, description, SHARPNESS)).decode()
+    alternative, width = escape(description), f"{figure.bbox.width:.0f}"
+    html = f'<img alt="{alternative}" width="{width}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
+    data = {"text/html": html, "image/png": render(figure, description), "text/plain": description}
+    display(data, metadata={"image/png": {"alt": description}}, raw=True)
 
 
 def draw_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, inches: float = 1.0) -> Figure:

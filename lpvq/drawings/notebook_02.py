@@ -42,7 +42,7 @@ def draw_cells(
     figure = Figure((4.2 * len(prices), 4.2), layout="constrained")
     axes = figure.subplots(1, len(prices), squeeze=False)[0]
     for axis, price, title in zip(axes, prices, titles, strict=True):
-        _put_cells(axis, points, codebook, price)
+        put_cells(axis, points, codebook, price)
         x, y = points.T.numpy()
         colours = nearest_codes(points, codebook, price).numpy()
         axis.scatter(x, y, s=5, c=colours, cmap="viridis", vmin=0, vmax=len(codebook) - 1)
@@ -62,7 +62,7 @@ def draw_walk(points: Tensor, codebook: Tensor, walk: Tensor, target: Tensor) ->
     """
     figure = Figure((4.6, 4.2), layout="constrained")
     axis = figure.subplots()
-    _put_cells(axis, points, codebook, None)
+    put_cells(axis, points, codebook, None)
     _put_entries(axis, codebook)
     axis.plot(*walk.T.numpy(), "o-", color=ORANGE, markersize=3, linewidth=1, label="the vector, step by step")
     axis.plot(*walk[0].numpy(), "s", color=BLACK, markersize=8, label="where it starts")
@@ -82,7 +82,7 @@ def draw_moves(points: Tensor, codebook: Tensor, panels: Sequence[tuple[str, Ten
     points = points.detach()
     figure = Figure((4.2 * len(panels), 4.4), layout="constrained")
     for axis, (title, start, end) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _put_cells(axis, points, codebook, None)
+        put_cells(axis, points, codebook, None)
         axis.scatter(points[:, 0], points[:, 1], s=5, color=BLACK, alpha=0.5, linewidths=0)
         axis.scatter(codebook[:, 0], codebook[:, 1], s=60, color="white", edgecolors=BLACK, zorder=3)
         start, way = start.detach(), (end - start).detach()
@@ -192,7 +192,7 @@ def draw_price(weights: Sequence[float], bits: Sequence[float], errors: Sequence
     return figure
 
 
-def _put_cells(axis: Axes, points: Tensor, codebook: Tensor, price: Tensor | None) -> None:
+def put_cells(axis: Axes, points: Tensor, codebook: Tensor, price: Tensor | None) -> None:
     """Colour each place by the entry it belongs to, with a line where another cell begins."""
     low, high = points.amin(0) - 0.15, points.amax(0) + 0.15
     x, y = (torch.linspace(float(low[i]), float(high[i]), _FINE) for i in (0, 1))

@@ -79,7 +79,7 @@ def draw_partial(grids: Tensor, images: Tensor, present: Tensor, num_codes: int,
     figure = Figure((1.12 * len(grids) + 0.7, 2.55), layout="constrained")
     axes = figure.subplots(2, len(grids), squeeze=False)
     for index, title in enumerate(titles):
-        _put_partial_codes(axes[0, index], grids[index], present[index], num_codes)
+        put_partial_codes(axes[0, index], grids[index], present[index], num_codes)
         axes[0, index].set_title(title, fontsize=_SMALL, pad=3)
         put_image(axes[1, index], hide(images[index : index + 1], present[index])[0])
     for axis, name in zip(axes[:, 0], ("codes", "decoded"), strict=True):
@@ -94,7 +94,8 @@ def hide(images: Tensor, present: Tensor) -> Tensor:
     return torch.where(pixels, images, torch.tensor(_HIDDEN))
 
 
-def _put_partial_codes(axis: Axes, grid: Tensor, present: Tensor, num_codes: int) -> None:
+def put_partial_codes(axis: Axes, grid: Tensor, present: Tensor, num_codes: int) -> None:
+    """Draw a grid of codes (H, W) into ``axis``, grey where ``present``, bool (H, W), says that there are none yet."""
     shown: NDArray = np.ma.masked_array(grid.numpy(), ~present.numpy())
     axis.set_facecolor(str(_HIDDEN))
     axis.imshow(shown, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
@@ -153,7 +154,7 @@ def draw_counts(image: Tensor, codes: Tensor, num_codes: int, counts: Sequence[t
     figure = Figure((2.6 * (2 + len(counts)), 2.9), layout="constrained")
     axes = figure.subplots(1, 2 + len(counts))
     put_image(axes[0], image, "image")
-    _put_partial_codes(axes[1], codes, torch.ones_like(codes, dtype=torch.bool), num_codes)
+    put_partial_codes(axes[1], codes, torch.ones_like(codes, dtype=torch.bool), num_codes)
     axes[1].set_title("its codes", fontsize=_SMALL, pad=3)
     most = max(int(numbers.max()) for _, numbers in counts)
     for axis, (title, numbers) in zip(axes[2:], counts, strict=True):

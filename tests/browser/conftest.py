@@ -1,0 +1,39 @@
+"""A server and a browser for the tests of each file: what they leave running ends with it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+from lab import ROOT, Server, find_browser, launch, serve
+from playwright.sync_api import Browser, sync_playwright
+
+import run_notebooks
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium; where there is none, the tests are skipped, unless LPVQ_BROWSER says that there must be one."""
+    if find_browser() is None:
+        if os.environ.get("LPVQ_BROWSER"):
+            pytest.fail("LPVQ_BROWSER is set, but there is no Chromium on this machine")
+        pytest.skip("no Chromium on this machine: notebooks are not tried in a browser")
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab on a copy of the notebooks, which it would otherwise save."""
+    home = tmp_path_factory.mktemp("home")
+    folder = home / "notebooks"
+    shutil.copytree(ROOT / "notebooks", folder)
+    for path in folder.rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        run_notebooks.clear(notebook)  # so that a cell that has a number has run here
+        nbformat.write(notebook, path)
+    with serve(folder, home) as server:
+        yield server

@@ -1,0 +1,33 @@
+"""Every notebook opens in JupyterLab, runs from top to bottom, and shows nothing that is broken."""
+
+import pytest
+from lab import ROOT, SCREEN, Lab
+
+
+def notebooks(*patterns: str) -> list[str]:
+    """The notebooks of the course, as paths in their folder."""
+    folder = ROOT / "notebooks"
+    return [path.relative_to(folder).as_posix() for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+
+def run_in_browser(browser, server, path):
+    lab = Lab(browser.new_page(viewport=SCREEN), server, path)
+    lab.run_all()
+    lab.screenshot(f"notebook_{path.removesuffix('.ipynb').replace('/', '_')}")
+    assert lab.complaints() == []
+    lab.close()
+
+
+# In two classes, so that two workers share them out.
+
+
+class TestLessons:
+    @pytest.mark.parametrize("path", notebooks("*.ipynb"))
+    def test_it_runs_in_the_browser(self, browser, server, path):
+        run_in_browser(browser, server, path)
+
+
+class TestSolutions:
+    @pytest.mark.parametrize("path", notebooks("solutions/*.ipynb", "assignments/*.ipynb"))
+    def test_it_runs_in_the_browser(self, browser, server, path):
+        run_in_browser(browser, server, path)
