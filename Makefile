@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
 NEW := output/pretrained
+# What is open in JupyterLab and where; to begin anew, remove it.
+LAYOUT := output/lab
 
 .PHONY: help demo lab test notebooks assignments pretrained pictures check lint format lock
 
@@ -15,8 +17,8 @@ help: ## list what there is
 demo: $(INSTALLED) ## from images to new images: train both models on smileys, draw, report
 	@$(BIN)/lpvq demo $(ARGS)
 
-lab: $(INSTALLED) ## open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab $(ARGS) notebooks/00_welcome.ipynb
+lab: $(INSTALLED) $(LAYOUT) ## open JupyterLab on the first notebook, its sections at the side
+	@$(BIN)/jupyter lab --LabApp.workspaces_dir=$(LAYOUT) --LabApp.default_url=/lab/workspaces/course $(ARGS)
 
 # What an earlier run of the notebooks left is removed, or it would hide that the code can no longer make it.
 # A thread for each of the two workers: more of them on two cores only wait for each other.
@@ -64,6 +66,10 @@ lock: $(BIN)/pip ## write requirements.txt from pyproject.toml; ARGS=--upgrade t
 	@$(PIP) install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 		--annotation-style line --custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.txt
+
+$(LAYOUT): | $(INSTALLED)
+	@$(BIN)/jupyter lab workspaces import --LabWorkspaceImportApp.workspaces_dir=$(LAYOUT) \
+		notebooks/.course.jupyterlab-workspace
 
 # Written last, so that an install that was interrupted is done again.
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip

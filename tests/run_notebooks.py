@@ -30,6 +30,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 OUTPUT = FOLDER.parent / "output" / "notebooks"  # not where a reader's own models lie
 BEGIN_TABLE, END_TABLE = "<!-- written by `make notebooks` -->", "<!-- end -->"
 PROFILE = "laptop"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS_PER_CELL = 1800  # ends a cell that hangs; on the slowest machine a cell of the course needs a fraction of it
 
 
@@ -49,6 +50,7 @@ def run(path: Path) -> float:
         with tempfile.TemporaryDirectory() as output:
             smoke, _ = execute(deepcopy(notebook), path, "smoke", output)
     seconds, slowest = execute(notebook, path, PROFILE, os.fspath(OUTPUT))
+    keep_for_all_pages(notebook)
     notebook.metadata = describe(seconds, slowest, smoke)
     write_atomically(path, (nbformat.writes(notebook) + "\n").encode())
     return seconds
@@ -60,6 +62,7 @@ def with_answers_of(solution: NotebookNode, lesson: NotebookNode) -> list[Notebo
     cells = deepcopy(lesson.cells)
     for cell in filter(is_answer, cells):
         cell.source = answers[cell.id]
+        cell.metadata["jupyter"] = {"source_hidden": True}  # JupyterLab folds it, until the reader wants to see it
     return cells
 
 
@@ -87,6 +90,16 @@ def execute(notebook: NotebookNode, path: Path, profile: str, output: str) -> tu
     client.execute(env={**os.environ, "LPVQ_PROFILE": profile, "LPVQ_OUTPUT": output})
     end = perf_counter()
     return end - begin, max((b - a for a, b in pairwise([*starts, end])), default=0.0)
+
+
+def keep_for_all_pages(notebook: NotebookNode) -> None:
+    """Drop what only the page where the notebook ran can use: its widgets, and a second, sharper copy of pictures."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                data.pop("text/html", None)
+            data.pop(WIDGET, None)
 
 
 def clear(notebook: NotebookNode) -> None:

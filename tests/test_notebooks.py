@@ -146,7 +146,9 @@ def names_no_machine(notebook: NotebookNode) -> list[str]:
 
 
 def has_no_widget_state(notebook: NotebookNode) -> list[str]:
-    return ["has metadata.widgets, with which GitHub does not draw it"] if "widgets" in notebook.metadata else []
+    complaints = ["has metadata.widgets, with which GitHub does not draw it"] if "widgets" in notebook.metadata else []
+    live = [cell for cell, output in outputs(notebook) if run_notebooks.WIDGET in output.get("data", {})]
+    return [*complaints, *(f"{first_line(cell)!r} shows a widget that is gone" for cell in live)]
 
 
 def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
@@ -157,6 +159,10 @@ def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
         alternative = data.get("text/plain", "")
         if kinds - {"image/png"}:
             complaints.append(f"{first_line(cell)!r} shows {sorted(kinds)}, only PNG is the same in every run")
+        if kinds and output.metadata.get("image/png", {}).get("alt") != alternative:
+            complaints.append(f"{first_line(cell)!r} shows a picture whose text does not reach the page")
+        if kinds and "text/html" in data:
+            complaints.append(f"{first_line(cell)!r} holds a picture twice")
         if kinds and (alternative.startswith("<") or len(alternative) <= 20):
             complaints.append(f"{first_line(cell)!r} shows a picture without a text: use lpvq.plotting.show")
     html = [output.get("data", {}).get("text/html", "") for _, output in outputs(notebook)]
@@ -236,6 +242,12 @@ def verdicts(notebook: NotebookNode) -> int:
     return sum(len(re.findall(rf"\b{CORRECT}\b", text)) for output in checked for text in texts(output))
 
 
+def folds_its_answers(notebook: NotebookNode) -> list[str]:
+    answers = filter(run_notebooks.is_answer, notebook.cells)
+    open_ones = [cell for cell in answers if not cell.metadata.get("jupyter", {}).get("source_hidden")]
+    return [f"the answer {first_line(cell)!r} is not folded" for cell in open_ones]
+
+
 CHECKS: list[Check] = [
     is_valid,
     has_unique_cell_ids,
@@ -258,7 +270,7 @@ LESSON_CHECKS: list[Check] = [
     closes_as_the_others_do,
     has_cells_to_compare,
 ]
-SOLUTION_CHECKS: list[Check] = [is_solved]
+SOLUTION_CHECKS: list[Check] = [is_solved, folds_its_answers]
 
 
 # --- the notebooks of the course
@@ -330,7 +342,7 @@ def printed(text: str) -> NotebookNode:
 
 
 def picture(kind: str = "image/png", alt: str = ALT) -> NotebookNode:
-    return v4.new_output("display_data", data={kind: PNG, "text/plain": alt})
+    return v4.new_output("display_data", data={kind: PNG, "text/plain": alt}, metadata={"image/png": {"alt": alt}})
 
 
 def good_notebook() -> NotebookNode:
@@ -379,9 +391,12 @@ FAULTS: list[tuple[Check, str, Callable[[NotebookNode], object]]] = [
     (names_no_machine, "in a print", lambda nb: put_output(nb, printed("saved C:" + "\\Users\\ada\n"))),
     (names_no_machine, "in a value", lambda nb: put_output(nb, picture(alt="a figure saved in /" + "root/figure.png"))),
     (has_no_widget_state, "widget state", lambda nb: nb.metadata.update(widgets={})),
+    (has_no_widget_state, "a widget", lambda nb: nb.cells[3].outputs[0].data.update({run_notebooks.WIDGET: {}})),
     (has_text_beside_pictures, "what matplotlib says", lambda nb: put_output(nb, picture(alt="<Figure size 640x480>"))),
     (has_text_beside_pictures, "no text", lambda nb: nb.cells[3].outputs[0].data.pop("text/plain")),
     (has_text_beside_pictures, "next to no text", lambda nb: put_output(nb, picture(alt="some smileys"))),
+    (has_text_beside_pictures, "not on the page", lambda nb: nb.cells[3].outputs[0].metadata.clear()),
+    (has_text_beside_pictures, "twice", lambda nb: nb.cells[3].outputs[0].data.update({"text/html": "<b>"})),
     (has_text_beside_pictures, "SVG", lambda nb: put_output(nb, picture("image/svg+xml"))),
     (has_text_beside_pictures, "in Markdown", lambda nb: put(nb, 4, source="![](smileys.png)")),
     (has_text_beside_pictures, "in HTML", lambda nb: put(nb, 4, source='<img src="smileys.png">')),
@@ -402,6 +417,7 @@ FAULTS: list[tuple[Check, str, Callable[[NotebookNode], object]]] = [
     (has_cells_to_compare, "one cell", lambda nb: put(nb, 2, metadata={})),
     (is_solved, "a stub", lambda nb: put(nb, 5, outputs=[printed("not done yet\n")])),
     (is_solved, "not compared", lambda nb: put(nb, 5, metadata={})),
+    (folds_its_answers, "an open one", lambda nb: put(nb, 5, id="exercise-5")),
     (is_solved, "wrong", lambda nb: put(nb, 5, outputs=[printed("incorrect: off by 0.3\n")])),
 ]
 

@@ -1,5 +1,6 @@
 """Pictures: the pixels that went in come out, and each has its description."""
 
+import base64
 import io
 from pathlib import Path
 
@@ -76,6 +77,20 @@ def test_usage_is_drawn_from_the_most_frequent_code_down() -> None:
 def test_outside_of_a_notebook_the_description_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     plotting.show(plotting.draw_usage(torch.tensor([1, 2])), "how often each of two codes occurs")
     assert capsys.readouterr().out == "how often each of two codes occurs\n"
+
+
+def test_a_page_gets_a_sharp_picture_with_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[dict, dict]] = []
+    monkeypatch.setattr(plotting, "running_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: shown.append((data, metadata)))
+    plotting.show(plotting.draw_usage(torch.tensor([1, 2])), 'codes, "0" < "1"')
+    ((data, metadata),) = shown
+    small = Image.open(io.BytesIO(data["image/png"]))
+    assert 'alt="codes, &quot;0&quot; &lt; &quot;1&quot;"' in data["text/html"]
+    assert f'width="{small.width}"' in data["text/html"]
+    sharp = Image.open(io.BytesIO(base64.b64decode(data["text/html"].partition("base64,")[2].rstrip('">'))))
+    assert sharp.size == (2 * small.width, 2 * small.height)
+    assert data["text/plain"] == metadata["image/png"]["alt"] == 'codes, "0" < "1"'
 
 
 def test_probabilities_are_drawn_with_the_numbers_of_their_codes() -> None:

@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +54,16 @@ class Server:
 
 
 @contextmanager
-def serve(folder: Path, home: Path, **settings: dict) -> Iterator[Server]:
+def serve(folder: Path, home: Path, start: Callable[[list[str]], list[str]] | None = None) -> Iterator[Server]:
     """Run JupyterLab on the notebooks in ``folder``; what it keeps for itself goes to ``home``.
 
     Args:
         folder: of the notebooks.
         home: for settings, workspaces, models.
-        settings: more of JupyterLab's settings, by the name of their plugin, with ``__`` for ``/``.
+        start: from the options of JupyterLab to the command that starts it; where None, JupyterLab itself.
     """
-    for plugin, values in {**_SETTINGS, **{name.replace("__", "/"): one for name, one in settings.items()}}.items():
-        path = home / "settings" / "@jupyterlab" / f"{plugin.removeprefix('@jupyterlab/')}.jupyterlab-settings"
+    for plugin, values in _SETTINGS.items():
+        path = home / "settings" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
     token = secrets.token_hex(16)
@@ -75,8 +75,8 @@ def serve(folder: Path, home: Path, **settings: dict) -> Iterator[Server]:
         "ServerApp.open_browser": False,
         "IdentityProvider.token": token,
         "LabApp.user_settings_dir": home / "settings",
-        "LabApp.workspaces_dir": home / "workspaces",
     }
+    start = start or (lambda given: [sys.executable, "-m", "jupyterlab", *given])
     environment = {
         **os.environ,
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -84,20 +84,28 @@ def serve(folder: Path, home: Path, **settings: dict) -> Iterator[Server]:
         "IPYTHONDIR": str(home / "ipython"),
         "LPVQ_PROFILE": "smoke",
         "LPVQ_OUTPUT": str(home / "output"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
     }
-    command = [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())]
     process = subprocess.Popen(
-        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        start([f"--{name}={value}" for name, value in options.items()]),
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    assert process.stderr is not None
+    reader = threading.Thread(target=process.stderr.read)  # or the server would wait for someone to read
     try:
         server = Server(_address(process), token, folder, process)
-        reader = threading.Thread(target=process.stderr.read)  # or the server would wait for someone to read
         reader.start()
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
-        reader.join()
+        if reader.ident is not None:
+            reader.join()
         process.stderr.close()
 
 
@@ -114,12 +122,11 @@ def _address(process: subprocess.Popen) -> str:
 class Lab:
     """A notebook that is open in JupyterLab, in a page of the browser."""
 
-    def __init__(self, page: Page, server: Server, path: str) -> None:
+    def __init__(self, page: Page, server: Server, path: str, open_at: str = "lab/tree/{path}?reset&") -> None:
         self.page = page
         self.server = server
-        self.path = server.folder / path
         page.set_default_timeout(1000 * SECONDS)
-        page.goto(f"{server.url}lab/tree/{path}?reset&token={server.token}")
+        page.goto(f"{server.url}{open_at.format(path=path)}token={server.token}")
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
