@@ -27,7 +27,8 @@ SCREEN = {"width": 1280, "height": 800}
 SECONDS = 240  # end what hangs; the slowest notebook takes a tenth of it
 _QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 _SETTINGS = {
-    # No question in the middle of a test; and every cell in the page, whether or not it is in view.
+    # No question in the middle of a test, nothing saved, and every cell in the page, whether or not it is in view.
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }
