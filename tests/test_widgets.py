@@ -151,7 +151,7 @@ def test_another_position_brings_its_code_and_another_code_goes_there(codebook, 
     changed = own.clone()
     changed[1, 2] = wanted
     assert torch.equal(codebook.codes, changed)
-    assert "1 codes are not the image's own" in codebook.description
+    assert "1 are not the image's own" in codebook.description
 
 
 def test_the_mouse_picks_positions_and_entries(codebook):

@@ -119,8 +119,8 @@ class CodebookExplorer(Explorer):
         times = int((self.codes == code).sum())
         changed = int((self.codes != self._original).sum())
         return figure, (
-            f"Image {image}: code {code} in row {row}, column {column}, used {times} times in this grid; "
-            f"{changed} codes are not the image's own. To be swapped with: code {other}."
+            f"Image {image}: code {code} in row {row}, column {column}. Of {self.codes.numel()} codes, {times} are "
+            f"{code} and {changed} are not the image's own. To be swapped with: code {other}."
         )
 
     def prepare(self, name: str) -> None:

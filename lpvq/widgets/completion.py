@@ -56,7 +56,7 @@ class CompletionExplorer(Explorer):
         self.codes = self.vqvae.encode(self.images)
         self._from: tuple[int, int] | None = None
         height, width = self.codes.shape[1:]
-        again = Button(description="others")
+        again = Button(description="others", layout={"width": "auto"})
         again.on_click(lambda _: self.set(seed=(self.controls["seed"].value + 1) % 100))
         rows = IntRangeSlider(value=(0, height // 2), min=0, max=height - 1, description="rows")
         columns = IntRangeSlider(value=(0, width - 1), min=0, max=width - 1, description="columns")

@@ -26,8 +26,10 @@ _LOST = (
     ".jp-NotebookPanel:has([data-status='connecting'], [data-status='disconnected'], [data-status='dead'])"
     " .lpvq-explorer",
 )
+_LEGIBLE = 720  # pixels: in a narrower page a picture is not made smaller still, but moved from side to side
 _NOTE = f"""<style>
-.lpvq-explorer img {{ max-width: 100%; height: auto; }}
+.lpvq-explorer {{ overflow-x: auto; }}
+.lpvq-explorer img {{ min-width: {_LEGIBLE}px; max-width: max({_LEGIBLE}px, 100%); height: auto; }}
 .lpvq-explorer .lpvq-lost {{ display: none; }}
 :is({", ".join(_LOST)}) > :not(.lpvq-note) {{ display: none; }}
 :is({", ".join(_LOST)}) .lpvq-lost {{ display: block; }}

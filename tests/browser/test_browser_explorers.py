@@ -6,6 +6,7 @@ set to the same values.
 
 import base64
 import os
+import re
 import signal
 
 import pytest
@@ -88,7 +89,8 @@ def test_a_page_shows_what_is_drawn_here(shown, name):
     explorer.lab.screenshot(f"explorer_{name}", explorer.box)
     explorer.lab.page.set_viewport_size({"width": 640, "height": 400})  # as a page at 200 %
     explorer.picture.scroll_into_view_if_needed()
-    assert explorer.picture.bounding_box()["width"] <= 640
+    assert explorer.picture.bounding_box()["width"] >= 720  # or its letters would be too small
+    assert explorer.box.bounding_box()["width"] <= 640
     explorer.lab.screenshot(f"explorer_{name}_at_200_percent")
 
 
@@ -132,7 +134,7 @@ def test_a_grid_is_played_and_steered(shown):
     explorer.expect_the_twins_picture()
     play = explorer.box.locator(".widget-play button").first
     play.click()
-    expect(explorer.caption).to_contain_text("3 of 64 codes")
+    expect(explorer.caption).to_have_text(re.compile(r"^([3-9]|\d\d) of 64 codes"))  # it may be seen late
     play.click()  # pause
     step = int(explorer.box.locator(".widget-slider").first.locator(".widget-readout").inner_text())
     explorer.here.set(step=step)
