@@ -199,6 +199,11 @@ def test_the_player_has_a_beginning_and_an_end(player, step):
     assert player.description.startswith(f"{step} of 16 codes")
 
 
+def test_a_prior_without_classes_is_played_too(vqvae):
+    player = widgets.SamplingPlayer(vqvae, PixelCNN(8, 4, num_blocks=1, hidden_channels=8))
+    assert player.description.startswith("5 of 16 codes, seed 0,")
+
+
 def test_bars_show_what_is_drawn_from(player):
     player.set(step=0, temperature=0)
     heights = [bar.get_height() for bar in player.figure.axes[2].patches]

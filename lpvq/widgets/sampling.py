@@ -75,12 +75,13 @@ class SamplingPlayer(Explorer):
     Args:
         vqvae: decodes the grids; a copy of it is used, as of the prior.
         prior: draws them.
-        class_names: for a prior with classes.
+        class_names: of a prior with classes.
     """
 
-    def __init__(self, vqvae: VQVAE, prior: PixelCNN, class_names: tuple[str, ...]) -> None:
+    def __init__(self, vqvae: VQVAE, prior: PixelCNN, class_names: tuple[str, ...] = ()) -> None:
         self.vqvae, self.prior = own_copy(vqvae), own_copy(prior)
         self.class_names = class_names
+        classes: list[tuple[str, int | None]] = [(name, label) for label, name in enumerate(class_names)]
         height, width = prior.image_size
         last = height * width
         step = IntSlider(last // 3, 0, last, description="codes")
@@ -89,7 +90,7 @@ class SamplingPlayer(Explorer):
         controls = {
             "step": step,
             "seed": IntSlider(0, 0, 99, description="seed"),
-            "label": Dropdown(options=[(name, label) for label, name in enumerate(class_names)], description="class"),
+            "label": Dropdown(options=classes or [("none", None)], description="class"),
             "temperature": FloatSlider(1.0, min=0, max=3, step=0.1, description="temperature"),
             "top_k": IntSlider(prior.latent_dim, 1, prior.latent_dim, description="top-k"),
             "top_p": FloatSlider(1.0, min=0.05, max=1, step=0.05, description="top-p"),
@@ -99,11 +100,11 @@ class SamplingPlayer(Explorer):
 
     @torch.inference_mode()
     def draw(  # type: ignore[override]
-        self, step: int, seed: int, label: int, temperature: float, top_k: int, top_p: float
+        self, step: int, seed: int, label: int | None, temperature: float, top_k: int, top_p: float
     ) -> Picture:
         """Draw the grid of these settings after ``step`` codes."""
         options = SamplingOptions(temperature, top_k, top_p)
-        labels = torch.tensor([label])
+        labels = None if label is None else torch.tensor([label])
         codes = self.prior.generate(
             labels=labels,
             temperature=temperature,
@@ -118,11 +119,12 @@ class SamplingPlayer(Explorer):
         so_far = torch.where((torch.arange(codes.numel()) < step).view(codes.shape), codes, codes[:, :1, :1])
         figure = draw_step(codes[0], self.vqvae.decode(so_far)[0], step, expected, drawn_from)
         drawn = int(codes.flatten()[next_one])
+        name = "" if label is None else f"{self.class_names[label]}, "
         which = "The next" if step < codes.numel() else "The last"
         return figure, (
-            f"{step} of {codes.numel()} codes of a face, {self.class_names[label]}, seed {seed}, temperature "
-            f"{temperature:g}, top-k {top_k}, top-p {top_p:g}. {which} code is {drawn}, to which the prior gives a "
-            f"probability of {float(expected[drawn]):.2f}."
+            f"{step} of {codes.numel()} codes, {name}seed {seed}, temperature {temperature:g}, top-k {top_k}, "
+            f"top-p {top_p:g}. {which} code is {drawn}, to which the prior gives a probability of "
+            f"{float(expected[drawn]):.2f}."
         )
 
 
