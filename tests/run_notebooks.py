@@ -9,6 +9,8 @@ A solution is its lesson with other answers: in its file, only the code cells ca
 the rest is taken over from the lesson before it runs.
 """
 
+import base64
+import io
 import os
 import re
 import shutil
@@ -23,6 +25,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode
+from PIL import Image
 
 from lpvq.files import write_atomically
 
@@ -99,7 +102,16 @@ def keep_for_all_pages(notebook: NotebookNode) -> None:
             data = output.get("data", {})
             if "image/png" in data:
                 data.pop("text/html", None)
+                data["image/png"] = packed(data["image/png"])
             data.pop(WIDGET, None)
+
+
+def packed(picture: str) -> str:
+    """Return a PNG (base64) with the same pixels in fewer bytes; nothing in it is transparent."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        image.convert("RGB").save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def clear(notebook: NotebookNode) -> None:

@@ -16,6 +16,8 @@ for.
 """
 
 import ast
+import base64
+import io
 import os
 import re
 import subprocess
@@ -27,10 +29,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbformat import NotebookNode, v4
 from nbval.plugin import get_sanitize_patterns, metadata_tags
+from PIL import Image
 
 import run_notebooks
+from lpvq import plotting
 from test_project import MACHINE_PATH, ROOT
 
 LESSONS = sorted(run_notebooks.FOLDER.glob("*.ipynb"))
@@ -467,6 +472,19 @@ def test_a_run_saves_what_a_reader_would_see(tmp_path, capsys):
     assert "version" not in notebook.metadata.language_info
     assert is_valid(notebook) == was_run_as_a_reader_would(notebook) == []
     assert "lesson.ipynb" in capsys.readouterr().out
+
+
+def test_a_run_keeps_what_every_page_can_show():
+    pixels = torch.rand(3, 8, 8)
+    shown = plotting.render(plotting.draw_images(pixels[None]), ALT)
+    data = {"image/png": base64.b64encode(shown).decode(), "text/html": "<img>", "text/plain": ALT}
+    live = v4.new_output("display_data", data={**data, run_notebooks.WIDGET: {"model_id": "1"}})
+    notebook = v4.new_notebook(cells=[code_cell("show()", 1, live, printed("done\n"))])
+    run_notebooks.keep_for_all_pages(notebook)
+    kept = notebook.cells[0].outputs[0].data
+    assert set(kept) == {"image/png", "text/plain"}
+    before, after = (Image.open(io.BytesIO(one)) for one in (shown, base64.b64decode(kept["image/png"])))
+    assert before.convert("RGB").tobytes() == after.tobytes() and len(kept["image/png"]) < len(data["image/png"])
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):

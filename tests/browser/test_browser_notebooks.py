@@ -13,6 +13,9 @@ def notebooks(*patterns: str) -> list[str]:
 def run_in_browser(browser, server, path):
     lab = Lab(browser.new_page(viewport=SCREEN), server, path)
     lab.run_all()
+    pictures = lab.page.locator(".jp-OutputArea-output img")
+    if pictures.count() > 0:
+        pictures.nth(pictures.count() // 2).scroll_into_view_if_needed()
     lab.screenshot(f"notebook_{path.removesuffix('.ipynb').replace('/', '_')}")
     assert lab.complaints() == []
     lab.close()
