@@ -276,6 +276,8 @@ def test_each_place_has_the_fewest_layers_that_see_it():
 
 def test_a_click_picks_the_position_and_the_words_count():
     explorer = widgets.ReceptiveFieldExplorer()
+    explorer.pick("mousedown", Spot("two stacks", 3, 11))  # a click on the edge of the last column
+    assert explorer.controls["column"].value == 10
     explorer.pick("mousedown", Spot("two stacks", 3, 8))
     explorer.set(layers=11)
     assert "of 41 earlier positions one masked stack misses 1, two stacks miss 0" in explorer.description

@@ -125,7 +125,7 @@ class CodebookExplorer(Explorer):
 
     def prepare(self, name: str) -> None:
         """Another image brings its codes, another position its code; another code goes into the grid."""
-        values = {name: control.value for name, control in self.controls.items()}
+        values = self.values()
         if name == "image":
             self._encode(values["image"])
         if name == "code":

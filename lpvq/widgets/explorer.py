@@ -112,6 +112,10 @@ class Explorer(VBox):
 
     # What all do.
 
+    def values(self) -> dict[str, Any]:
+        """Return what each control is set to."""
+        return {name: control.value for name, control in self.controls.items()}
+
     def set(self, **values: Any) -> None:
         """Set controls one after the other, and then draw once."""
         with self._quietly():
@@ -123,8 +127,7 @@ class Explorer(VBox):
     def refresh(self) -> None:
         """Draw the picture of what the controls are set to."""
         try:
-            values = {name: control.value for name, control in self.controls.items()}
-            self.figure, self.description = self.draw(**values)
+            self.figure, self.description = self.draw(**self.values())
         except Exception as error:  # in a page nobody would see it, and the picture before would stay
             self.figure, self.description = Figure((1, 0.1)), f"No picture: {type(error).__name__}: {error}"
         self._image.width = f"{self.figure.bbox.width:.0f}"

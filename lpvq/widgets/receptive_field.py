@@ -152,4 +152,4 @@ class ReceptiveFieldExplorer(Explorer):
     def pick(self, kind: str, spot: Spot) -> None:
         """A click picks the position that looks."""
         if kind == "mousedown":
-            self.set(row=min(max(spot.row, 0), self.height - 1), column=min(max(spot.column, 0), self.width - 1))
+            self.set(row=spot.row, column=spot.column)  # at the very edge, the sliders keep to the grid

@@ -1,6 +1,7 @@
 """How a grid is drawn code by code: the grid so far, its image, and what the prior expects next."""
 
 import torch
+import torch.nn.functional as F
 from ipywidgets import Dropdown, FloatSlider, IntSlider, Play, jslink
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -131,5 +132,5 @@ class SamplingPlayer(Explorer):
 def _probabilities(logits: Tensor, options: SamplingOptions) -> Tensor:
     """What is drawn from, (K,), for logits (1, K)."""
     if options.temperature == 0:
-        return torch.nn.functional.one_hot(logits[0].argmax(), logits.shape[-1]).float()
+        return F.one_hot(logits[0].argmax(), logits.shape[-1]).float()
     return restrict_logits(logits, options).softmax(-1)[0]

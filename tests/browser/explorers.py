@@ -1,5 +1,7 @@
 """A notebook with every explorer, each in a cell of its own, on the trained models of the course."""
 
+from pathlib import Path
+
 import nbformat
 from nbformat import NotebookNode, v4
 
@@ -33,6 +35,6 @@ def make_here(name: str) -> object:
     return eval(EXPLORERS[name], known)
 
 
-def write_notebook(path: str, *names: str) -> None:
+def write_notebook(path: Path, *names: str) -> None:
     """Write that notebook to a file."""
     nbformat.write(make_notebook(*names), path)
