@@ -1,12 +1,26 @@
-"""lpvq: VQ-VAE, discrete latent codes and a gated PixelCNN prior; what the notebooks teach, as a package."""
+"""lpvq: VQ-VAE, discrete latent codes and a gated PixelCNN prior; what the notebooks teach, as a package.
 
-from lpvq.codes import LatentCodes, extract_codes
-from lpvq.errors import InputError
-from lpvq.pipeline import load_pretrained
-from lpvq.pixelcnn import PixelCNN
-from lpvq.quantizer import VectorQuantizer
-from lpvq.training import TrainConfig, train_prior, train_vqvae
-from lpvq.vqvae import VQVAE
+Start in ``lpvq.models``, which is the subject of the course. Images and codes are in ``lpvq.data``, and how models are
+trained in ``lpvq.training``.
+
+The names below are imported when they are first asked for (PEP 562): torch takes seconds to load, and ``lpvq --help``
+does without.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lpvq.data.latent_codes import LatentCodes, extract_codes
+    from lpvq.data.loading import load as load_images
+    from lpvq.errors import InputError
+    from lpvq.models.pixelcnn import PixelCNN
+    from lpvq.models.pretrained import load_pretrained
+    from lpvq.models.quantizer import VectorQuantizer
+    from lpvq.models.vqvae import VQVAE
+    from lpvq.training.config import TrainConfig
+    from lpvq.training.prior import train_prior
+    from lpvq.training.vqvae import train_vqvae
 
 __all__ = [
     "VQVAE",
@@ -16,7 +30,32 @@ __all__ = [
     "TrainConfig",
     "VectorQuantizer",
     "extract_codes",
+    "load_images",
     "load_pretrained",
     "train_prior",
     "train_vqvae",
 ]
+
+_HOMES = {
+    "InputError": "lpvq.errors",
+    "LatentCodes": "lpvq.data",
+    "PixelCNN": "lpvq.models.pixelcnn",
+    "TrainConfig": "lpvq.training",
+    "VQVAE": "lpvq.models.vqvae",
+    "VectorQuantizer": "lpvq.models.quantizer",
+    "extract_codes": "lpvq.data",
+    "load_images": "lpvq.data",
+    "load_pretrained": "lpvq.models.pretrained",
+    "train_prior": "lpvq.training",
+    "train_vqvae": "lpvq.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), "load" if name == "load_images" else name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,35 +1,44 @@
-"""The ``lpvq`` command: the steps from images to new images, one command each, and ``demo`` for all of them."""
+"""The ``lpvq`` command: the steps from images to new images, one command each, and ``demo`` for all of them.
 
+What a command needs is imported only when that command runs, so that ``lpvq --help`` answers at once.
+"""
+
+import io
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpvq import assignments, bench, grading, pipeline, studies, tables
+from lpvq.classroom.limits import Limits
 from lpvq.errors import InputError
-from lpvq.pipeline import Workspace
-from lpvq.profiles import PROFILES
-from lpvq.report import PARTS, Report
-from lpvq.sampling import SamplingOptions
-from lpvq.sandbox import Limits
-from lpvq.studies import STUDIES
+from lpvq.paths import output_folder, shipped
+
+if TYPE_CHECKING:
+    from lpvq.experiments.workspace import Workspace
+    from lpvq.models.sampling import SamplingOptions
+
+# The names of what is defined in ``lpvq.experiments``, which takes seconds to import; a test compares them.
+PROFILES = ("smoke", "laptop", "full")
+PARTS = ("codes", "prior", "samples", "truth")
+STUDIES = ("trade-off", "quantizers")
 
 _DEMO_IMAGES = 60
 
 _WORKSPACE_OPTIONS = [
     click.option("--dataset", default="smileys", show_default=True, metavar="NAME",
                  help="smileys, fashion_mnist, mnist, cifar10, or folder:PATH with your own pictures."),
-    click.option("--profile", type=click.Choice(list(PROFILES)),
+    click.option("--profile", type=click.Choice(PROFILES),
                  help="How long to train: smoke (seconds), laptop (minutes on two cores), full (a GPU).  "
                       "[default: LPVQ_PROFILE, or laptop]"),
     click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-                 help="Where all results go, in FOLDER/<dataset>/<profile>/.  [default: the project's output/]"),
+                 help="Where all results go, in FOLDER/<dataset>/<profile>/.  [default: LPVQ_OUTPUT, or output/]"),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
                  help="Decides all that is random in training."),
     click.option("--device", metavar="NAME", help="cpu, cuda or mps.  [default: LPVQ_DEVICE, or the fastest there is]"),
@@ -86,7 +95,9 @@ def demo(**options: Any) -> None:
 
     Example: lpvq demo --pretrained
     """
-    workspace = Workspace(**options)
+    from lpvq.models.sampling import SamplingOptions
+
+    workspace = _workspace(options)
     _train_vqvae(workspace, "1/5 ")
     _extract_codes(workspace, "2/5 ")
     _train_prior(workspace, "3/5 ")
@@ -101,7 +112,7 @@ def train_vqvae(**options: Any) -> None:
 
     Example: lpvq train-vqvae --dataset folder:holiday --size 64
     """
-    _train_vqvae(Workspace(**options))
+    _train_vqvae(_workspace(options))
 
 
 @cli.command()
@@ -112,7 +123,7 @@ def extract_codes(**options: Any) -> None:
 
     Example: lpvq extract-codes --dataset fashion_mnist
     """
-    _extract_codes(Workspace(**options))
+    _extract_codes(_workspace(options))
 
 
 @cli.command()
@@ -122,7 +133,7 @@ def train_prior(**options: Any) -> None:
 
     Example: lpvq train-prior --dataset fashion_mnist
     """
-    _train_prior(Workspace(**options))
+    _train_prior(_workspace(options))
 
 
 @cli.command()
@@ -142,7 +153,9 @@ def sample(
 
     Example: lpvq sample --pretrained --label happy --temperature 0.8
     """
-    _sample(Workspace(**options), "", count, label, SamplingOptions(temperature, top_k, top_p), draw_seed)
+    from lpvq.models.sampling import SamplingOptions
+
+    _sample(_workspace(options), "", count, label, SamplingOptions(temperature, top_k, top_p), draw_seed)
 
 
 @cli.command()
@@ -157,12 +170,12 @@ def evaluate(parts: tuple[str, ...], **options: Any) -> None:
 
     Example: lpvq evaluate --dataset fashion_mnist
     """
-    _evaluate(Workspace(**options), "", parts)
+    _evaluate(_workspace(options), "", parts)
 
 
 @cli.command()
 @_workspace_options
-@click.argument("name", type=click.Choice(list(STUDIES)))
+@click.argument("name", type=click.Choice(STUDIES))
 def study(name: str, **options: Any) -> None:
     """Compare many recipes, each trained for a short time; takes an hour or two in the profile laptop.
 
@@ -171,7 +184,9 @@ def study(name: str, **options: Any) -> None:
 
     Example: lpvq study trade-off --dataset fashion_mnist
     """
-    workspace = Workspace(**options)
+    from lpvq.experiments import studies, tables
+
+    workspace = _workspace(options)
     click.echo(tables.format_study(studies.study(workspace, name)))
     _echo_paths([workspace.path(f"study_{name}.{kind}") for kind in ("json", "png")])
 
@@ -184,6 +199,8 @@ def bench_command(as_json: bool, runs: int) -> None:
 
     Example: lpvq bench --json > bench.json
     """
+    from lpvq.experiments import bench
+
     rows, machine = bench.measure(runs), bench.about_the_machine()
     if as_json:
         listed = [{**asdict(row), "ratio": row.ratio} for row in rows]
@@ -203,7 +220,7 @@ def bench_command(as_json: bool, runs: int) -> None:
 @click.option(
     "--sources",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=assignments.SOURCES,
+    default=shipped("assignments"),
     help="Where the assignments with their solutions are.  [default: those of the course]",
 )
 @click.option(
@@ -229,6 +246,8 @@ def grade(folder: Path, output: Path | None, sources: Path, seconds: int, memory
 
     Example: lpvq grade submitted
     """  # fmt: skip
+    from lpvq.classroom import assignments, grading, tables
+
     output = output or folder.resolve().with_name(f"{folder.resolve().name}-graded")
     limits = Limits(seconds=seconds, memory=int(memory * 2**30))
     grades = grading.grade(folder, assignments.load_assignments(sources), output, limits, jobs)
@@ -240,30 +259,37 @@ def grade(folder: Path, output: Path | None, sources: Path, seconds: int, memory
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    default=pipeline.OUTPUT / "release",
-    help="Where they go.  [default: the project's output/release]",
+    help="Where they go.  [default: release/ in LPVQ_OUTPUT or output/]",
 )
 @click.option(
     "--sources",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=assignments.SOURCES,
+    default=shipped("assignments"),
     help="Where the assignments with their solutions are.  [default: those of the course]",
 )
-def release(output: Path, sources: Path) -> None:
+def release(output: Path | None, sources: Path) -> None:
     """Make the student versions of the assignments: without solutions and hidden tests, and run once to be sure.
 
     Example: lpvq release --output handed-out
     """  # fmt: skip
-    _echo_paths(assignments.release(output, sources))
+    from lpvq.classroom import assignments
+
+    _echo_paths(assignments.release(output or output_folder() / "release", sources))
 
 
-def _train_vqvae(workspace: Workspace, number: str = "") -> None:
+def _workspace(options: dict[str, Any]) -> "Workspace":
+    from lpvq.experiments.workspace import Workspace
+
+    return Workspace(**options)
+
+
+def _train_vqvae(workspace: "Workspace", number: str = "") -> None:
     click.echo(f"{number}VQ-VAE for {workspace.dataset}, profile {workspace.profile}")
     quantizer, seconds = workspace.vqvae.quantizer, workspace.vqvae_about["seconds"]
     click.echo(f"    {quantizer.num_codes} codes of {quantizer.code_dim} numbers, trained in {seconds:.0f} s")
 
 
-def _extract_codes(workspace: Workspace, number: str = "") -> None:
+def _extract_codes(workspace: "Workspace", number: str = "") -> None:
     click.echo(f"{number}codes")
     for name, codes in (("training", workspace.train_codes), ("test", workspace.test_codes)):
         about = codes.describe()
@@ -274,26 +300,28 @@ def _extract_codes(workspace: Workspace, number: str = "") -> None:
         )
 
 
-def _train_prior(workspace: Workspace, number: str = "") -> None:
+def _train_prior(workspace: "Workspace", number: str = "") -> None:
     click.echo(f"{number}PixelCNN on these codes")
     blocks, seconds = len(workspace.prior.blocks), workspace.prior_about["seconds"]
     click.echo(f"    {blocks} gated blocks, trained in {seconds:.0f} s")
 
 
 def _sample(
-    workspace: Workspace,
+    workspace: "Workspace",
     number: str,
     count: int,
     label: str | None,
-    options: SamplingOptions,
+    options: "SamplingOptions",
     seed: int | None = None,
 ) -> None:
+    from lpvq.experiments import samples
+
     click.echo(f"{number}{count} new images")
-    images, codes, labels = pipeline.sample(workspace, count, _class_index(workspace, label), options, seed)
-    _echo_paths(pipeline.write_samples(workspace, images, codes, labels) + pipeline.write_random_samples(workspace))
+    images, codes, labels = samples.sample(workspace, count, _class_index(workspace, label), options, seed)
+    _echo_paths(samples.write_samples(workspace, images, codes, labels) + samples.write_random_samples(workspace))
 
 
-def _class_index(workspace: Workspace, label: str | None) -> int | None:
+def _class_index(workspace: "Workspace", label: str | None) -> int | None:
     if label is None:
         return None
     names = workspace.class_names
@@ -304,10 +332,13 @@ def _class_index(workspace: Workspace, label: str | None) -> int | None:
     raise InputError(f"label {label!r} is unknown; expected one of {', '.join(names)}, or 0 … {len(names) - 1}")
 
 
-def _evaluate(workspace: Workspace, number: str, parts: Sequence[str]) -> None:
+def _evaluate(workspace: "Workspace", number: str, parts: Sequence[str]) -> None:
     """Measure ``parts``, or all that there are for the data set."""
+    from lpvq.experiments import samples, tables
+    from lpvq.experiments.report import Report
+
     click.echo(f"{number}measuring on {len(workspace.test_data):,} test images")
-    pictures = pipeline.write_reconstructions(workspace)
+    pictures = samples.write_reconstructions(workspace)
     report = Report(workspace)
     for part in parts or report.parts:
         click.echo(tables.format_part(part, report.measure(part)))
@@ -321,8 +352,10 @@ def _echo_paths(paths: Sequence[Path]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; a reader's mistake is one line and status 2, never a traceback."""
+    """Run the command line; a user's mistake is one line and status 2, never a traceback."""
     warnings.showwarning = lambda message, *_, **__: click.echo(f"lpvq: warning: {message}", err=True)
+    _let_every_terminal_show_everything()
+    signal.signal(signal.SIGINT, _interrupt_once)
     try:
         status = cli.main(args=arguments, prog_name="lpvq", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -337,6 +370,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         status = _fail(str(error), 1)
     sys.exit(status)
+
+
+def _let_every_terminal_show_everything() -> None:
+    """Have characters that the terminal's or the log's encoding lacks replaced, not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _interrupt_once(*_: object) -> None:
+    """Stop at Ctrl-C, and ignore what impatient fingers send while things are put away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, status: int) -> int:

@@ -8,8 +8,8 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +18,9 @@ from torch import nn
 from lpvq.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
+
+_NAMED = 40  # characters of a name that stand in that of its temporary file, which may not become too long
+_CHECKED = b"lpvq checked "
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -28,16 +31,15 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.stem[:_NAMED]}.{token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:  # readable by whom the user's umask says
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
         os.replace(temporary, path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             size = len(content) / 2**20
             error.filename = str(path)
@@ -61,17 +63,32 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} is not valid JSON ({error}); delete it and make it again") from None
 
 
-def write_tensors(path: str | Path, value: Any) -> str:
-    """Write tensors in plain containers as ``torch.save`` does, atomically; return the SHA-256 of the file."""
+def write_tensors(path: str | Path, value: Any, checked: bool = False) -> str:
+    """Write tensors in plain containers as ``torch.save`` does, atomically.
+
+    Args:
+        path: of the file.
+        value: tensors, numbers and texts in dictionaries, lists and tuples.
+        checked: put a line with the checksum of the rest before it, for files that no other file describes.
+
+    Returns:
+        the SHA-256 of what ``torch.save`` made, as hexadecimal digits.
+    """
     buffer = io.BytesIO()
     torch.save(value, buffer)
     content = buffer.getvalue()
-    write_atomically(path, content)
-    return hashlib.sha256(content).hexdigest()
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_atomically(path, _CHECKED + sha256.encode() + b"\n" + content if checked else content)
+    return sha256
 
 
-def read_tensors(path: str | Path, expected_sha256: str | None = None) -> Any:
+def read_tensors(path: str | Path, expected_sha256: str | None = None, checked: bool = False) -> Any:
     """Read what ``write_tensors`` wrote, to the CPU, without running any pickled code.
+
+    Args:
+        path: of the file.
+        expected_sha256: what ``write_tensors`` returned; None where that is not known.
+        checked: whether the file begins with its own checksum.
 
     Raises:
         InputError: the file is missing, truncated, foreign, or not the one whose checksum was expected.
@@ -81,8 +98,12 @@ def read_tensors(path: str | Path, expected_sha256: str | None = None) -> Any:
         content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
+    if checked:
+        line, _, content = content.partition(b"\n")
+        expected_sha256 = line.removeprefix(_CHECKED).decode(errors="replace")
     if expected_sha256 not in (None, hashlib.sha256(content).hexdigest()):
-        raise InputError(f"{path} is damaged or not the file its .json describes; make it again")
+        described = "what its first line describes" if checked else "the file its .json describes"
+        raise InputError(f"{path} is damaged or not {described}; delete it and make it again")
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here: zip, pickle, end of file, plain RuntimeError

@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,19 +19,33 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from lpvq.distances import Estimate, Neighbourhoods
-from lpvq.evaluation import FactorTruth
 from lpvq.files import write_atomically
 from lpvq.runtime import running_in_notebook
-from lpvq.training import History
+from lpvq.training.trainer import History
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+
+
 # All eight of Okabe and Ito's colours but yellow, which is pale on white, and sky blue, which is close to blue.
 _COLOURS = (BLACK, BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00")
 SHARPNESS = 2
 """Pixels of a picture for each pixel of a page that is open: dense screens show them all."""
+
+
 _DOTS_PER_INCH = 100
 _SMALL = 9  # points
+
+
+class Estimated(Protocol):
+    """A figure and its standard error."""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+
+    @property
+    def error(self) -> float:
+        """How far chance may have moved it, one standard error."""
 
 
 def render(figure: Figure, description: str, sharpness: int = 1) -> bytes:
@@ -64,8 +79,8 @@ def show(figure: Figure, description: str) -> None:
     display(data, metadata={"image/png": {"alt": description}}, raw=True)
 
 
-def draw_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, inches: float = 1.0) -> Figure:
-    """Draw images (N, C, H, W), floats in [0, 1], in rows of ``columns``, each ``inches`` wide."""
+def plot_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, inches: float = 1.0) -> Figure:
+    """Plot images (N, C, H, W), floats in [0, 1], in rows of ``columns``, each ``inches`` wide."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     height = inches * images.shape[2] / images.shape[3] + (0.22 if titles else 0.04)
@@ -79,10 +94,10 @@ def draw_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, in
     return figure
 
 
-def draw_with_codes(
+def plot_with_codes(
     images: Sequence[Tensor], codes: Tensor, num_codes: int, titles: Sequence[str], columns: Sequence[str]
 ) -> Figure:
-    """Draw a row for each grid of codes (N, H, W): the grid, with its images before and after it.
+    """Plot a row for each grid of codes (N, H, W): the grid, with its images before and after it.
 
     Args:
         images: tensors (N, C, H, W): one before the codes and one after (two), or one after them (one).
@@ -106,10 +121,10 @@ def draw_with_codes(
     return figure
 
 
-def draw_whole_way(
+def plot_whole_way(
     image: Tensor, codes: Tensor, reconstruction: Tensor, drawn: Tensor, generated: Tensor, num_codes: int
 ) -> Figure:
-    """Draw the way of the data: an image to codes and back, and below it drawn codes to a new image.
+    """Plot the way of the data: an image to codes and back, and below it drawn codes to a new image.
 
     Args:
         image: (C, H, W), floats in [0, 1], as ``reconstruction`` and ``generated``.
@@ -157,7 +172,7 @@ def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
 
 
 def put_codes(axis: Axes, codes: Tensor, num_codes: int, title: str = "") -> None:
-    """Draw one grid of codes (H, W) into ``axis``; grids of up to 8 × 8 with the codes as numbers."""
+    """Plot one grid of codes (H, W) into ``axis``; grids of up to 8 × 8 with the codes as numbers."""
     grid = codes.cpu().numpy()
     axis.imshow(grid, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
     _bare(axis, title)
@@ -168,10 +183,10 @@ def put_codes(axis: Axes, codes: Tensor, num_codes: int, title: str = "") -> Non
         axis.text(column, row, str(code), ha="center", va="center", fontsize=6, color=colour)
 
 
-def draw_positions(
+def plot_positions(
     maps: Mapping[str, Tensor], label: str, xlabel: str = "column", ylabel: str = "row", lowest: float = 0.0
 ) -> Figure:
-    """Draw a value for each position of a grid as a heat map, each with its number, all maps on one scale.
+    """Plot a value for each position of a grid as a heat map, each with its number, all maps on one scale.
 
     Args:
         maps: values (H, W) for each title; NaN is left blank.
@@ -197,8 +212,8 @@ def draw_positions(
     return figure
 
 
-def draw_history(history: History, ylabel: str) -> Figure:
-    """Draw training and validation loss over the steps."""
+def plot_history(history: History, ylabel: str) -> Figure:
+    """Plot training and validation loss over the steps."""
     figure = Figure((5.5, 3.2), layout="constrained")
     axis = figure.subplots()
     steps = [record["step"] for record in history]
@@ -211,8 +226,8 @@ def draw_history(history: History, ylabel: str) -> Figure:
     return figure
 
 
-def draw_probabilities(probabilities: Tensor, most: int) -> Figure:
-    """Draw the ``most`` largest of ``probabilities`` (K,), each bar with the number of its code."""
+def plot_probabilities(probabilities: Tensor, most: int) -> Figure:
+    """Plot the ``most`` largest of ``probabilities`` (K,), each bar with the number of its code."""
     figure = Figure((5.5, 2.8), layout="constrained")
     axis = figure.subplots()
     largest = probabilities.detach().cpu().topk(most)
@@ -223,15 +238,15 @@ def draw_probabilities(probabilities: Tensor, most: int) -> Figure:
     return figure
 
 
-def draw_usage(counts: Tensor) -> Figure:
-    """Draw how often each code occurs, the most frequent first; ``counts`` as from ``code_counts``, (K,)."""
+def plot_usage(counts: Tensor) -> Figure:
+    """Plot how often each code occurs, the most frequent first; ``counts`` as from ``code_counts``, (K,)."""
     figure = Figure((5.5, 2.8), layout="constrained")
     put_usage(figure.subplots(), counts)
     return figure
 
 
 def put_usage(axis: Axes, counts: Tensor) -> None:
-    """Draw what ``draw_usage`` draws into ``axis``."""
+    """Plot what ``plot_usage`` draws into ``axis``."""
     share = (counts.double().sort(descending=True).values / counts.sum()).numpy()
     axis.bar(np.arange(len(counts)), 100 * share, width=1.0, color=BLUE)
     axis.axhline(100 / len(counts), color=ORANGE, linestyle="--", label="if all were equally frequent")
@@ -240,8 +255,8 @@ def put_usage(axis: Axes, counts: Tensor) -> None:
     axis.legend()
 
 
-def draw_codes_in_use(counts: Tensor, shown: Tensor, shares: Sequence[float], means: Tensor, decoded: Tensor) -> Figure:
-    """Draw how often each code is used, and below it what some codes stand for.
+def plot_codes_in_use(counts: Tensor, shown: Tensor, shares: Sequence[float], means: Tensor, decoded: Tensor) -> Figure:
+    """Plot how often each code is used, and below it what some codes stand for.
 
     Args:
         counts: as from ``code_counts``, (K,).
@@ -269,46 +284,50 @@ def _percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.0005 or share == 0 else f"{share:.2%}"
 
 
-def draw_ladder(names: Sequence[str], rungs: Sequence[Estimate], xlabel: str) -> Figure:
-    """Draw figures as bars, one below the other, each with its interval and its value."""
-    figure = Figure((7, 0.42 * len(names) + 0.9), layout="constrained")
+def plot_bars(estimates: Mapping[str, Estimated], xlabel: str) -> Figure:
+    """Plot figures as bars, one below the other, each with its name, its interval of 95 % and its value."""
+    figure = Figure((7, 0.42 * len(estimates) + 0.9), layout="constrained")
     axis = figure.subplots()
-    _put_bars(axis, names, rungs)
+    _put_bars(axis, estimates)
     axis.set_xlabel(xlabel)
     return figure
 
 
-def draw_quality(names: Sequence[str], frechet: Sequence[Estimate], overlaps: Sequence[Neighbourhoods]) -> Figure:
-    """Draw for each set of images its Fréchet distance, on a logarithmic axis, and its four neighbourhood figures."""
-    figure = Figure((10, 0.5 * len(names) + 1.4), layout="constrained")
+def plot_quality(frechet: Mapping[str, Estimated], overlaps: Mapping[str, Sequence[Estimated]]) -> Figure:
+    """Plot for sets of images their Fréchet distances, on a logarithmic axis, and how they overlap with real images.
+
+    Args:
+        frechet: by the name of the set.
+        overlaps: precision, recall, density and coverage by their names, one figure for each set.
+    """
+    figure = Figure((10, 0.5 * len(frechet) + 1.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
-    _put_bars(left, names, frechet)
+    _put_bars(left, frechet)
+    distances = [distance.value for distance in frechet.values()]
     left.set_xscale("log")
-    left.set_xlim(left=min(one.value for one in frechet) / 2, right=max(one.value for one in frechet) * 4)
+    left.set_xlim(left=min(distances) / 2, right=max(distances) * 4)
     left.set_xlabel("Fréchet classifier distance (log scale, less is better)")
-    colours = {"precision": BLUE, "recall": ORANGE, "density": GREEN, "coverage": BLACK}
-    rows = np.arange(len(names))
-    for index, (name, colour) in enumerate(colours.items()):
-        estimates = [getattr(one, name) for one in overlaps]
+    rows = np.arange(len(frechet))
+    for index, (name, estimates) in enumerate(overlaps.items()):
         right.errorbar(
-            [one.value for one in estimates],
+            [estimate.value for estimate in estimates],
             rows + 0.15 * (index - 1.5),
-            xerr=[1.96 * one.error for one in estimates],
+            xerr=[1.96 * estimate.error for estimate in estimates],
             fmt="os^D"[index],
-            color=colour,
+            color=(BLUE, ORANGE, GREEN, BLACK)[index],
             markersize=5,
             label=name,
         )
     right.set_yticks(rows, [])
-    right.set_ylim(len(names) - 0.5, -0.5)
+    right.set_ylim(len(frechet) - 0.5, -0.5)
     right.set_xlabel("share of images (density: of balls)")
     right.grid(alpha=0.3)
     right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=4, frameon=False, fontsize=_SMALL)
     return figure
 
 
-def draw_rows(rows: Sequence[Tensor], titles: Sequence[str]) -> Figure:
-    """Draw rows of images (N, C, H, W), floats in [0, 1], each row with its title at the left."""
+def plot_rows(rows: Sequence[Tensor], titles: Sequence[str]) -> Figure:
+    """Plot rows of images (N, C, H, W), floats in [0, 1], each row with its title at the left."""
     number = len(rows[0])
     figure = Figure((number + 1, 1.05 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), number, squeeze=False)
@@ -319,22 +338,27 @@ def draw_rows(rows: Sequence[Tensor], titles: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_truth(factors: Sequence[FactorTruth]) -> Figure:
-    """Draw for each factor how often its values occur, beside the truth: all equally often."""
+def plot_frequencies(factors: Mapping[str, Mapping[str, float]], ylabel: str) -> Figure:
+    """Plot for each factor how often its values occur, beside a line where all would be equally frequent.
+
+    Args:
+        factors: by title, the share of each value, 0 … 1.
+        ylabel: what the shares are of, in per cent.
+    """
     columns = min(4, len(factors))
     rows = -(-len(factors) // columns)
     figure = Figure((2.7 * columns, 2.5 * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axis, factor in zip(axes, factors, strict=False):
-        places = np.arange(len(factor.values))
-        axis.bar(places, [100 * share for share in factor.frequencies], color=BLUE)
+    for axis, (title, shares) in zip(axes, factors.items(), strict=False):
+        places = np.arange(len(shares))
+        axis.bar(places, [100 * share for share in shares.values()], color=BLUE)
         axis.axhline(100 / len(places), color=ORANGE, linestyle="--")
-        axis.set_xticks(places, factor.values, rotation=45, ha="right", fontsize=8)
-        axis.set_title(f"{factor.name}: {factor.samples:.3f}\n(true faces {factor.calibration:.3f})", fontsize=_SMALL)
+        axis.set_xticks(places, list(shares), rotation=45, ha="right", fontsize=8)
+        axis.set_title(title, fontsize=_SMALL)
     for axis in axes[len(factors) :]:
         axis.axis("off")
     for row in range(rows):
-        axes[row * columns].set_ylabel("generated faces (%)")
+        axes[row * columns].set_ylabel(ylabel)
     return figure
 
 
@@ -342,8 +366,8 @@ def draw_truth(factors: Sequence[FactorTruth]) -> Figure:
 _PLACES = (((-8, -13), "right"), ((5, 4), "left"), ((5, -11), "left"), ((-5, 4), "right"))
 
 
-def draw_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], errors: Sequence[float]) -> Figure:
-    """Draw recipes by what their codes cost and what they lose, both on logarithmic axes; down and left is better.
+def plot_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], errors: Sequence[float]) -> Figure:
+    """Plot recipes by what their codes cost and what they lose, both on logarithmic axes; down and left is better.
 
     A recipe that failed, with several times the usual error, would press all others together: it is only named.
 
@@ -384,14 +408,13 @@ def draw_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], er
     return figure
 
 
-def _put_bars(axis: Axes, names: Sequence[str], estimates: Sequence[Estimate]) -> None:
-    values = [one.value for one in estimates]
-    axis.barh(names, values, xerr=[1.96 * one.error for one in estimates], color=BLUE, ecolor=BLACK, capsize=3)
+def _put_bars(axis: Axes, estimates: Mapping[str, Estimated]) -> None:
+    values = [estimate.value for estimate in estimates.values()]
+    widths = [1.96 * estimate.error for estimate in estimates.values()]
+    axis.barh(list(estimates), values, xerr=widths, color=BLUE, ecolor=BLACK, capsize=3)
     axis.invert_yaxis()
-    for row, one in enumerate(estimates):
-        axis.annotate(
-            f"{one.value:.3g}", (one.value + 1.96 * one.error, row), (6, 0), textcoords="offset points", va="center"
-        )
+    for row, (value, width) in enumerate(zip(values, widths, strict=True)):
+        axis.annotate(f"{value:.3g}", (value + width, row), (6, 0), textcoords="offset points", va="center")
     axis.margins(x=0.15)
 
 

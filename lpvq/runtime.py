@@ -5,12 +5,13 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from lpvq.errors import InputError
@@ -44,7 +45,6 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 Precision = Literal["auto", "float32", "bfloat16"]
-
 _ROUNDS = 20
 
 
@@ -102,6 +102,17 @@ def keep_memory() -> None:
     mallopt(mmap_threshold, 2**30) or mallopt(mmap_threshold, 2**25)
 
 
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Have a model in eval mode meanwhile, and whatever happens in the mode it was in before afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
 def compiled(function: Callable) -> Callable:
     """Return ``function`` compiled by ``torch.compile``; as it is, with a warning, where that does not work."""
     try:
@@ -147,36 +158,3 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
         mininterval=0.3,
         **options,
     )
-
-
-class Replayed:
-    """Runs a function of one number on a GPU: recorded at the first call for each number, and then replayed.
-
-    Launching the many small kernels of a step one by one takes longer than running them; a recorded step is launched
-    as one.
-    """
-
-    def __init__(self) -> None:
-        self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
-
-    def __call__(self, function: Callable[[int], None], number: int) -> None:
-        """Do the work of ``number``.
-
-        Args:
-            function: the same at each call. It must work on the same memory each time, give the same result when called
-                twice in a row, and neither allocate what it returns nor wait for the device.
-            number: what it is called with.
-        """
-        if number in self.graphs:
-            self.graphs[number].replay()
-            return
-        # Libraries set themselves up at the first call, which cannot be recorded.
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            function(number)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            function(number)
-        self.graphs[number] = graph

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lpvq import VQVAE, LatentCodes, TrainConfig, datasets
-from lpvq.datasets import ImageData, load
-from lpvq.profiles import PROFILES
+from lpvq import VQVAE, LatentCodes, TrainConfig
+from lpvq.data import known_sets
+from lpvq.data.images import ImageData
+from lpvq.data.loading import load
+from lpvq.experiments.profiles import PROFILES
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +44,14 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> None:
             raise AssertionError("LPVQ_DATA is set, but Fashion-MNIST is not there")
         pytest.skip("Fashion-MNIST is not on this machine")
 
-    monkeypatch.setattr(datasets, "_download", skip)
+    monkeypatch.setattr(known_sets, "_download", skip)
 
 
 @pytest.fixture
 def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smoke profile, made to take a second, on the CPU."""
     training = TrainConfig(steps=6, batch_size=16, validations=2)
-    trainings = {"vqvae": training, "prior": training, "reader": training}
+    trainings = {"vqvae": training, "prior": training, "classifier": training}
     quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, **trainings)
     monkeypatch.setitem(PROFILES, "smoke", quick)
     monkeypatch.setenv("LPVQ_PROFILE", "smoke")

@@ -476,7 +476,7 @@ def test_a_run_saves_what_a_reader_would_see(tmp_path, capsys):
 
 def test_a_run_keeps_what_every_page_can_show():
     pixels = torch.rand(3, 8, 8)
-    shown = plotting.render(plotting.draw_images(pixels[None]), ALT)
+    shown = plotting.render(plotting.plot_images(pixels[None]), ALT)
     data = {"image/png": base64.b64encode(shown).decode(), "text/html": "<img>", "text/plain": ALT}
     live = v4.new_output("display_data", data={**data, run_notebooks.WIDGET: {"model_id": "1"}})
     notebook = v4.new_notebook(cells=[code_cell("show()", 1, live, printed("done\n"))])

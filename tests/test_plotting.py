@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lpvq import plotting
-from lpvq.distances import Estimate, Neighbourhoods
-from lpvq.evaluation import FactorTruth
+from lpvq.evaluation.estimates import Estimate
 
 
 def opened(figure: Figure) -> Image.Image:
@@ -20,7 +19,7 @@ def opened(figure: Figure) -> Image.Image:
 
 
 def test_a_picture_is_a_png_with_its_description(tmp_path: Path) -> None:
-    plotting.save(plotting.draw_images(torch.rand(3, 3, 8, 8)), tmp_path / "new" / "a.png", "three images")
+    plotting.save(plotting.plot_images(torch.rand(3, 3, 8, 8)), tmp_path / "new" / "a.png", "three images")
     with Image.open(tmp_path / "new" / "a.png") as image:
         assert image.format == "PNG" and image.info["Description"] == "three images"
 
@@ -28,7 +27,7 @@ def test_a_picture_is_a_png_with_its_description(tmp_path: Path) -> None:
 def test_images_keep_their_colours_and_their_pixels() -> None:
     image = torch.zeros(1, 3, 2, 2)
     image[0, 0, 0, 0] = image[0, 1, 0, 1] = image[0, 2, 1, 0] = 1  # red, green / blue, black
-    pixels = np.asarray(opened(plotting.draw_images(image, inches=2)).convert("RGB"))
+    pixels = np.asarray(opened(plotting.plot_images(image, inches=2)).convert("RGB"))
     height, width = pixels.shape[:2]
     quarters = [
         pixels[height // 4, width // 4],
@@ -42,13 +41,13 @@ def test_images_keep_their_colours_and_their_pixels() -> None:
 
 
 def test_grey_images_are_drawn_on_the_full_scale() -> None:
-    pixels = np.asarray(opened(plotting.draw_images(torch.full((1, 1, 4, 4), 0.5), inches=2)).convert("RGB"))
+    pixels = np.asarray(opened(plotting.plot_images(torch.full((1, 1, 4, 4), 0.5), inches=2)).convert("RGB"))
     assert abs(int(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2, 0]) - 128) <= 1
 
 
 def test_codes_are_drawn_beside_their_images_with_their_numbers() -> None:
     codes = torch.tensor([[[0, 1], [2, 33]]])
-    figure = plotting.draw_with_codes(
+    figure = plotting.plot_with_codes(
         [torch.rand(1, 3, 8, 8)] * 2, codes, 34, ["a"], ["image", "codes", "reconstruction"]
     )
     assert [axis.get_title() for axis in figure.axes] == ["image", "codes", "reconstruction"]
@@ -57,25 +56,25 @@ def test_codes_are_drawn_beside_their_images_with_their_numbers() -> None:
 
 
 def test_large_grids_are_drawn_without_numbers() -> None:
-    figure = plotting.draw_with_codes([torch.rand(1, 3, 32, 32)], torch.zeros(1, 9, 9), 4, [""], ["codes", "decoded"])
+    figure = plotting.plot_with_codes([torch.rand(1, 3, 32, 32)], torch.zeros(1, 9, 9), 4, [""], ["codes", "decoded"])
     assert not figure.axes[0].texts
 
 
 def test_curves_have_labelled_axes_and_are_told_apart_without_colour() -> None:
     history = [{"step": step, "train_loss": 1 / step, "valid_loss": 2 / step, "seconds": 0.0} for step in (1, 2, 3)]
-    axis = plotting.draw_history(history, "nats per code").axes[0]
+    axis = plotting.plot_history(history, "nats per code").axes[0]
     assert axis.get_xlabel() and axis.get_ylabel() == "nats per code" and axis.get_legend()
     assert len({line.get_linestyle() for line in axis.lines}) == 2
     assert axis.lines[1].get_ydata() == pytest.approx([2, 1, 2 / 3])
 
 
 def test_usage_is_drawn_from_the_most_frequent_code_down() -> None:
-    axis = plotting.draw_usage(torch.tensor([1, 0, 3])).axes[0]
+    axis = plotting.plot_usage(torch.tensor([1, 0, 3])).axes[0]
     assert [bar.get_height() for bar in axis.patches] == pytest.approx([75, 25, 0])
 
 
 def test_outside_of_a_notebook_the_description_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    plotting.show(plotting.draw_usage(torch.tensor([1, 2])), "how often each of two codes occurs")
+    plotting.show(plotting.plot_usage(torch.tensor([1, 2])), "how often each of two codes occurs")
     assert capsys.readouterr().out == "how often each of two codes occurs\n"
 
 
@@ -83,7 +82,7 @@ def test_a_page_gets_a_sharp_picture_with_its_text(monkeypatch: pytest.MonkeyPat
     shown: list[tuple[dict, dict]] = []
     monkeypatch.setattr(plotting, "running_in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: shown.append((data, metadata)))
-    plotting.show(plotting.draw_usage(torch.tensor([1, 2])), 'codes, "0" < "1"')
+    plotting.show(plotting.plot_usage(torch.tensor([1, 2])), 'codes, "0" < "1"')
     ((data, metadata),) = shown
     small = Image.open(io.BytesIO(data["image/png"]))
     assert 'alt="codes, &quot;0&quot; &lt; &quot;1&quot;"' in data["text/html"]
@@ -94,14 +93,14 @@ def test_a_page_gets_a_sharp_picture_with_its_text(monkeypatch: pytest.MonkeyPat
 
 
 def test_probabilities_are_drawn_with_the_numbers_of_their_codes() -> None:
-    axis = plotting.draw_probabilities(torch.tensor([0.1, 0.6, 0.05, 0.25]), most=3).axes[0]
+    axis = plotting.plot_probabilities(torch.tensor([0.1, 0.6, 0.05, 0.25]), most=3).axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "3", "0"]
     assert [bar.get_height() for bar in axis.patches] == pytest.approx([0.6, 0.25, 0.1])
 
 
 def test_the_whole_way_names_each_of_its_stations() -> None:
     image, codes = torch.rand(3, 8, 8), torch.zeros(2, 2, dtype=torch.int64)
-    figure = plotting.draw_whole_way(image, codes, image, codes, image, num_codes=4)
+    figure = plotting.plot_whole_way(image, codes, image, codes, image, num_codes=4)
     said = [axis.get_title() for axis in figure.axes] + [text.get_text() for axis in figure.axes for text in axis.texts]
     for station in (
         "an image",
@@ -119,7 +118,7 @@ def test_the_whole_way_names_each_of_its_stations() -> None:
 def test_codes_in_use_are_shown_with_what_they_stand_for() -> None:
     counts = torch.tensor([0, 50, 30, 20])
     patches = torch.rand(4, 3, 4, 4)
-    figure = plotting.draw_codes_in_use(counts, torch.tensor([1, 2, 3, 0]), [0.5, 0.3, 0.2, 0], patches, patches)
+    figure = plotting.plot_codes_in_use(counts, torch.tensor([1, 2, 3, 0]), [0.5, 0.3, 0.2, 0], patches, patches)
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert titles == ["1\n50.0%", "2\n30.0%", "3\n20.0%", "0\n0.0%"]
     images = [axis.images[0].get_array() for axis in figure.axes if axis.images]
@@ -127,7 +126,7 @@ def test_codes_in_use_are_shown_with_what_they_stand_for() -> None:
 
 
 def test_bars_have_their_values_and_intervals() -> None:
-    figure = plotting.draw_ladder(["a", "b"], [Estimate(3.0, 0.1), Estimate(1.5, 0.0)], "bits")
+    figure = plotting.plot_bars({"a": Estimate(3.0, 0.1), "b": Estimate(1.5, 0.0)}, "bits")
     (axis,) = figure.axes
     assert [bar.get_width() for bar in axis.patches] == [3.0, 1.5]
     assert [text.get_text() for text in axis.texts] == ["3", "1.5"]
@@ -135,8 +134,9 @@ def test_bars_have_their_values_and_intervals() -> None:
 
 
 def test_quality_shows_every_set_with_all_its_figures() -> None:
-    overlap = Neighbourhoods(*(Estimate(value, 0.01) for value in (0.9, 0.8, 1.1, 0.7)))
-    figure = plotting.draw_quality(["x", "y"], [Estimate(0.5, 0.1), Estimate(50.0, 1.0)], [overlap, overlap])
+    names = ("precision", "recall", "density", "coverage")
+    overlaps = {name: [Estimate(value, 0.01)] * 2 for name, value in zip(names, (0.9, 0.8, 1.1, 0.7), strict=True)}
+    figure = plotting.plot_quality({"x": Estimate(0.5, 0.1), "y": Estimate(50.0, 1.0)}, overlaps)
     left, right = figure.axes
     assert left.get_xscale() == "log" and [bar.get_width() for bar in left.patches] == [0.5, 50]
     assert [text.get_text() for text in right.get_legend().get_texts()] == [
@@ -148,24 +148,24 @@ def test_quality_shows_every_set_with_all_its_figures() -> None:
 
 def test_rows_of_images_have_titles() -> None:
     images = torch.rand(3, 1, 4, 4)
-    figure = plotting.draw_rows([images, images], ["generated", "nearest"])
+    figure = plotting.plot_rows([images, images], ["generated", "nearest"])
     assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == ["generated", "nearest"]
     assert len(figure.axes) == 6
 
 
-def test_the_truth_is_drawn_beside_what_was_found() -> None:
-    factor = FactorTruth("eyes", ("dots", "wide"), (0.25, 0.75), 0.25, 0.1, 0.01)
-    figure = plotting.draw_truth([factor] * 5)
+def test_frequencies_are_shown_beside_what_they_would_be_if_all_were_equal() -> None:
+    factors = {f"eyes {number}": {"dots": 0.25, "wide": 0.75} for number in range(5)}
+    figure = plotting.plot_frequencies(factors, "generated faces (%)")
     axis = figure.axes[0]
     assert [bar.get_height() for bar in axis.patches] == [25, 75]
     assert axis.lines[0].get_ydata() == [50, 50]
-    assert "0.250" in axis.get_title() and "0.010" in axis.get_title()
+    assert axis.get_title() == "eyes 0" and axis.get_ylabel() == "generated faces (%)"
     assert sum(bool(axis.patches) for axis in figure.axes) == sum(axis.axison for axis in figure.axes) == 5
 
 
 def test_recipes_are_told_apart_in_the_trade_off() -> None:
     recipes = [("codes", "32"), ("codes", "64"), ("grid", "4 × 4")]
-    figure = plotting.draw_trade_off(recipes, [50.0, 60.0, 40.0], [0.05, 0.04, 0.1])
+    figure = plotting.plot_trade_off(recipes, [50.0, 60.0, 40.0], [0.05, 0.04, 0.1])
     (axis,) = figure.axes
     assert [text.get_text() for text in axis.texts] == ["32", "64", "4 × 4"]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["codes", "grid"]
@@ -174,14 +174,14 @@ def test_recipes_are_told_apart_in_the_trade_off() -> None:
 
 def test_a_recipe_that_failed_is_named_outside_of_the_picture() -> None:
     recipes = [("codes", "32"), ("codes", "64"), ("restarts", "off")]
-    (axis,) = plotting.draw_trade_off(recipes, [50.0, 60.0, 9.0], [0.05, 0.04, 0.27]).axes
+    (axis,) = plotting.plot_trade_off(recipes, [50.0, 60.0, 9.0], [0.05, 0.04, 0.27]).axes
     assert "restarts off, 9 nats, error 0.27" in axis.texts[-1].get_text()
     assert sum(len(points.get_offsets()) for points in axis.collections) == 2 and axis.get_ylim()[1] < 0.1
 
 
 def test_each_position_has_its_own_number() -> None:
     values = torch.tensor([[torch.nan, 1.0, 2.0], [3.0, 4.0, 5.0]])
-    first, second, *_ = plotting.draw_positions({"a": values, "b": 2 * values}, "bits").axes
+    first, second, *_ = plotting.plot_positions({"a": values, "b": 2 * values}, "bits").axes
     written = {text.get_position(): text.get_text() for text in first.texts}
     assert written == {(1, 0): "1.0", (2, 0): "2.0", (0, 1): "3.0", (1, 1): "4.0", (2, 1): "5.0"}
     assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 10)

@@ -6,8 +6,9 @@ import nbformat
 from nbformat import NotebookNode, v4
 
 SETUP = """
-from lpvq import load_pretrained, widgets
-from lpvq.datasets import load
+from lpvq import load_pretrained
+from lpvq.course import widgets
+from lpvq.data.loading import load
 
 vqvae, prior = load_pretrained("smileys")
 faces = load("smileys", split="test", limit=8)

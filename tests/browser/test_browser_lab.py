@@ -5,9 +5,9 @@ import shlex
 import nbformat
 from lab import ROOT, SCREEN, Lab, serve
 from playwright.sync_api import expect
+from submissions import VECTORS, cell_of, solved
 
-from classroom import VECTORS, cell_of, solved
-from lpvq.assignments import about
+from lpvq.classroom.assignments import about
 
 
 def test_make_lab_opens_the_welcome_with_its_sections_at_the_side(browser, tmp_path):

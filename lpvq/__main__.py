@@ -1,0 +1,5 @@
+"""``python -m lpvq``: the command line."""
+
+from lpvq.cli import main
+
+main()

@@ -1,0 +1,151 @@
+"""Assignments: sources with solutions and hidden tests, and the student versions that are made of them.
+
+A source is a notebook in nbgrader's format (https://nbgrader.readthedocs.io): solutions between ``### BEGIN SOLUTION``
+and ``### END SOLUTION``, hidden tests between ``### BEGIN HIDDEN TESTS`` and ``### END HIDDEN TESTS``, and in the
+metadata of each cell that matters its ``grade_id`` and, where it is graded, its points. nbgrader's own converters make
+the student versions, so both its tools and ``lpvq.grading`` take what students hand in.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from lpvq.classroom.limits import Limits
+from lpvq.classroom.sandbox import run
+from lpvq.course.questions import NotYetError
+from lpvq.errors import InputError
+from lpvq.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Question:
+    """A cell that is graded.
+
+    Attributes:
+        name: its ``grade_id``.
+        points: the most that it can bring.
+        by_hand: whether a person grades it.
+    """
+
+    name: str
+    points: float
+    by_hand: bool
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A source and its student version.
+
+    Attributes:
+        name: that of the file, without its ending.
+        source: the notebook with solutions and hidden tests.
+        release: the notebook that students get.
+    """
+
+    name: str
+    source: NotebookNode
+    release: NotebookNode
+
+    @property
+    def questions(self) -> list[Question]:
+        """What is graded, in order."""
+        marked = [cell for cell in self.source.cells if about(cell).get("grade")]
+        return [Question(about(c)["grade_id"], float(about(c)["points"]), about(c)["solution"]) for c in marked]
+
+
+def about(cell: Any) -> dict[str, Any]:
+    """Return what a cell's metadata say for nbgrader; empty for a cell that does not concern it, or is none."""
+    for name in ("metadata", "nbgrader"):
+        cell = cell.get(name) if isinstance(cell, dict) else None
+    return cell if isinstance(cell, dict) and isinstance(cell.get("grade_id"), str) else {}
+
+
+def load_assignments(folder: str | Path) -> list[Assignment]:
+    """Return the assignments whose sources lie in a folder, and make their student versions.
+
+    Raises:
+        InputError: there are none, nbgrader is not installed, or it refuses a source.
+    """
+    paths = sorted(Path(folder).glob("*.ipynb"))
+    if not paths:
+        raise InputError(f"{folder} holds no notebooks; expected the sources of assignments")
+    return [Assignment(path.stem, nbformat.read(path, as_version=4), _student_version(path)) for path in paths]
+
+
+def release(output: str | Path, folder: str | Path) -> list[Path]:
+    """Write the student versions of all assignments to ``output``, each in a folder of its own as nbgrader has it.
+
+    Each is run first, as it is: every test has to say "not done yet", and nothing else may fail.
+
+    Raises:
+        InputError: as ``load_assignments``; or a student version does not run.
+    """
+    paths = []
+    for assignment in load_assignments(folder):
+        complaints = complaints_of(assignment.release)
+        if complaints:
+            raise InputError(f"the student version of {assignment.name} does not run: {'; '.join(complaints)}")
+        path = Path(output) / assignment.name / f"{assignment.name}.ipynb"
+        write_atomically(path, (nbformat.writes(assignment.release) + "\n").encode())
+        paths.append(path)
+    return paths
+
+
+def complaints_of(untouched: NotebookNode) -> list[str]:
+    """Run a student version as it is handed out; return what is wrong with it."""
+    executed, stopped = run(untouched, Limits())
+    complaints = [] if stopped is None else [stopped]
+    for cell in executed.cells:
+        errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+        is_test = about(cell).get("grade", False) and cell.cell_type == "code"
+        if is_test and not any(_says_not_done(error) for error in errors):
+            complaints.append(f"the tests {about(cell)['grade_id']} do not say that nothing is done yet")
+        elif errors and not is_test:
+            complaints.append(f"the cell {cell.source.splitlines()[0]!r} fails: {errors[0].evalue}")
+    return complaints
+
+
+def _says_not_done(error: NotebookNode) -> bool:
+    return error.ename == NotYetError.__name__ and "not done yet" in error.evalue
+
+
+def _student_version(source: Path) -> NotebookNode:
+    """What nbgrader's ``generate_assignment`` makes of a source; without a database."""
+    try:
+        from nbgrader.converters import GenerateAssignment
+        from nbgrader.coursedir import CourseDirectory
+        from traitlets.config import Config
+    except ImportError as error:
+        raise InputError(f"assignments need the extra: pip install 'lpvq[classroom]' ({error})") from error
+    with tempfile.TemporaryDirectory() as course:
+        inside = Path(course) / "source" / source.stem
+        inside.mkdir(parents=True)
+        copy(source, inside)
+        config = Config()
+        config.CourseDirectory.root = course
+        config.CourseDirectory.assignment_id = source.stem
+        config.CourseDirectory.db_url = f"sqlite:///{course}/unused.db"
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+        converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
+        converter.log.setLevel("CRITICAL")  # what it has to say comes as an exception, too
+        try:
+            converter.start()
+        except (Exception, SystemExit) as error:
+            raise InputError(f"nbgrader refuses {source}: {error}") from error
+        made = nbformat.read(Path(course) / "release" / source.stem / source.name, as_version=4)
+    _let_run_all_go_on(made.cells)
+    return made
+
+
+def _let_run_all_go_on(cells: Sequence[NotebookNode]) -> None:
+    """Have "Run All Cells" go on after a test that fails, so that a student sees how all questions stand."""
+    for cell in cells:
+        if cell.cell_type == "code" and about(cell).get("grade"):
+            cell.metadata.setdefault("tags", []).append("raises-exception")

@@ -1,0 +1,20 @@
+"""What a notebook that nobody has read may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a notebook may take.
+
+    Attributes:
+        cell_seconds: the longest a cell may run; then it is interrupted, and the next one runs.
+        seconds: the longest the whole notebook may run; then it is stopped.
+        memory: bytes of a process; where they are reached, Python raises MemoryError. Enforced on Linux only.
+        output: characters that are kept of what a cell shows.
+    """
+
+    cell_seconds: int = 30
+    seconds: int = 240
+    memory: int = 4 * 2**30
+    output: int = 500_000

@@ -1,0 +1,41 @@
+"""Drawings of 04_latent_codes."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from lpvq.plotting import BLACK, BLUE, ORANGE
+
+
+def plot_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw estimates of a mutual information over the number of grids they were made from.
+
+    Args:
+        numbers: of grids, one for each point.
+        curves: by name, the estimates in bits; two at most.
+    """
+    figure = Figure((6.2, 3.3), layout="constrained")
+    axis = figure.subplots()
+    for (name, bits), colour, style in zip(curves.items(), (BLUE, ORANGE), ("o-", "s--"), strict=False):
+        axis.plot(numbers, bits, style, color=colour, label=name)
+    axis.axhline(0, color=BLACK, linewidth=0.8)
+    axis.set_xscale("log")
+    axis.set_xticks(numbers, [f"{number:,}" for number in numbers])
+    axis.minorticks_off()
+    axis.set_xlabel("grids counted")
+    axis.set_ylabel("mutual information (bits)")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def plot_baseline_bits(bits: Mapping[str, float]) -> Figure:
+    """Draw bits per code as bars, one below the other, each with its value; ``bits`` by the name of the model."""
+    figure = Figure((7, 0.42 * len(bits) + 0.9), layout="constrained")
+    axis = figure.subplots()
+    bars = axis.barh(list(bits), list(bits.values()), color=BLUE)
+    axis.bar_label(bars, fmt="%.2f", padding=5)
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.set_xlabel("bits per code on test codes (less is better)")
+    return figure

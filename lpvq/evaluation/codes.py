@@ -1,0 +1,76 @@
+"""How close reconstructions come, and what each code stands for."""
+
+from dataclasses import dataclass
+from math import log10
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lpvq.data.images import ImageData
+from lpvq.evaluation.estimates import Estimate
+from lpvq.models.code_usage import code_counts
+from lpvq.models.vqvae import VQVAE
+from lpvq.runtime import progress
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How close the reconstructions of a set come to its images.
+
+    Attributes:
+        mse: mean squared error per pixel and channel, images in [0, 1].
+        variance: of all pixel values of the same images, in the same scaling.
+        relative_error: ``mse / variance``: 0 is perfect, 1 is what the mean colour alone would reach.
+        psnr: peak signal-to-noise ratio of the whole set in decibels, 10 · log10(1 / mse).
+        ssim: structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861), averaged over images: 1 is perfect.
+    """
+
+    mse: float
+    variance: float
+    relative_error: Estimate
+    psnr: float
+    ssim: Estimate
+
+
+def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
+    """Encode and decode a set, and measure the error over all of it."""
+    # Here, because it takes a second to import.
+    from torchmetrics.functional.image import structural_similarity_index_measure as similarity
+
+    device = next(vqvae.parameters()).device
+    errors, similarities = [], []
+    for batch in progress(data.batches(), "judging reconstructions", least=64):
+        images = data.floats(batch)
+        decoded = vqvae.decode(vqvae.encode(images.to(device))).cpu()
+        errors.append((decoded - images).square().mean((1, 2, 3)))
+        similarities.append(torch.as_tensor(similarity(decoded, images, data_range=1.0, reduction="none")))
+    variance = data.variance()
+    error = Estimate.of_mean(torch.cat(errors))
+    relative = Estimate(error.value / variance, error.error / variance)
+    return Reconstruction(
+        error.value, variance, relative, -10 * log10(error.value), Estimate.of_mean(torch.cat(similarities))
+    )
+
+
+def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int) -> Tensor:
+    """Return what each code stands for: the mean of all patches of the images that were given it.
+
+    Args:
+        codes: of the images, int64 (N, h, w).
+        data: N images.
+        downsample: height and width of a patch in pixels.
+        num_codes: K.
+
+    Returns:
+        float32 in [0, 1], (K, C, downsample, downsample); grey for codes that no patch was given.
+    """
+    channels = data.images.shape[1]
+    sums = torch.zeros(num_codes, channels * downsample**2)
+    for batch in data.batches():
+        # Every position of the grid takes its own pixels, (positions, channels · downsample²).
+        patches = F.unfold(data.floats(batch), downsample, stride=downsample)
+        sums.index_add_(0, codes[batch].flatten(), patches.movedim(1, -1).reshape(-1, sums.shape[1]))
+    counts = code_counts(codes, num_codes)[:, None]
+    means = torch.where(counts > 0, sums / counts, 0.5)
+    return means.view(num_codes, channels, downsample, downsample)

@@ -1,0 +1,177 @@
+"""The profiles: which models are made from a data set, and how long they train."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lpvq.data.loading import DEFAULT_SIZE
+from lpvq.errors import InputError
+from lpvq.training.trainer import TrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides which models are made from a data set.
+
+    Attributes:
+        size: height and width of the images; None for the set's own.
+        train_images: how many to use, None for all; the same for ``test_images``.
+        test_images: see ``train_images``.
+        validation_images: how many of the training images are set aside to choose the best weights with.
+        num_codes: K of the codebook.
+        code_dim: D of the codebook.
+        vqvae_channels: width of encoder and decoder.
+        downsample: pixels per code, in each direction.
+        encoder_blocks: residual blocks of the encoder.
+        decoder_blocks: residual blocks of the decoder.
+        quantizer: see ``lpvq.quantizers.make_quantizer``.
+        prior_blocks: gated blocks of the PixelCNN.
+        prior_channels: width of the PixelCNN.
+        prior_kernel: kernel size of the PixelCNN.
+        vqvae: how to train the VQ-VAE.
+        prior: how to train the PixelCNN.
+        classifier: how to train the classifier that evaluation needs.
+        sampled_images: how many images evaluation draws.
+    """
+
+    size: int | None
+    train_images: int | None
+    test_images: int | None
+    validation_images: int
+    num_codes: int
+    code_dim: int
+    vqvae_channels: int
+    downsample: int
+    encoder_blocks: int
+    decoder_blocks: int
+    quantizer: Mapping[str, Any]
+    prior_blocks: int
+    prior_channels: int
+    prior_kernel: int
+    vqvae: TrainConfig
+    prior: TrainConfig
+    classifier: TrainConfig
+    sampled_images: int
+
+
+# The one place where the profiles are defined. They say how long things train, never what is taught.
+_LAPTOP = Recipe(
+    size=None,
+    train_images=None,
+    test_images=None,
+    validation_images=1000,
+    num_codes=256,
+    code_dim=16,
+    vqvae_channels=64,
+    downsample=4,
+    encoder_blocks=0,
+    decoder_blocks=4,
+    quantizer={"kind": "entropy-constrained", "rate_weight": 0.5},
+    prior_blocks=8,
+    prior_channels=64,
+    prior_kernel=3,
+    vqvae=TrainConfig(steps=2000, batch_size=64, learning_rate=2e-3),
+    prior=TrainConfig(steps=3200, batch_size=32, learning_rate=4e-3),
+    classifier=TrainConfig(steps=1000, batch_size=64, learning_rate=2e-3, weight_decay=0.01, validations=10),
+    sampled_images=10_000,
+)
+
+
+_SMOKE = replace(
+    _LAPTOP,
+    train_images=512,
+    test_images=128,
+    validation_images=64,
+    num_codes=32,
+    vqvae_channels=16,
+    prior_blocks=2,
+    prior_channels=16,
+    vqvae=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+    prior=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+    classifier=TrainConfig(steps=60, batch_size=32, learning_rate=3e-3, validations=3),
+    sampled_images=128,
+)
+
+
+_FULL = replace(
+    _LAPTOP,
+    num_codes=512,
+    vqvae_channels=128,
+    prior_blocks=12,
+    prior_channels=128,
+    vqvae=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
+    prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3),
+)
+
+
+# Grey images of clothes and digits need fewer codes, and there are more of them to learn from.
+_LAPTOP_GREY: dict[str, Any] = {
+    "num_codes": 128,
+    "classifier": TrainConfig(steps=3000, batch_size=64, learning_rate=2e-3, weight_decay=0.01, validations=10),
+    "vqvae": TrainConfig(steps=4000, batch_size=64, learning_rate=2e-3),
+    "prior": TrainConfig(steps=3000, batch_size=64, learning_rate=2e-3),
+}
+
+
+# Digits are simpler than clothes: they lose little by codes that are still easier to predict.
+_LAPTOP_DIGITS: dict[str, Any] = {**_LAPTOP_GREY, "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.0}}
+# Smileys are drawn on demand: enough of them that a prior does not learn them by heart, and that evaluation is exact.
+_LAPTOP_SMILEYS: dict[str, Any] = {"train_images": 50_000, "test_images": 10_000}
+# Large images have grids of many codes: fewer of them to learn from, and more codes and blocks to do it with.
+_LARGE_GRID = 24
+_LAPTOP_LARGE: dict[str, Any] = {
+    "train_images": 6000,
+    "test_images": 500,
+    "validation_images": 100,
+    "num_codes": 512,
+    "decoder_blocks": 2,
+    "quantizer": {"kind": "ema"},
+    "prior_blocks": 10,
+    "prior_kernel": 5,  # a face is 24 codes wide: with 3, its two sides would not know of each other
+    "vqvae": TrainConfig(steps=1000, batch_size=16, learning_rate=2e-3, validations=10),
+    "prior": TrainConfig(steps=4000, batch_size=4, learning_rate=2e-3, validations=10),
+}
+
+
+SNAPSHOTS = (0.1, 0.25, 0.5, 0.75)
+"""The shares of a training after which a model is kept as it is then, to be looked at."""
+
+PROFILES = {"smoke": _SMOKE, "laptop": _LAPTOP, "full": _FULL}
+_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("laptop", "smileys"): _LAPTOP_SMILEYS,
+    ("laptop", "fashion_mnist"): _LAPTOP_GREY,
+    ("laptop", "mnist"): _LAPTOP_DIGITS,
+}
+
+
+def profile_name(name: str | None = None) -> str:
+    """Return the profile to use: ``name``, or what ``LPVQ_PROFILE`` says, or "laptop"; ``InputError`` if unknown."""
+    name = name or os.environ.get("LPVQ_PROFILE") or "laptop"
+    if name not in PROFILES:
+        raise InputError(f"profile {name!r} is unknown; expected one of {', '.join(PROFILES)}")
+    return name
+
+
+def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0, compile: bool = False) -> Recipe:
+    """Return what a profile makes of a data set.
+
+    Args:
+        dataset: its name.
+        profile: its name.
+        size: height and width of the images; what the profile says where None.
+        seed: of both trainings.
+        compile: whether to train the prior with ``torch.compile``.
+
+    Raises:
+        InputError: a size that the VQ-VAE cannot divide into codes.
+    """
+    recipe = replace(PROFILES[profile], **_CHANGES.get((profile, dataset), {}))
+    if size is not None and size % recipe.downsample:
+        raise InputError(f"size must be a multiple of {recipe.downsample}, got {size}")
+    if profile == "laptop" and size is not None and size // recipe.downsample >= _LARGE_GRID:
+        recipe = replace(recipe, **_LAPTOP_LARGE)
+    if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
+        size = None  # the same recipe as without a word
+    vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed, compile=compile)
+    return replace(recipe, size=size or recipe.size, vqvae=vqvae, prior=prior)

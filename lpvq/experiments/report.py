@@ -1,0 +1,297 @@
+"""What ``lpvq evaluate`` measures: four parts, each with a table, a picture, and an entry in ``evaluation.json``.
+
+    codes      how close reconstructions come, how the codebook is used
+    prior      how well the codes are predicted, beside baselines
+    samples    how far generated images are from training images, beside a floor, a ceiling and random codes
+    truth      smileys only: how the factors of generated faces are distributed, beside the known truth
+
+A part that was measured before, for the same models, is not measured again.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lpvq import plotting
+from lpvq.data import load, smileys
+from lpvq.errors import InputError
+from lpvq.evaluation.classifier import shrunk, targets_of
+from lpvq.evaluation.codes import evaluate_reconstruction, mean_patches
+from lpvq.evaluation.distances import NEIGHBOURS
+from lpvq.evaluation.estimates import Estimate
+from lpvq.evaluation.memorisation import nearest_training_images
+from lpvq.evaluation.prior import evaluate_prior
+from lpvq.evaluation.samples import evaluate_samples, inception_distance
+from lpvq.evaluation.truth import evaluate_factors
+from lpvq.experiments.samples import sample
+from lpvq.experiments.workspace import Workspace
+from lpvq.files import checksum, read_json, write_json
+from lpvq.models.code_usage import code_counts
+from lpvq.runtime import progress
+
+Result = dict[str, Any]
+Measured = tuple[Result, dict[str, tuple[Figure, str]]]
+"""A part's figures, and its pictures by name, each with a description."""
+
+
+PARTS = ("codes", "prior", "samples", "truth")
+_SHOWN_CODES = 12
+_SHOWN_NEIGHBOURS = 10
+_FRESH_SETS = 5
+_SEARCHED = 1000  # so many images are searched for among all training images
+
+
+@dataclass(frozen=True)
+class _Set:
+    """What is kept of a set of images.
+
+    Attributes:
+        features: of the classifier, (N, F).
+        predictions: of the classifier, (N,) for each task.
+        labels: the classes that they were made for, (N,); None where for none.
+        first: the first images themselves, as many as are searched for.
+    """
+
+    features: Tensor
+    predictions: dict[str, Tensor]
+    labels: Tensor | None
+    first: Tensor
+
+
+class Report:
+    """The evaluation of a workspace, part by part.
+
+    Args:
+        workspace: whose models to judge; those that are missing are made.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts that there are for this data set."""
+        return PARTS if self.workspace.test_data.factors is not None else PARTS[:-1]
+
+    def measure(self, part: str) -> Result:
+        """Return the figures of a part; measured now, or found in ``evaluation.json`` and its pictures beside it.
+
+        Raises:
+            InputError: there is no such part for this data set, or the file is damaged.
+        """
+        if part not in self.parts:
+            raise InputError(f"{self.workspace.dataset} has no part {part!r}; expected one of {', '.join(self.parts)}")
+        measures: dict[str, Callable[[], Measured]] = {
+            "codes": self._codes,
+            "prior": self._prior,
+            "samples": self._samples,
+            "truth": self._truth,
+        }
+        path = self.workspace.path("evaluation.json")
+        known = read_json(path) if path.exists() else {}
+        identity, entry = self._identity(part), known.get(part, {})
+        if entry.get("of") == identity and all(self.workspace.path(name).exists() for name in entry["pictures"]):
+            return entry["figures"]
+        figures, pictures = measures[part]()
+        for name, (figure, description) in pictures.items():
+            plotting.save(figure, self.workspace.path(name), description)
+        # The figures come last: where they are, the pictures are.
+        write_json(path, {**known, part: {"of": identity, "pictures": list(pictures), "figures": figures}})
+        return read_json(path)[part]["figures"]  # as a later call finds them, lists for tuples
+
+    def pictures(self, part: str) -> list[Path]:
+        """Return where the pictures of a part that was measured lie."""
+        entry = read_json(self.workspace.path("evaluation.json"))[part]
+        return [self.workspace.path(name) for name in entry["pictures"]]
+
+    def _identity(self, part: str) -> Result:
+        """What the figures of a part depend on."""
+        workspace = self.workspace
+        identity: Result = {"vqvae": checksum(workspace.vqvae), "test_images": len(workspace.test_data)}
+        if part != "codes":
+            identity["prior"] = checksum(workspace.prior)
+        if part in ("samples", "truth"):
+            identity |= {"classifier": checksum(workspace.classifier), "sampled_images": self._number}
+        return identity
+
+    # The parts.
+
+    def _codes(self) -> Measured:
+        workspace = self.workspace
+        codes, vqvae = workspace.train_codes, workspace.vqvae
+        counts = code_counts(codes.codes, codes.num_codes)
+        order = counts.argsort(descending=True, stable=True)
+        number = min(_SHOWN_CODES, len(order) // 2)
+        shown = torch.cat([order[:number], order[-number:]])
+        figures = {
+            "reconstruction": asdict(evaluate_reconstruction(vqvae, workspace.test_data)),
+            "training_codes": codes.describe(),
+            "test_codes": workspace.test_codes.describe(),
+            "counts": counts.tolist(),
+            "seconds": workspace.vqvae_about["seconds"],
+        }
+        means = mean_patches(codes.codes, workspace.all_train_data, vqvae.downsample, codes.num_codes)
+        # A code decoded among others like it, and of that the middle.
+        size = vqvae.downsample
+        alone = vqvae.decode(shown.view(-1, 1, 1).expand(-1, 3, 3).to(workspace.device)).cpu()
+        decoded = alone[:, :, size : 2 * size, size : 2 * size]
+        shares = (counts[shown] / counts.sum()).tolist()
+        figure = plotting.plot_codes_in_use(counts, shown, shares, means[shown], decoded)
+        description = (
+            f"How often each of {codes.num_codes} codes is used in {workspace.dataset}, and of the {number} most and "
+            "least used ones the mean of the image patches that they stand for, and what they decode to"
+        )
+        return figures, {"evaluation_codes.png": (figure, description)}
+
+    def _prior(self) -> Measured:
+        workspace = self.workspace
+        pixels = workspace.test_data.images[0, 0].numel()
+        prior = evaluate_prior(workspace.prior, workspace.train_codes, workspace.test_codes, pixels)
+        figures = {**asdict(prior), "seconds": workspace.prior_about["seconds"]}
+        bits = {likelihood.name: likelihood.bits for likelihood in prior.likelihoods}
+        figure = plotting.plot_bars(bits, "bits per code")
+        description = "Bits per code: " + ", ".join(f"{name} {bits.value:.2f}" for name, bits in bits.items())
+        return figures, {"evaluation_prior.png": (figure, description)}
+
+    def _samples(self) -> Measured:
+        train = self.workspace.train_data
+        if self._number <= NEIGHBOURS:
+            raise InputError(
+                f"sets of images can be compared from {NEIGHBOURS + 1} images on, {self.workspace.dataset} has "
+                f"{self._number} to compare: add more images"
+            )
+        real = self.workspace.classifier.features(train[: self._number].floats())
+        features = {name: images.features for name, images in self._sets.items()}
+        class_task = self.workspace.classifier.class_task
+        correct = {
+            name: images.predictions[class_task] == images.labels
+            for name, images in self._sets.items()
+            if images.labels is not None
+        }
+        qualities = evaluate_samples(real, features, correct)
+        test = self._sets["test"]
+        truth = {name: targets[: self._number] for name, targets in targets_of(self.workspace.test_data).items()}
+        memorisation, neighbours = self._search_for_copies()
+        figures = {
+            "sets": [asdict(quality) for quality in qualities],
+            "classifier_accuracy": {
+                name: asdict(Estimate.of_mean(test.predictions[name] == truth[name])) for name in test.predictions
+            },
+            "inception_fid_of_samples": inception_distance(train[: self._number].floats(), self._samples_drawn[0]),
+            "memorisation": memorisation,
+        }
+        frechet = {quality.name: quality.frechet for quality in qualities}
+        overlaps = {
+            name: [getattr(quality.neighbourhoods, name) for quality in qualities]
+            for name in ("precision", "recall", "density", "coverage")
+        }
+        figure = plotting.plot_quality(frechet, overlaps)
+        description = "Fréchet classifier distance to training images: " + ", ".join(
+            f"{name} {distance.value:.3g}" for name, distance in frechet.items()
+        )
+        return figures, {
+            "evaluation_samples.png": (figure, description),
+            "evaluation_neighbours.png": (neighbours, "Generated images beside their nearest training images"),
+        }
+
+    def _search_for_copies(self) -> tuple[Result, Figure]:
+        """Test for copies in pixels and in features, and draw the generated images that come nearest to one.
+
+        The search is among reconstructions: a prior that repeats a training grid gives exactly one of these, and never
+        the training image itself.
+        """
+        train, classifier = self.workspace.train_data, self.workspace.classifier
+        samples, held_out = self._sets["prior samples"], self._sets["reconstructions"]
+        seen = self._decode(self.workspace.train_codes.codes[: len(train)])
+        spaces = {
+            "pixels": tuple(shrunk(some).flatten(1) for some in (samples.first, seen, held_out.first)),
+            "features": (samples.features[:_SEARCHED], classifier.features(seen), held_out.features[:_SEARCHED]),
+        }
+        figures, nearest = {}, {}
+        for name, vectors in spaces.items():
+            memorisation, distances, nearest[name] = nearest_training_images(*vectors)
+            figures[name] = asdict(memorisation)
+            if name == "pixels":
+                closest = self._closest_of_each_class(distances)
+        figure = plotting.plot_rows(
+            [samples.first[closest], *(train.floats(nearest[name][closest]) for name in spaces)],
+            ["generated", *(f"nearest in\n{name}" for name in spaces)],
+        )
+        return figures, figure
+
+    def _closest_of_each_class(self, distances: Tensor) -> Tensor:
+        """The indices of the generated images that are nearest to a training image, some of each class."""
+        labels = self._samples_drawn[1][: len(distances)]
+        order = distances.argsort()
+        each = max(1, _SHOWN_NEIGHBOURS // len(self.workspace.class_names))
+        return torch.cat([order[labels[order] == label][:each] for label in labels.unique()])[:_SHOWN_NEIGHBOURS]
+
+    def _truth(self) -> Measured:
+        classifier, size = self.workspace.classifier, self.workspace.recipe.size
+        # Seeds that no training or test image was drawn with.
+        fresh = [
+            classifier.predict(load("smileys", "test", size, self._number, seed=1 + index).floats())
+            for index in progress(range(_FRESH_SETS), "rendering true faces anew")
+        ]
+        samples, reconstructions = self._sets["prior samples"], self._sets["reconstructions"]
+        truths = evaluate_factors(smileys.FACTORS, samples.predictions, reconstructions.predictions, fresh)
+        single = truths[: len(smileys.FACTORS)]
+        figure = plotting.plot_frequencies(
+            {
+                f"{factor.name}: {factor.samples:.3f}\n(true faces {factor.calibration:.3f})": dict(
+                    zip(factor.values, factor.frequencies, strict=True)
+                )
+                for factor in single
+            },
+            "generated faces (%)",
+        )
+        description = "Total variation of the factors of generated faces from the truth: " + ", ".join(
+            f"{factor.name} {factor.samples:.3f} (calibration {factor.calibration:.3f})" for factor in single
+        )
+        return {"factors": [asdict(factor) for factor in truths]}, {"evaluation_truth.png": (figure, description)}
+
+    # What the parts share.
+
+    @property
+    def _number(self) -> int:
+        workspace = self.workspace
+        return min(workspace.recipe.sampled_images, len(workspace.test_data), len(workspace.train_data))
+
+    @cached_property
+    def _sets(self) -> dict[str, _Set]:
+        """The sets of images to judge, from what should be best to what should be worst."""
+        workspace, number = self.workspace, self._number
+        test = workspace.test_data[:number]
+        codes = workspace.train_codes
+        generator = torch.Generator().manual_seed(workspace.seed)
+        shape = (number, *codes.grid)
+        counts = code_counts(codes.codes, codes.num_codes).double()
+        unigram = counts.multinomial(shape[0] * shape[1] * shape[2], replacement=True, generator=generator).view(shape)
+        uniform = torch.randint(codes.num_codes, shape, generator=generator)
+        samples, labels = self._samples_drawn
+        return {
+            "test": self._look_at(test.floats(), test.labels),
+            "reconstructions": self._look_at(self._decode(workspace.test_codes.codes[:number]), test.labels),
+            "prior samples": self._look_at(samples, labels),
+            "unigram codes": self._look_at(self._decode(unigram)),
+            "uniform codes": self._look_at(self._decode(uniform)),
+        }
+
+    @cached_property
+    def _samples_drawn(self) -> tuple[Tensor, Tensor]:
+        """Generated images and the classes that they were made for."""
+        images, _, labels = sample(self.workspace, self._number)
+        return images, labels
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        return self.workspace.vqvae.decode(codes.to(self.workspace.device)).cpu()
+
+    def _look_at(self, images: Tensor, labels: Tensor | None = None) -> _Set:
+        classifier = self.workspace.classifier
+        return _Set(classifier.features(images), classifier.predict(images), labels, images[:_SEARCHED].clone())

@@ -1,0 +1,30 @@
+"""Where things lie: what the project ships, data sets, and results.
+
+In a checkout, also one that is installed with ``pip install --editable``, everything lies in the project's own folders.
+Installed from a wheel, what is shipped lies in the package, and results and data sets go below the working folder:
+never into the installed package.
+"""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").exists() else None
+
+# Where a checkout has what a wheel brings in the package's folder of the same name.
+_SHIPPED = {"pretrained": "data/pretrained", "assignments": "notebooks/assignments"}
+
+
+def shipped(name: str) -> Path:
+    """Return the folder of ``"pretrained"`` weights or of the sources of ``"assignments"``."""
+    return PACKAGE / name if CHECKOUT is None else CHECKOUT / _SHIPPED[name]
+
+
+def output_folder(chosen: str | Path | None = None) -> Path:
+    """Return where results go: ``chosen``, or ``LPVQ_OUTPUT``, or ``output/`` of the checkout or the working folder."""
+    return Path(chosen or os.environ.get("LPVQ_OUTPUT") or (CHECKOUT or Path.cwd()) / "output").expanduser()
+
+
+def data_folder(chosen: str | Path | None = None) -> Path:
+    """Return where data sets are looked for first and downloaded to: ``chosen``, or ``data/`` as ``output_folder``."""
+    return Path(chosen or (CHECKOUT or Path.cwd()) / "data").expanduser()

@@ -1,0 +1,47 @@
+"""What a model loses over a whole set."""
+
+import torch
+from torch import Tensor
+
+from lpvq.data.images import ImageData
+from lpvq.data.latent_codes import LatentCodes
+from lpvq.errors import InputError
+from lpvq.models.pixelcnn import PixelCNN
+from lpvq.models.vqvae import VQVAE
+from lpvq.runtime import in_eval_mode
+
+
+@torch.inference_mode()
+def reconstruction_error(model: VQVAE, data: ImageData) -> float:
+    """Return the mean squared error of the reconstructions of ``data``, per pixel and channel, in eval mode.
+
+    Raises:
+        InputError: ``data`` is empty.
+    """
+    if len(data) == 0:
+        raise InputError(f"{data.name} has no images to reconstruct")
+    device = next(model.parameters()).device
+    total = 0.0
+    with in_eval_mode(model):
+        for batch in data.batches():
+            images = data.floats(batch).to(device)
+            errors = (model(images).reconstruction.clamp(0, 1) - images).square().sum((1, 2, 3))
+            total += errors.cpu().double().sum().item()  # MPS has no float64
+    return total / data.images.numel()
+
+
+def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
+    """Return −log p in nats of each grid of ``codes``, given its label if the model has classes; (N,), eval mode.
+
+    Raises:
+        InputError: ``codes`` are empty.
+    """
+    if len(codes) == 0:
+        raise InputError(f"there are no grids of {codes.dataset} to predict")
+    device = next(model.parameters()).device
+    nats = []
+    with in_eval_mode(model), torch.inference_mode():
+        for batch in codes.batches():
+            labels = None if model.num_classes is None else codes.labels[batch].to(device)
+            nats.append(model.nll(codes.codes[batch].to(device), labels).cpu())
+    return torch.cat(nats)  # out here, so that the result may be used in training

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import torch
+from matplotlib.patches import Circle
+
+from lpvq import plotting
+from lpvq.course.drawings import notebook_09
+
+
+def test_every_drawing_can_be_rendered():
+    points, others = torch.rand(20, 2), torch.rand(15, 2)
+    for figure in (
+        notebook_09.plot_resamples(torch.rand(50), 0.5, 0.1, "bits per code"),
+        notebook_09.plot_gaussians((0.0, 1.0), (3.0, 2.0)),
+        notebook_09.plot_clouds(points, others),
+        notebook_09.plot_floor([8, 16], {"test": [2.0, 1.0], "samples": [3.0, 2.0]}),
+        notebook_09.plot_balls(points, others, k=2),
+        notebook_09.plot_distances(torch.rand(30), torch.rand(40), 0.1),
+    ):
+        assert plotting.render(figure, "a figure").startswith(b"\x89PNG")
+
+
+def test_gaussians_lie_where_their_mean_and_their_spread_are():
+    _, plane = notebook_09.plot_gaussians((0.0, 1.0), (3.0, 2.0)).axes
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in plane.lines[:2]]
+    assert places == [(0.0, 1.0), (3.0, 2.0)]
+
+
+def test_the_balls_reach_to_the_kth_neighbour_and_the_title_counts_what_they_hold():
+    real, other = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0]]), torch.tensor([[0.9, 0.0], [1.5, 1.9], [9.0, 0.0]])
+    left, right = notebook_09.plot_balls(real, other, k=1).axes
+    radii = {patch.get_radius() for patch in left.patches if isinstance(patch, Circle)}
+    assert radii == {1.0, 2.0}
+    assert left.get_title().endswith("1 of 3")
+    assert right.get_title().endswith("2 of 3") or right.get_title().endswith("3 of 3")
+
+
+def test_the_interval_is_drawn_around_the_mean():
+    axis = notebook_09.plot_resamples(torch.rand(50), 0.5, 0.1, "bits").axes[0]
+    ends = sorted(float(path[0, 0]) for path in axis.collections[1].get_segments())
+    assert ends == pytest.approx([0.304, 0.696])
+    assert np.isclose(axis.collections[0].get_segments()[0][0, 0], 0.5)

@@ -1,0 +1,71 @@
+"""Finite scalar quantization: levels, codes as numbers with digits, gradients straight through."""
+
+import itertools
+
+import pytest
+import torch
+
+from lpvq import InputError
+from lpvq.models.fsq import FSQ
+
+
+def test_the_codebook_is_all_combinations_of_levels() -> None:
+    quantizer = FSQ([2, 3])
+    assert (quantizer.num_codes, quantizer.code_dim) == (6, 2)
+    assert quantizer.codebook.tolist() == [[first, second] for second in (-1, 0, 1) for first in (-1, 1)]
+
+
+def test_numbers_are_rounded_to_the_nearest_level() -> None:
+    quantizer = FSQ([5])
+    squashed = torch.tensor([-0.99, -0.7, -0.3, -0.2, 0.2, 0.3, 0.8, 0.99])
+    quantized = quantizer(torch.atanh(squashed).view(1, 1, 1, -1))
+    assert quantized.vectors.flatten().tolist() == [-1, -0.5, -0.5, 0, 0, 0.5, 1, 1]
+    assert quantized.codes.flatten().tolist() == [0, 1, 1, 2, 2, 3, 4, 4]
+    assert quantized.loss.item() == 0
+
+
+def test_codes_and_vectors_belong_together() -> None:
+    quantizer = FSQ([3, 4, 2])
+    z = 3 * torch.randn(2, 3, 5, 6)
+    quantized = quantizer(z)
+    assert torch.equal(quantizer.assign(z), quantized.codes)
+    torch.testing.assert_close(quantizer.lookup(quantized.codes), quantized.vectors)
+    for batch, row, column in itertools.product(range(2), range(5), range(6)):
+        entry = quantizer.codebook[quantized.codes[batch, row, column]]
+        torch.testing.assert_close(entry, quantized.vectors[batch, :, row, column])
+
+
+def test_every_level_can_be_reached() -> None:
+    quantizer = FSQ([8, 5])
+    codes = quantizer.assign(torch.linspace(-6, 6, 200).view(1, 1, 1, 200).expand(1, 2, 200, 200).clone())
+    assert len(codes.unique()) >= 8
+    grid = torch.cartesian_prod(torch.linspace(-6, 6, 100), torch.linspace(-6, 6, 100)).T.reshape(1, 2, 100, 100)
+    assert len(quantizer.assign(grid).unique()) == 40
+
+
+def test_the_gradient_is_that_of_the_squashing_alone() -> None:
+    z = torch.randn(1, 2, 3, 4, requires_grad=True)
+    weights = torch.randn(1, 2, 3, 4)
+    (FSQ([4, 4])(z).vectors * weights).sum().backward()
+    torch.testing.assert_close(z.grad, weights * (1 - torch.tanh(z.detach()) ** 2))
+
+
+def test_nothing_has_to_be_saved_or_learned() -> None:
+    quantizer = FSQ([4, 4])
+    assert not quantizer.state_dict() and not list(quantizer.parameters())
+
+
+@pytest.mark.parametrize("levels", [[], [1, 3]])
+def test_levels_without_sense_are_refused(levels: list[int]) -> None:
+    with pytest.raises(InputError, match="levels must be"):
+        FSQ(levels)
+
+
+def test_what_cannot_be_quantized_is_refused() -> None:
+    quantizer = FSQ([4, 4])
+    with pytest.raises(InputError, match=r"shape \(B, 2, H, W\), got \(1, 3, 2, 2\)"):
+        quantizer(torch.zeros(1, 3, 2, 2))
+    with pytest.raises(InputError, match="NaN or infinity"):
+        quantizer(torch.full((1, 2, 2, 2), torch.nan))
+    with pytest.raises(InputError, match=r"0 … 15, got 16 … 16"):
+        quantizer.lookup(torch.full((1, 2, 2), 16))
