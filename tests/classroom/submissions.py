@@ -9,8 +9,9 @@ import nbformat
 from nbformat import NotebookNode, v4
 
 from lpvq.classroom.assignments import Assignment, about, load_assignments
+from lpvq.paths import shipped
 
-VECTORS, CAUSAL, SAMPLING, PROJECT = ASSIGNMENTS = load_assignments()
+VECTORS, CAUSAL, SAMPLING, PROJECT = ASSIGNMENTS = load_assignments(shipped("assignments"))
 
 
 def solved(assignment: Assignment, student: str = "ada") -> NotebookNode:

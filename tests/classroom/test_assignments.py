@@ -11,6 +11,7 @@ from submissions import ASSIGNMENTS, VECTORS, cell_of, solved
 from lpvq.classroom import assignments
 from lpvq.classroom.assignments import Assignment, about, complaints_of, load_assignments
 from lpvq.errors import InputError
+from lpvq.paths import shipped
 from test_notebooks import has_unique_cell_ids, is_valid
 
 EACH = pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=lambda assignment: assignment.name)
@@ -74,13 +75,13 @@ def test_a_student_version_that_fails_elsewhere_is_refused(tmp_path: Path, monke
     assert "the tests q1-1-tests do not say that nothing is done yet" in complaints
     monkeypatch.setattr(assignments, "complaints_of", lambda _: ["it stumbles"])
     with pytest.raises(InputError, match="1_vector_quantizer does not run: it stumbles"):
-        assignments.release(tmp_path)
+        assignments.release(tmp_path, shipped("assignments"))
     assert not list(tmp_path.iterdir())
 
 
 def test_release_writes_each_where_nbgrader_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assignments, "complaints_of", lambda _: [])
-    paths = assignments.release(tmp_path)
+    paths = assignments.release(tmp_path, shipped("assignments"))
     assert paths == [tmp_path / one.name / f"{one.name}.ipynb" for one in ASSIGNMENTS]
     assert [nbformat.read(path, as_version=4) for path in paths] == [one.release for one in ASSIGNMENTS]
 
