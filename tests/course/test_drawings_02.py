@@ -31,7 +31,7 @@ def figures(points: Tensor) -> list[Figure]:
         drawings.plot_codebooks([("one", points, CODEBOOK, torch.zeros(50, dtype=torch.int64))]),
         drawings.plot_learning({"one": history, "other": history}, 3),
         drawings.plot_sizes([1, 2, 4], [1.0, 0.5, 0.2]),
-        drawings.plot_price([0, 1], [2.0, 1.0], [0.1, 0.2]),
+        drawings.plot_rate([0, 1], [2.0, 1.0], [0.1, 0.2]),
     ]
 
 

@@ -58,7 +58,7 @@ class Upsampling(Explorer):
         self.drawn = 0
         super().__init__({"number": IntSlider(1, 0, 9), "other": IntSlider(1, 0, 9)}, [])
 
-    def draw(self, number, other):
+    def plot(self, number, other):
         self.drawn += 1
         figure = Figure((2, 1))
         figure.add_axes((0.5, 0, 0.5, 1), label="right").set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))

@@ -15,7 +15,7 @@ _STYLES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "^"), (BLACK, "-.
 
 
 def plot_pixel_values(image: Tensor, row: int, column: int, size: int = 6) -> Figure:
-    """Draw an image, and the values of a small square of it in each of its three colours.
+    """Plot an image, and the values of a small square of it in each of its three colours.
 
     Args:
         image: uint8 (3, H, W).
@@ -42,7 +42,7 @@ def plot_pixel_values(image: Tensor, row: int, column: int, size: int = 6) -> Fi
 
 
 def plot_description(image: Tensor, numbers: Tensor, reconstruction: Tensor) -> Figure:
-    """Draw the way from an image through a short description back to an image.
+    """Plot the way from an image through a short description back to an image.
 
     Args:
         image: (C, H, W), floats in [0, 1].
@@ -65,7 +65,7 @@ def plot_curves(
     ylabel: str,
     points: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
-    """Draw lines over a logarithmic axis of powers of two, and single points beside them.
+    """Plot lines over a logarithmic axis of powers of two, and single points beside them.
 
     Args:
         curves: by name, the values on the x axis and those on the y axis; at most four.
@@ -93,7 +93,7 @@ def plot_curves(
 
 
 def plot_cloud(latents: Tensor, colours: Tensor, draws: Tensor, drawn_colours: Tensor) -> Figure:
-    """Draw real and drawn latent vectors in the plane in which the real ones spread most.
+    """Plot real and drawn latent vectors in the plane in which the real ones spread most.
 
     Args:
         latents: (N, n), of images.

@@ -29,22 +29,22 @@ _STYLES: tuple[tuple[str, str], ...] = (
 
 
 def plot_cells(
-    points: Tensor, codebook: Tensor, prices: Sequence[Tensor | None] = (None,), titles: Sequence[str] = ("",)
+    points: Tensor, codebook: Tensor, rates: Sequence[Tensor | None] = (None,), titles: Sequence[str] = ("",)
 ) -> Figure:
-    """Draw which part of the plane belongs to each entry, and the points in it.
+    """Plot which part of the plane belongs to each entry, and the points in it.
 
     Args:
         points: (N, 2); they also say which part of the plane to draw.
         codebook: (K, 2).
-        prices: for each panel None, or what is added to the squared distance to each entry, (K,).
+        rates: for each panel None, or what is added to the squared distance to each entry, (K,).
         titles: one for each panel.
     """
-    figure = Figure((4.2 * len(prices), 4.2), layout="constrained")
-    axes = figure.subplots(1, len(prices), squeeze=False)[0]
-    for axis, price, title in zip(axes, prices, titles, strict=True):
-        put_cells(axis, points, codebook, price)
+    figure = Figure((4.2 * len(rates), 4.2), layout="constrained")
+    axes = figure.subplots(1, len(rates), squeeze=False)[0]
+    for axis, rate, title in zip(axes, rates, titles, strict=True):
+        put_cells(axis, points, codebook, rate)
         x, y = points.T.numpy()
-        colours = nearest_codes(points, codebook, price).numpy()
+        colours = nearest_codes(points, codebook, rate).numpy()
         axis.scatter(x, y, s=5, c=colours, cmap="viridis", vmin=0, vmax=len(codebook) - 1)
         _put_entries(axis, codebook)
         axis.set_title(title, fontsize=10)
@@ -52,7 +52,7 @@ def plot_cells(
 
 
 def plot_path(points: Tensor, codebook: Tensor, walk: Tensor, target: Tensor) -> Figure:
-    """Draw the cells of a codebook (K, 2), and a vector that walks (T, 2) through them.
+    """Plot the cells of a codebook (K, 2), and a vector that walks (T, 2) through them.
 
     Args:
         points: (N, 2); they only say how much of the plane to draw.
@@ -72,7 +72,7 @@ def plot_path(points: Tensor, codebook: Tensor, walk: Tensor, target: Tensor) ->
 
 
 def plot_moves(points: Tensor, codebook: Tensor, panels: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
-    """Draw arrows over the points and the cells of a codebook.
+    """Plot arrows over the points and the cells of a codebook.
 
     Args:
         points: (N, 2).
@@ -95,7 +95,7 @@ def plot_moves(points: Tensor, codebook: Tensor, panels: Sequence[tuple[str, Ten
 
 
 def plot_staircase(entries: Tensor) -> Figure:
-    """Draw what quantizing does to single numbers with ``entries`` (K,): a staircase, and the slope used instead."""
+    """Plot what quantizing does to single numbers with ``entries`` (K,): a staircase, and the slope used instead."""
     entries = entries.sort().values
     z = torch.linspace(float(entries[0]) - 0.5, float(entries[-1]) + 0.5, 1000)
     stairs = entries[nearest_codes(z[:, None], entries[:, None])]
@@ -113,7 +113,7 @@ def plot_staircase(entries: Tensor) -> Figure:
 
 
 def plot_codebooks(panels: Sequence[tuple[str, Tensor, Tensor, Tensor]], columns: int = 3) -> Figure:
-    """Draw codebooks over the points that they are to describe; entries that no point chooses are crosses.
+    """Plot codebooks over the points that they are to describe; entries that no point chooses are crosses.
 
     Args:
         panels: for each codebook a title, the points (N, 2), the entries (K, 2) and the points' codes (N,).
@@ -142,7 +142,7 @@ def plot_codebooks(panels: Sequence[tuple[str, Tensor, Tensor, Tensor]], columns
 
 
 def plot_learning(histories: Mapping[str, Sequence[Step]], num_codes: int) -> Figure:
-    """Draw for each way to learn a codebook of ``num_codes`` entries how many are in use, and the error."""
+    """Plot for each way to learn a codebook of ``num_codes`` entries how many are in use, and the error."""
     figure = Figure((9, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for (name, history), (colour, dashes) in zip(histories.items(), _STYLES, strict=False):
@@ -161,7 +161,7 @@ def plot_learning(histories: Mapping[str, Sequence[Step]], num_codes: int) -> Fi
 
 
 def plot_sizes(sizes: Sequence[int], errors: Sequence[float]) -> Figure:
-    """Draw the error of codebooks of several sizes, on logarithmic axes."""
+    """Plot the error of codebooks of several sizes, on logarithmic axes."""
     figure = Figure((5.5, 3.4), layout="constrained")
     axis = figure.subplots()
     axis.plot(sizes, errors, "o-", color=BLUE, label="entries picked from the points")
@@ -176,8 +176,8 @@ def plot_sizes(sizes: Sequence[int], errors: Sequence[float]) -> Figure:
     return figure
 
 
-def plot_price(weights: Sequence[float], bits: Sequence[float], errors: Sequence[float]) -> Figure:
-    """Draw what codes cost (bits per code) against what they lose, a point for each weight of rarity."""
+def plot_rate(weights: Sequence[float], bits: Sequence[float], errors: Sequence[float]) -> Figure:
+    """Plot what codes cost (bits per code) against what they lose, a point for each weight of the rate."""
     figure = Figure((5.5, 3.4), layout="constrained")
     axis = figure.subplots()
     axis.plot(bits, errors, "o-", color=BLUE)
@@ -192,12 +192,12 @@ def plot_price(weights: Sequence[float], bits: Sequence[float], errors: Sequence
     return figure
 
 
-def put_cells(axis: Axes, points: Tensor, codebook: Tensor, price: Tensor | None) -> None:
+def put_cells(axis: Axes, points: Tensor, codebook: Tensor, rate: Tensor | None) -> None:
     """Colour each place by the entry it belongs to, with a line where another cell begins."""
     low, high = points.amin(0) - 0.15, points.amax(0) + 0.15
     x, y = (torch.linspace(float(low[i]), float(high[i]), _FINE) for i in (0, 1))
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2).to(codebook.dtype)
-    cells = nearest_codes(places, codebook, price).reshape(_FINE, _FINE).numpy()
+    cells = nearest_codes(places, codebook, rate).reshape(_FINE, _FINE).numpy()
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     axis.imshow(
         cells,

@@ -16,7 +16,7 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def plot_vqvae() -> Figure:
-    """Draw the way of an image through encoder, quantizer and decoder, and the way of the gradient back."""
+    """Plot the way of an image through encoder, quantizer and decoder, and the way of the gradient back."""
     figure = Figure((9, 2.9))
     axis = figure.add_axes((0.005, 0.01, 0.99, 0.98))
     axis.set(xlim=(0, 100), ylim=(0, 32))
@@ -51,7 +51,7 @@ def _put_arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float],
 
 
 def plot_grids(grids: Sequence[Tensor], titles: Sequence[str]) -> Figure:
-    """Draw small grids of numbers (H, W) side by side, each number in its cell, all on one scale of colours."""
+    """Plot small grids of numbers (H, W) side by side, each number in its cell, all on one scale of colours."""
     arrays = [grid.detach().cpu().numpy() for grid in grids]
     lowest, highest = min(array.min() for array in arrays), max(array.max() for array in arrays)
     height = max(2.6 * array.shape[0] / array.shape[1] for array in arrays)
@@ -69,7 +69,7 @@ def plot_grids(grids: Sequence[Tensor], titles: Sequence[str]) -> Figure:
 
 
 def plot_reach(maps: Sequence[Tensor], titles: Sequence[str], own: tuple[int, int, int], unit: str) -> Figure:
-    """Draw how strongly each pixel has to do with one code, and outline the pixels that the code stands for.
+    """Plot how strongly each pixel has to do with one code, and outline the pixels that the code stands for.
 
     Args:
         maps: a map (H, W) of strengths, 0 or more, for each panel; what is 0 stays white.
@@ -93,7 +93,7 @@ def plot_reach(maps: Sequence[Tensor], titles: Sequence[str], own: tuple[int, in
 
 
 def plot_losses(curves: Mapping[str, Sequence[float]], ylabel: str) -> Figure:
-    """Draw the losses of runs step by step, on a logarithmic axis, each with its name; from the first step on."""
+    """Plot the losses of runs step by step, on a logarithmic axis, each with its name; from the first step on."""
     figure = Figure((5.8, 3.2), layout="constrained")
     axis = figure.subplots()
     colours = (BLUE, ORANGE, GREEN, BLACK)
@@ -112,7 +112,7 @@ def plot_losses(curves: Mapping[str, Sequence[float]], ylabel: str) -> Figure:
 def plot_evaluated(
     images: Tensor, codes: Tensor, reconstructions: Tensor, num_codes: int, titles: Sequence[str]
 ) -> Figure:
-    """Draw for each image a row: the image, its codes, its reconstruction, and where the two differ.
+    """Plot for each image a row: the image, its codes, its reconstruction, and where the two differ.
 
     Args:
         images: (N, C, H, W), floats in [0, 1].
@@ -141,7 +141,7 @@ def plot_evaluated(
 
 
 def plot_tiles(tiles: Tensor, columns: int) -> Figure:
-    """Draw small images (N, C, P, P), floats in [0, 1], in rows of ``columns``, as one wall with white joints."""
+    """Plot small images (N, C, P, P), floats in [0, 1], in rows of ``columns``, as one wall with white joints."""
     joint, missing = 1, -len(tiles) % columns
     padded = F.pad(tiles.detach().cpu(), (0, joint, 0, joint), value=1.0)
     padded = F.pad(padded, (0, 0, 0, 0, 0, 0, 0, missing), value=1.0)
@@ -152,7 +152,7 @@ def plot_tiles(tiles: Tensor, columns: int) -> Figure:
 
 
 def plot_growth(numbers: Sequence[int], used: Sequence[float], perplexities: Sequence[float], num_codes: int) -> Figure:
-    """Draw how many codes are seen to be in use, and their perplexity, over the number of images that are counted."""
+    """Plot how many codes are seen to be in use, and their perplexity, over the number of images that are counted."""
     figure = Figure((5.8, 3.2), layout="constrained")
     axis = figure.subplots()
     axis.plot(numbers, used, color=BLUE, marker="o", label="codes in use")

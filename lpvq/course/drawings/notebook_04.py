@@ -8,7 +8,7 @@ from lpvq.plotting import BLACK, BLUE, ORANGE
 
 
 def plot_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw estimates of a mutual information over the number of grids they were made from.
+    """Plot estimates of a mutual information over the number of grids they were made from.
 
     Args:
         numbers: of grids, one for each point.
@@ -30,7 +30,7 @@ def plot_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float
 
 
 def plot_baseline_bits(bits: Mapping[str, float]) -> Figure:
-    """Draw bits per code as bars, one below the other, each with its value; ``bits`` by the name of the model."""
+    """Plot bits per code as bars, one below the other, each with its value; ``bits`` by the name of the model."""
     figure = Figure((7, 0.42 * len(bits) + 0.9), layout="constrained")
     axis = figure.subplots()
     bars = axis.barh(list(bits), list(bits.values()), color=BLUE)

@@ -26,7 +26,7 @@ _ARROW = {"arrowstyle": "-|>", "linewidth": 1.8, "mutation_scale": 14, "shrinkA"
 
 
 def plot_reading_order(image: Tensor, codes: Tensor, position: Position, num_codes: int) -> Figure:
-    """Draw an image, its codes in reading order, and what may be known when one of them is predicted.
+    """Plot an image, its codes in reading order, and what may be known when one of them is predicted.
 
     Args:
         image: (C, H, W), floats in [0, 1].
@@ -54,7 +54,7 @@ def plot_reading_order(image: Tensor, codes: Tensor, position: Position, num_cod
 
 
 def plot_dependencies(matrices: Sequence[Tensor], titles: Sequence[str]) -> Figure:
-    """Draw who sees whom in a row: matrices bool (N, N), output positions down, input positions across."""
+    """Plot who sees whom in a row: matrices bool (N, N), output positions down, input positions across."""
     figure = Figure((2.45 * len(matrices), 3.3), layout="constrained")
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for axis, matrix, title in zip(axes, matrices, titles, strict=True):
@@ -72,7 +72,7 @@ def plot_dependencies(matrices: Sequence[Tensor], titles: Sequence[str]) -> Figu
 
 
 def plot_seen(maps: Sequence[Tensor], positions: Sequence[Position], titles: Sequence[str], columns: int = 2) -> Figure:
-    """Draw what single positions see.
+    """Plot what single positions see.
 
     Args:
         maps: bool (H, W) each: whether the output at the position depends on the input there.
@@ -99,7 +99,7 @@ def plot_seen(maps: Sequence[Tensor], positions: Sequence[Position], titles: Seq
 
 
 def plot_masks(masks: Sequence[Tensor], titles: Sequence[str]) -> Figure:
-    """Draw masks of kernels (k, k), each weight with its 0 or 1, the middle framed."""
+    """Plot masks of kernels (k, k), each weight with its 0 or 1, the middle framed."""
     figure = Figure((2.3 * len(masks), 2.4), layout="constrained")
     for axis, mask, title in zip(figure.subplots(1, len(masks), squeeze=False)[0], masks, titles, strict=True):
         _put_numbers(axis, mask, mask > 0)
@@ -109,7 +109,7 @@ def plot_masks(masks: Sequence[Tensor], titles: Sequence[str]) -> Figure:
 
 
 def plot_wedge() -> Figure:
-    """Draw why a stack of masked 3 × 3 convolutions has a blind spot: its four steps, and where they lead."""
+    """Plot why a stack of masked 3 × 3 convolutions has a blind spot: its four steps, and where they lead."""
     figure = Figure((9, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 9])
     _put_cells(left, torch.zeros(3, 3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.bool))
@@ -145,7 +145,7 @@ def plot_wedge() -> Figure:
 
 
 def plot_two_stacks() -> Figure:
-    """Draw what each stack is responsible for, and the windows of their first and later layers."""
+    """Plot what each stack is responsible for, and the windows of their first and later layers."""
     figure = Figure((9.4, 4.2), layout="constrained")
     axes = figure.subplot_mosaic(
         [["regions", "up first", "up later"], ["regions", "left first", "left later"]], width_ratios=[2.3, 1, 1]
@@ -196,7 +196,7 @@ def _put_regions(axis: Axes) -> None:
 
 
 def plot_shift(before: Tensor, after: Tensor) -> Figure:
-    """Draw a grid of numbers (H, W) with a row of zeros above it and its last row struck out; and what is left."""
+    """Plot a grid of numbers (H, W) with a row of zeros above it and its last row struck out; and what is left."""
     height, width = before.shape
     figure = Figure((7.6, 2.7), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -212,7 +212,7 @@ def plot_shift(before: Tensor, after: Tensor) -> Figure:
 
 
 def plot_guesses(truth: Tensor, by_number: Tensor, by_name: Tensor) -> Figure:
-    """Draw for each code (K,) the truth, 0 or 1, and the probabilities given by two models."""
+    """Plot for each code (K,) the truth, 0 or 1, and the probabilities given by two models."""
     figure = Figure((7.5, 3.2), layout="constrained")
     axis = figure.subplots()
     codes = range(len(truth))
@@ -228,7 +228,7 @@ def plot_guesses(truth: Tensor, by_number: Tensor, by_name: Tensor) -> Figure:
 
 
 def plot_code_grids(grids: Tensor, num_codes: int) -> Figure:
-    """Draw grids of codes (N, H, W), small enough for numbers, side by side."""
+    """Plot grids of codes (N, H, W), small enough for numbers, side by side."""
     figure = Figure((2.6 * len(grids), 2.6 * grids.shape[1] / grids.shape[2] + 0.1), layout="constrained")
     for axis, grid in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids, strict=True):
         put_codes(axis, grid, num_codes)
@@ -238,7 +238,7 @@ def plot_code_grids(grids: Tensor, num_codes: int) -> Figure:
 
 
 def plot_losses(curves: Mapping[str, Sequence[float]], floors: Mapping[str, float]) -> Figure:
-    """Draw losses over training steps, in nats per code, and dotted lines below which nobody can come."""
+    """Plot losses over training steps, in nats per code, and dotted lines below which nobody can come."""
     figure = Figure((7.2, 3.9), layout="constrained")
     axis = figure.subplots()
     lines = zip((ORANGE, GREEN, BLUE, BLACK), ("--", "-.", "-", ":"), strict=True)
@@ -261,7 +261,7 @@ def _earlier(height: int, width: int, position: Position) -> Tensor:
 
 
 def _put_cells(axis: Axes, seen: Tensor, earlier: Tensor) -> None:
-    """Draw a cell for each place, by whether it is seen and whether it is earlier, bool (H, W) both."""
+    """Plot a cell for each place, by whether it is seen and whether it is earlier, bool (H, W) both."""
     for row in range(seen.shape[0]):
         for column in range(seen.shape[1]):
             is_seen, is_earlier = bool(seen[row, column]), bool(earlier[row, column])
@@ -282,7 +282,7 @@ def _put_frame(axis: Axes, row: int, column: int, width: float = 2.5) -> None:
 
 
 def _put_numbers(axis: Axes, numbers: Tensor, strong: Tensor) -> None:
-    """Draw numbers (H, W) in cells, those that are ``strong`` (bool) on blue."""
+    """Plot numbers (H, W) in cells, those that are ``strong`` (bool) on blue."""
     for row in range(numbers.shape[0]):
         for column in range(numbers.shape[1]):
             stands_out = bool(strong[row, column])

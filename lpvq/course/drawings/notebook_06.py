@@ -18,13 +18,13 @@ _COLOURS = (BLUE, ORANGE, GREEN, BLACK)
 
 
 def plot_model() -> Figure:
-    """Draw the whole network from left to right: embedding, shifted first layer, gated blocks, head."""
+    """Plot the whole network from left to right: embedding, first layer with mask type A, gated blocks, head."""
     figure, axis = _sheet(9, 3, 18, 6)
     top, bottom, middle = 4.6, 2.2, 3.4
     _box(axis, 0.9, middle, 1.5, 1.3, "codes\nB×H×W", BLACK)
     _box(axis, 3.0, middle, 1.7, 1.3, "embed-\nding\nC", BLACK)
-    _box(axis, 6.0, top, 2.5, 1.3, "vertical,\nshifted down", BLUE)
-    _box(axis, 6.0, bottom, 2.5, 1.3, "horizontal,\nshifted right", ORANGE)
+    _box(axis, 6.0, top, 2.5, 1.3, "vertical,\nmask type A", BLUE)
+    _box(axis, 6.0, bottom, 2.5, 1.3, "horizontal,\nmask type A", ORANGE)
     _arrow(axis, (1.65, middle), (2.15, middle))
     _arrow(axis, (3.85, middle + 0.3), (4.75, top - 0.2))
     _arrow(axis, (3.85, middle - 0.3), (4.75, bottom + 0.2))
@@ -47,7 +47,7 @@ def plot_model() -> Figure:
 
 
 def plot_block() -> Figure:
-    """Draw the gated block: both stacks from top to bottom, the link, the label, the gates, the residual."""
+    """Plot the gated block: both stacks from top to bottom, the link, the label, the gates, the residual."""
     figure, axis = _sheet(7.2, 6.6, 14.4, 13.2)
     left, right, middle = 2.6, 10.6, 6.6
     for x, name, colour in ((left, "vertical", BLUE), (right, "horizontal", ORANGE)):
@@ -84,7 +84,7 @@ def plot_block() -> Figure:
 
 
 def plot_gate(a: Tensor, outputs: Mapping[float, Tensor]) -> Figure:
-    """Draw what a gate lets through, and ReLU beside it.
+    """Plot what a gate lets through, and ReLU beside it.
 
     Args:
         a: the values of the first half, (N,).
@@ -105,7 +105,7 @@ def plot_gate(a: Tensor, outputs: Mapping[float, Tensor]) -> Figure:
 
 
 def plot_curves(curves: Mapping[str, Sequence[float]], levels: Mapping[str, float], **labels: str) -> Figure:
-    """Draw curves over 0, 1, 2, …, told apart by colour and dashes.
+    """Plot curves over 0, 1, 2, …, told apart by colour and dashes.
 
     Args:
         curves: by name.
@@ -125,7 +125,7 @@ def plot_curves(curves: Mapping[str, Sequence[float]], levels: Mapping[str, floa
 
 
 def plot_influence(maps: Mapping[str, Tensor], row: int, column: int) -> Figure:
-    """Draw for each map, bool (H, W), what the logits at (row, column) depend on; forbidden ones get a cross."""
+    """Plot for each map, bool (H, W), what the logits at (row, column) depend on; forbidden ones get a cross."""
     figure = Figure((3.1 * len(maps), 2.7), layout="constrained")
     for axis, (title, seen) in zip(figure.subplots(1, len(maps), squeeze=False).flat, maps.items(), strict=True):
         height, width = seen.shape
@@ -144,7 +144,7 @@ def plot_influence(maps: Mapping[str, Tensor], row: int, column: int) -> Figure:
 
 
 def plot_surprise(images: Tensor, codes: Tensor, bits: Tensor, num_codes: int) -> Figure:
-    """Draw images, below each its codes, below them how many bits each code cost.
+    """Plot images, below each its codes, below them how many bits each code cost.
 
     Args:
         images: (N, 3, H, W), floats in [0, 1].

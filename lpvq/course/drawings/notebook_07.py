@@ -17,7 +17,7 @@ _HIDDEN = 0.82  # the grey of what is not there yet
 
 
 def plot_controls(probabilities: Tensor) -> Figure:
-    """Draw what temperature, top-k and top-p make of ``probabilities`` (K,), which stand dashed behind each.
+    """Plot what temperature, top-k and top-p make of ``probabilities`` (K,), which stand dashed behind each.
 
     Args:
         probabilities: of a few codes, the most probable first.
@@ -44,7 +44,7 @@ def plot_controls(probabilities: Tensor) -> Figure:
 
 
 def plot_line(probabilities: Tensor, uniform: Tensor) -> Figure:
-    """Draw probabilities (K,) as pieces of a line from 0 to 1, and numbers ``uniform`` (N,) that fall on it."""
+    """Plot probabilities (K,) as pieces of a line from 0 to 1, and numbers ``uniform`` (N,) that fall on it."""
     figure = Figure((8, 1.9), layout="constrained")
     axis = figure.subplots()
     ends = probabilities.cumsum(0).tolist()
@@ -67,7 +67,7 @@ def plot_line(probabilities: Tensor, uniform: Tensor) -> Figure:
 
 
 def plot_partial(grids: Tensor, images: Tensor, present: Tensor, num_codes: int, titles: Sequence[str]) -> Figure:
-    """Draw grids of codes above their images, both hidden where there are no codes.
+    """Plot grids of codes above their images, both hidden where there are no codes.
 
     Args:
         grids: int64 (N, H, W).
@@ -95,7 +95,7 @@ def hide(images: Tensor, present: Tensor) -> Tensor:
 
 
 def put_partial_codes(axis: Axes, grid: Tensor, present: Tensor, num_codes: int) -> None:
-    """Draw a grid of codes (H, W) into ``axis``, grey where ``present``, bool (H, W), says that there are none yet."""
+    """Plot a grid of codes (H, W) into ``axis``, grey where ``present``, bool (H, W), says that there are none yet."""
     shown: NDArray = np.ma.masked_array(grid.numpy(), ~present.numpy())
     axis.set_facecolor(str(_HIDDEN))
     axis.imshow(shown, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
@@ -105,7 +105,7 @@ def put_partial_codes(axis: Axes, grid: Tensor, present: Tensor, num_codes: int)
 
 
 def plot_distributions(rows: Sequence[tuple[str, Tensor]], most: int) -> Figure:
-    """Draw distributions over the same codes beside each other: the ``most`` probable ones of the first, and the rest.
+    """Plot distributions over the same codes beside each other: the ``most`` probable ones of the first, and the rest.
 
     Args:
         rows: titles and probabilities (K,).
@@ -126,7 +126,7 @@ def plot_distributions(rows: Sequence[tuple[str, Tensor]], most: int) -> Figure:
 
 
 def plot_entropies(temperatures: Sequence[float], bits: Sequence[float], limit: float) -> Figure:
-    """Draw entropies in bits over temperatures, with the ``limit`` that they cannot exceed."""
+    """Plot entropies in bits over temperatures, with the ``limit`` that they cannot exceed."""
     figure = Figure((5.5, 3.0), layout="constrained")
     axis = figure.subplots()
     axis.plot(temperatures, bits, color=BLUE, marker="o", markersize=4, label="the prior")
@@ -143,7 +143,7 @@ def plot_entropies(temperatures: Sequence[float], bits: Sequence[float], limit: 
 
 
 def plot_counts(image: Tensor, codes: Tensor, num_codes: int, counts: Sequence[tuple[str, Tensor]]) -> Figure:
-    """Draw an image, its codes, and whole numbers (H, W) for each position of its grid, written out.
+    """Plot an image, its codes, and whole numbers (H, W) for each position of its grid, written out.
 
     Args:
         image: (C, H · s, W · s), floats in [0, 1].
@@ -170,7 +170,7 @@ def plot_counts(image: Tensor, codes: Tensor, num_codes: int, counts: Sequence[t
 
 
 def plot_trade(points: Sequence[tuple[float, float, float]], real: tuple[float, float]) -> Figure:
-    """Draw what temperature trades: how improbable the grids are against how different they are from each other.
+    """Plot what temperature trades: how improbable the grids are against how different they are from each other.
 
     Args:
         points: temperature, mean nats per grid, bits of diversity.

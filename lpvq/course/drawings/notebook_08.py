@@ -17,7 +17,7 @@ _SMALL = 9  # points
 
 
 def plot_waste(height: int, width: int, steps: Sequence[int]) -> Figure:
-    """Draw what a full forward pass computes at some steps of plain sampling, and the one position that is wanted.
+    """Plot what a full forward pass computes at some steps of plain sampling, and the one position that is wanted.
 
     Args:
         height: of the grid.
@@ -42,7 +42,7 @@ def plot_waste(height: int, width: int, steps: Sequence[int]) -> Figure:
 
 
 def plot_line_cache(width: int, layers: int, kernel_size: int, column: int) -> Figure:
-    """Draw a stack of causal convolutions on a line of codes, at the step that computes one column.
+    """Plot a stack of causal convolutions on a line of codes, at the step that computes one column.
 
     Args:
         width: how many columns to draw.
@@ -76,7 +76,7 @@ def plot_line_cache(width: int, layers: int, kernel_size: int, column: int) -> F
 
 
 def plot_grid_cache(height: int, width: int, row: int, column: int, reach: int = 1) -> Figure:
-    """Draw what a block's two stacks need to go on at one position: vertical features, links, horizontal features.
+    """Plot what a block's two stacks need to go on at one position: vertical features, links, horizontal features.
 
     Args:
         height: of the grid.
@@ -114,7 +114,7 @@ def plot_grid_cache(height: int, width: int, row: int, column: int, reach: int =
 
 
 def plot_changes(vertical: Sequence[Tensor], horizontal: Sequence[Tensor], row: int, column: int) -> Figure:
-    """Draw by how much features change when one code does.
+    """Plot by how much features change when one code does.
 
     Args:
         vertical: changes (H, W) of the vertical features, after the input layer, block 1, and so on.
@@ -162,7 +162,7 @@ def plot_mistakes(maps: Mapping[str, Tensor]) -> Figure:
 
 
 def plot_speedups(numbers: Sequence[int], speedups: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw how many times faster than plain sampling each sampler is, over the number of codes in a grid, with N."""
+    """Plot how many times faster than plain sampling each sampler is, over the number of codes in a grid, with N."""
     figure = Figure((7, 3.8), layout="constrained")
     axis = figure.subplots()
     axis.plot(numbers, numbers, color=BLACK, linestyle=":", label="N, by multiply-adds")

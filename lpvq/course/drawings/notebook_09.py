@@ -15,7 +15,7 @@ _SMALL = 9  # points
 
 
 def plot_resamples(values: Tensor, value: float, error: float, xlabel: str) -> Figure:
-    """Draw how a figure varies over bootstrap samples, beside what its standard error says.
+    """Plot how a figure varies over bootstrap samples, beside what its standard error says.
 
     Args:
         values: the figure on each bootstrap sample, (resamples,).
@@ -38,7 +38,7 @@ def plot_resamples(values: Tensor, value: float, error: float, xlabel: str) -> F
 
 
 def plot_gaussians(first: tuple[float, float], second: tuple[float, float]) -> Figure:
-    """Draw two Gaussians, each (mean, standard deviation), as curves and as points whose distance is Fréchet's."""
+    """Plot two Gaussians, each (mean, standard deviation), as curves and as points whose distance is Fréchet's."""
     figure = Figure((9, 3.4), layout="constrained")
     curves, plane = figure.subplots(1, 2, width_ratios=[1.3, 1])
     reach = [mean + side * 3.5 * spread for mean, spread in (first, second) for side in (-1, 1)]
@@ -68,7 +68,7 @@ def plot_gaussians(first: tuple[float, float], second: tuple[float, float]) -> F
 
 
 def plot_clouds(first: Tensor, second: Tensor) -> Figure:
-    """Draw two sets of points, (N, 2) each, and for each of the two coordinates how its values are distributed."""
+    """Plot two sets of points, (N, 2) each, and for each of the two coordinates how its values are distributed."""
     figure = Figure((9, 3.2), layout="constrained")
     cloud, *sides = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
     names = ["first feature", "second feature"]
@@ -89,7 +89,7 @@ def plot_clouds(first: Tensor, second: Tensor) -> Figure:
 
 
 def plot_floor(sizes: Sequence[int], distances: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw how a distance depends on the number of images that it is measured with.
+    """Plot how a distance depends on the number of images that it is measured with.
 
     Args:
         sizes: numbers of images.
@@ -112,7 +112,7 @@ def plot_floor(sizes: Sequence[int], distances: Mapping[str, Sequence[float]]) -
 
 
 def plot_balls(real: Tensor, other: Tensor, k: int) -> Figure:
-    """Draw what precision and recall count, on points (N, 2) and (M, 2).
+    """Plot what precision and recall count, on points (N, 2) and (M, 2).
 
     At the left the balls of the real points, which reach to their ``k``-th neighbours, and which of the other points
     lie in one; at the right the other way round.
@@ -155,7 +155,7 @@ def _put_balls(axis: Axes, centres: Tensor, points: Tensor, k: int, names: Seque
 
 
 def plot_distances(honest: Tensor, generated: Tensor, threshold: float) -> Figure:
-    """Draw how far images are from their nearest training images.
+    """Plot how far images are from their nearest training images.
 
     Args:
         honest: distances of images that are no copies, (N,).

@@ -43,9 +43,9 @@ def _average(answer: Any) -> str | None:
 
 
 def _border(answer: Any) -> str | None:
-    prices = -0.5 * 0.05 * torch.tensor([0.9, 0.1]).double().log()
+    rates = -0.5 * 0.05 * torch.tensor([0.9, 0.1]).double().log()
     places = torch.linspace(0, 1, 100_001, dtype=torch.float64)
-    codes = nearest_codes(places[:, None], torch.tensor([[0.0], [1.0]]).double(), prices)
+    codes = nearest_codes(places[:, None], torch.tensor([[0.0], [1.0]]).double(), rates)
     border = places[codes == 0].max().item()
     if compare_number(answer, 1 - border, 1e-3) is None:
         return "the border moved the wrong way: the code that is common is the cheaper one"

@@ -25,7 +25,7 @@ def decode_entries(vqvae: VQVAE) -> Tensor:
 
 
 def plot_codebook(image: Tensor, codes: Tensor, decoded: Tensor, entries: Tensor, position: Position) -> Figure:
-    """Draw an image, a grid of codes, what it decodes to, and the codebook.
+    """Plot an image, a grid of codes, what it decodes to, and the codebook.
 
     One position of the grid is framed, dashed wherever else the same code is used, and its entry in the codebook.
 
@@ -112,8 +112,8 @@ class CodebookExplorer(Explorer):
         one, two = list(controls.values())[:3], list(controls.values())[3:]
         super().__init__(controls, [one, [*two, swap, reset]])
 
-    def draw(self, image: int, row: int, column: int, code: int, other: int) -> Picture:  # type: ignore[override]
-        """Draw what the grid is now."""
+    def plot(self, image: int, row: int, column: int, code: int, other: int) -> Picture:  # type: ignore[override]
+        """Plot what the grid is now."""
         decoded = self.vqvae.decode(self.codes[None])[0]
         figure = plot_codebook(self.images[image], self.codes, decoded, self.entries, (row, column))
         times = int((self.codes == code).sum())

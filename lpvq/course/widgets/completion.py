@@ -17,7 +17,7 @@ _NUMBER = 6  # completions at a time
 
 
 def plot_completions(image: Tensor, known: Tensor, completions: Tensor) -> Figure:
-    """Draw an image, what is left of it, and its completions.
+    """Plot an image, what is left of it, and its completions.
 
     Args:
         image: (C, h · P, w · P), floats in [0, 1].
@@ -70,7 +70,7 @@ class CompletionExplorer(Explorer):
         every = list(controls.values())
         super().__init__(controls, [every[:3], [*every[3:], again]])
 
-    def draw(self, image: int, rows: Range, columns: Range, temperature: float, seed: int) -> Picture:  # type: ignore[override]
+    def plot(self, image: int, rows: Range, columns: Range, temperature: float, seed: int) -> Picture:  # type: ignore[override]
         """Complete an image six times."""
         known = torch.ones(self.codes.shape[1:], dtype=torch.bool)
         known[rows[0] : rows[1] + 1, columns[0] : columns[1] + 1] = False

@@ -58,7 +58,7 @@ class Spot(NamedTuple):
 class Explorer(VBox):
     """A picture below its controls, drawn anew whenever one of them changes.
 
-    An explorer is a subclass that has ``draw``. Where widgets cannot be shown, in a file on the web for example, the
+    An explorer is a subclass that has ``plot``. Where widgets cannot be shown, in a file on the web for example, the
     picture stands alone.
 
     Args:
@@ -100,8 +100,8 @@ class Explorer(VBox):
 
     # What a subclass says.
 
-    def draw(self, **values: Any) -> Picture:
-        """Draw the picture for the values of the controls."""
+    def plot(self, **values: Any) -> Picture:
+        """Plot the picture for the values of the controls."""
         raise NotImplementedError
 
     def prepare(self, name: str) -> None:
@@ -125,9 +125,9 @@ class Explorer(VBox):
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the picture of what the controls are set to."""
+        """Plot the picture of what the controls are set to."""
         try:
-            self.figure, self.description = self.draw(**self.values())
+            self.figure, self.description = self.plot(**self.values())
         except Exception as error:  # in a page nobody would see it, and the picture before would stay
             self.figure, self.description = Figure((1, 0.1)), f"No picture: {type(error).__name__}: {error}"
         self._image.width = f"{self.figure.bbox.width:.0f}"

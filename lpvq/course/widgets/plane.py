@@ -77,7 +77,7 @@ def learn(step: int, decay: float, threshold: float, start: str) -> Moment:
 
 
 def plot_moment(moment: Moment, phase: str, threshold: float) -> Figure:
-    """Draw points, cells and entries, with an arrow where an entry has moved; and beside them the counts."""
+    """Plot points, cells and entries, with an arrow where an entry has moved; and beside them the counts."""
     figure = Figure((9.6, 4.0))
     sides = {"left": 0.07, "right": 0.985, "bottom": 0.13, "top": 0.92, "wspace": 0.16}
     plane, bars = figure.subplots(1, 2, gridspec_kw=sides)
@@ -137,8 +137,8 @@ class PlaneExplorer(Explorer):
         every = list(controls.values())
         super().__init__(controls, [every[:2], every[2:]])
 
-    def draw(self, step: int, decay: float, threshold: float, start: str) -> Picture:  # type: ignore[override]
-        """Draw one step."""
+    def plot(self, step: int, decay: float, threshold: float, start: str) -> Picture:  # type: ignore[override]
+        """Plot one step."""
         moment = learn(step, decay, threshold, start)
         batch, phase = divmod(step, len(_PHASES))
         used = len(moment.codes.unique())

@@ -55,7 +55,7 @@ def layers_needed(seen: Seen, position: Position, most: int, height: int, width:
 
 
 def plot_receptive_fields(position: Position, layers: int, height: int, width: int) -> Figure:
-    """Draw what a position sees through ``layers`` layers of both kinds; each cell with the fewest that it takes."""
+    """Plot what a position sees through ``layers`` layers of both kinds; each cell with the fewest that it takes."""
     figure = Figure((9.6, 3.6))
     sides = {"left": 0.01, "right": 0.99, "bottom": 0.11, "top": 0.92, "wspace": 0.04}
     for axis, (title, seen) in zip(figure.subplots(1, 2, gridspec_kw=sides), _KINDS.items(), strict=True):
@@ -138,8 +138,8 @@ class ReceptiveFieldExplorer(Explorer):
         }
         super().__init__(controls, [list(controls.values())])
 
-    def draw(self, row: int, column: int, layers: int) -> Picture:  # type: ignore[override]
-        """Draw both fields."""
+    def plot(self, row: int, column: int, layers: int) -> Picture:  # type: ignore[override]
+        """Plot both fields."""
         grid = (self.height, self.width)
         figure = plot_receptive_fields((row, column), layers, *grid)
         one, two = (missed(seen, (row, column), layers, *grid) for seen in _KINDS.values())

@@ -19,7 +19,7 @@ _MILLISECONDS = 400  # from one code to the next, when it plays
 
 
 def plot_step(codes: Tensor, image: Tensor, step: int, expected: Tensor, drawn_from: Tensor) -> Figure:
-    """Draw a grid of which ``step`` codes are drawn, its image, and the probabilities of the next code.
+    """Plot a grid of which ``step`` codes are drawn, its image, and the probabilities of the next code.
 
     Args:
         codes: the whole grid, int64 (h, w).
@@ -100,10 +100,10 @@ class SamplingPlayer(Explorer):
         super().__init__(controls, [[play, step, *others[:2]], others[2:]])
 
     @torch.inference_mode()
-    def draw(  # type: ignore[override]
+    def plot(  # type: ignore[override]
         self, step: int, seed: int, label: int | None, temperature: float, top_k: int, top_p: float
     ) -> Picture:
-        """Draw the grid of these settings after ``step`` codes."""
+        """Plot the grid of these settings after ``step`` codes."""
         options = SamplingOptions(temperature, top_k, top_p)
         labels = None if label is None else torch.tensor([label])
         codes = self.prior.generate(
