@@ -279,7 +279,9 @@ def release(output: Path | None, sources: Path) -> None:
 
 def _workspace(options: dict[str, Any]) -> "Workspace":
     from lpvq.experiments.workspace import Workspace
+    from lpvq.threads import FairShare
 
+    FairShare().take(say=True)
     return Workspace(**options)
 
 

@@ -60,7 +60,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_record(value: Any) -> bool:
-    numbers = ("step", "train_loss", "valid_loss", "seconds")
+    numbers = ("step", "train_loss", "valid_loss", "seconds", "threads")
     return (
         isinstance(value, dict)
         and all(_is_number(value.get(name)) for name in numbers)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lpvq.errors import InputError
 from lpvq.runtime import autocast, choose_precision, keep_memory, progress
+from lpvq.threads import at_work
 from lpvq.training.checkpoints import read_checkpoint, write_checkpoint
 from lpvq.training.config import TrainConfig
 from lpvq.training.interrupts import stop_requests
@@ -31,6 +32,7 @@ class Record(TypedDict):
         valid_loss: the loss on the validation set; NaN where there is none.
         seconds: of training so far, all sessions together.
         precision: what the model computes in: "float32" or "bfloat16".
+        threads: how many threads compute, see ``lpvq.threads``.
     """
 
     step: int
@@ -38,6 +40,7 @@ class Record(TypedDict):
     valid_loss: float
     seconds: float
     precision: str
+    threads: int
 
 
 History = list[Record]
@@ -122,13 +125,15 @@ class Trainer:
         seconds_before = self.seconds
         devices = [parameter.device for parameter in self.model.parameters() if parameter.is_cuda][:1]
         try:
-            with bar, torch.random.fork_rng(devices), stop_requests() as stop_if_asked:
+            with bar, torch.random.fork_rng(devices), at_work() as share, stop_requests() as stop_if_asked:
+                share.take()
                 while self.step < end:
                     self._one_step(path)
                     now = time.monotonic()
                     self.seconds = seconds_before + now - started
                     if self.config.validates_after(self.step - 1):
                         self._validate()
+                        share.take()  # what else the machine does may have changed
                         record = self.history[-1]
                         bar.set_postfix(loss=f"{record['train_loss']:.3f}", valid=f"{record['valid_loss']:.3f}")
                     bar.update()
@@ -192,6 +197,7 @@ class Trainer:
                 valid_loss=valid_loss,
                 seconds=round(self.seconds, 1),
                 precision=_PRECISIONS[self.precision],
+                threads=torch.get_num_threads(),
             )
         )
         self.losses = []
