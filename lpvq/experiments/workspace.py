@@ -26,11 +26,11 @@ import torch
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes, extract_codes
-from lpvq.data.loading import load
+from lpvq.data.loading import count_images, load
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import Classifier, tasks_of, train_classifier
 from lpvq.experiments.artefacts import About, ArtefactStore, Model
-from lpvq.experiments.profiles import SNAPSHOTS, profile_name, recipe_for
+from lpvq.experiments.profiles import PROFILES, SNAPSHOTS, profile_name, recipe_for
 from lpvq.files import checksum, save_model
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.pretrained import load_pretrained_and_about
@@ -173,7 +173,20 @@ class Workspace:
         return self.test_data.class_names
 
     def _load(self, split: str, limit: int | None) -> ImageData:
-        return load(self.dataset, split, self.recipe.size, limit)
+        data = load(self.dataset, split, self.recipe.size, limit)
+        available = count_images(self.dataset, split) if len(data) == limit else None
+        if available is not None and available > len(data):
+            takes_all = [name for name in PROFILES if self._takes_all(name, split, available)]
+            way_out = f"; the profile {takes_all[0]} uses all" if takes_all else ""
+            used = f"{len(data)} of the {available} {split} images of {self.dataset}"
+            print(f"the profile {self.profile} uses {used}{way_out}", flush=True)
+        return data
+
+    def _takes_all(self, profile: str, split: str, available: int) -> bool:
+        """Whether a profile uses that many images of a split."""
+        recipe = recipe_for(self.dataset, profile, self.recipe.size)
+        limit = recipe.train_images if split == "train" else recipe.test_images
+        return limit is None or limit >= available
 
     # Models.
 
