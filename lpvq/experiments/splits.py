@@ -1,0 +1,64 @@
+"""The images of an experiment: to learn from, to choose the best weights by, and to test on."""
+
+from functools import cached_property
+
+from lpvq.data.images import ImageData
+from lpvq.data.loading import load
+from lpvq.errors import InputError
+from lpvq.experiments.profiles import Recipe
+
+
+class Splits:
+    """The images of a data set, each split loaded when it is first asked for.
+
+    Args:
+        dataset: a name for ``lpvq.load_images``.
+        recipe: says of what size the images are, how many there are, and how many of the training images are set aside:
+            at most a tenth of them, and at least one.
+    """
+
+    def __init__(self, dataset: str, recipe: Recipe) -> None:
+        self._dataset = dataset
+        self._recipe = recipe
+
+    @cached_property
+    def all_train(self) -> ImageData:
+        """The images to learn from, and at the end those that are set aside."""
+        data = load(self._dataset, "train", self._recipe.size, self._recipe.train_images)
+        if len(data) < 2:
+            raise InputError(f"{self._dataset} has {len(data)} image to learn from; expected at least 2")
+        return data
+
+    @cached_property
+    def num_learning(self) -> int:
+        """How many of the training images are to learn from."""
+        available = len(self.all_train)
+        return available - max(1, min(self._recipe.validation_images, available // 10))
+
+    @cached_property
+    def train(self) -> ImageData:
+        """The images to learn from."""
+        return self.all_train[: self.num_learning]
+
+    @cached_property
+    def validation(self) -> ImageData:
+        """The training images that are set aside to choose the best weights by."""
+        return self.all_train[self.num_learning :]
+
+    @cached_property
+    def test(self) -> ImageData:
+        """The images that no training sees."""
+        data = load(self._dataset, "test", self._recipe.size, self._recipe.test_images)
+        if len(data) < 2:
+            raise InputError(f"{self._dataset} has {len(data)} test image; expected at least 2, so add more images")
+        return data
+
+    @cached_property
+    def train_checksum(self) -> str:
+        """The checksum of all training images, those set aside included."""
+        return self.all_train.checksum()
+
+    @cached_property
+    def test_checksum(self) -> str:
+        """The checksum of the test images."""
+        return self.test.checksum()
