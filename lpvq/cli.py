@@ -30,6 +30,7 @@ PARTS = ("codes", "prior", "samples", "truth")
 STUDIES = ("trade-off", "quantizers")
 
 _DEMO_IMAGES = 60
+_STOPPED = "stopped; the same command goes on from here"
 
 _WORKSPACE_OPTIONS = [
     click.option("--dataset", default="smileys", show_default=True, metavar="NAME",
@@ -357,7 +358,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one line and status 2, never a traceback."""
     warnings.showwarning = lambda message, *_, **__: click.echo(f"lpvq: warning: {message}", err=True)
     _let_every_terminal_show_everything()
-    signal.signal(signal.SIGINT, _interrupt_once)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as of a job behind "&"
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         status = cli.main(args=arguments, prog_name="lpvq", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -368,7 +370,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         status = _fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        status = _fail("stopped; the same command goes on from here", 130)
+        status = _fail(_STOPPED, 128 + signal.SIGINT)
+    except SystemExit as stopped:  # of a training that SIGTERM or SIGHUP has stopped
+        status = _fail(_STOPPED, int(stopped.code or 0))
     except OSError as error:
         status = _fail(str(error), 1)
     sys.exit(status)

@@ -52,14 +52,22 @@ def write_json(path: str | Path, value: Any) -> None:
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; ``InputError`` where there is none or it is damaged."""
-    path = Path(path)
+def _content(path: Path) -> bytes:
+    """What a file holds; ``InputError`` where there is none, or something else in its place."""
     try:
-        return json.loads(path.read_text())
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except ValueError as error:
+    except OSError as error:  # a folder, a file of somebody else's, a broken disk
+        raise InputError(f"{path} cannot be read ({error.strerror}): move it away and make it anew") from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; ``InputError`` where there is none or it cannot be read."""
+    path = Path(path)
+    try:
+        return json.loads(_content(path))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); delete it and make it again") from None
 
 
@@ -94,10 +102,7 @@ def read_tensors(path: str | Path, expected_sha256: str | None = None, checked: 
         InputError: the file is missing, truncated, foreign, or not the one whose checksum was expected.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+    content = _content(path)
     if checked:
         line, _, content = content.partition(b"\n")
         expected_sha256 = line.removeprefix(_CHECKED).decode(errors="replace")

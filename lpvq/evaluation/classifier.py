@@ -18,7 +18,7 @@ from lpvq.data.smileys import FACTORS
 from lpvq.errors import InputError
 from lpvq.models.saving import Pretrained
 from lpvq.runtime import in_batches, in_eval_mode
-from lpvq.training.config import TrainConfig, identity_of
+from lpvq.training.config import TrainConfig
 from lpvq.training.trainer import History, Trainer
 
 _PIXELS_AT_ONCE = 2**18
@@ -146,16 +146,13 @@ def train_classifier(
         targets = {name: target[indices].to(device) for name, target in targets_of(images).items()}
         return model.loss(images.floats(indices).to(device), targets)
 
-    def evaluate() -> float:
-        if validation is None:
-            return float("nan")
+    def evaluate(images: ImageData) -> float:
         with in_eval_mode(model), torch.inference_mode():
-            total = sum(loss_on(validation, batch).item() * len(batch) for batch in validation.batches())
-        return total / len(validation)
+            total = sum(loss_on(images, batch).item() * len(batch) for batch in images.batches())
+        return total / len(images)
 
     def loss(indices: Tensor) -> Tensor:
         return loss_on(data, indices)
 
-    identity = identity_of(model, config, data, validation)
-    trainer = Trainer("training classifier", model, loss, len(data), evaluate, config, identity)
+    trainer = Trainer("training classifier", model, loss, evaluate, config, data, validation)
     return trainer.train(checkpoint, checkpoint_seconds)

@@ -4,8 +4,8 @@ What is kept says what it was made from (its *settings*, down to a checksum of t
 anything else.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,18 +15,21 @@ from filelock import FileLock, Timeout
 from lpvq.errors import InputError
 from lpvq.files import load_model, read_json, save_model
 from lpvq.models.saving import Pretrained
+from lpvq.training.trainer import History
 
+T = TypeVar("T")
 Model = TypeVar("Model", bound=Pretrained)
 About = dict[str, Any]
-"""What the JSON file beside a model's weights says."""
+"""What the JSON file beside a model's weights says, see ``ArtefactStore.keep``."""
 
 # Of all settings, those that change when somebody replaces pictures. What was made of the old ones is made anew; where
 # other settings differ, somebody asks for another model, and what is there may have taken hours.
 _OF_DATA = {"data_checksum", "vqvae_checksum"}
+_SAID: dict[str, Any] = {"settings": dict, "history": list, "seconds": int | float | None, "precision": str | None}
 
 
 class ArtefactStore:
-    """The artefacts below a folder.
+    """The artefacts below a folder, which is made when the first of them is.
 
     Args:
         folder: where they lie, or will.
@@ -38,6 +41,10 @@ class ArtefactStore:
     def path(self, name: str) -> Path:
         """Return where the artefact ``name`` is or will be."""
         return self.folder / name
+
+    def has(self, name: str) -> bool:
+        """Whether a model was kept under this name, whatever it was made from."""
+        return self.path(f"{name}.json").exists()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -53,6 +60,21 @@ class ArtefactStore:
             yield
         finally:
             lock.release()
+
+    def find_or_make(self, find: Callable[[], T | None], make: Callable[[], T]) -> T:
+        """Return what is found, or what is made while no other process makes anything here.
+
+        Args:
+            find: looks for it, and gives None where there is none. It is called again once this process is alone: the
+                other one may have made it.
+            make: makes and keeps it.
+        """
+        found = find()
+        if found is None:
+            with self.alone():
+                found = find()
+                return make() if found is None else found
+        return found
 
     def find(
         self, kind: type[Model], name: str, settings: Mapping[str, Any], device: torch.device
@@ -71,31 +93,60 @@ class ArtefactStore:
         Raises:
             InputError: it was made with other settings, or is damaged.
         """
-        path = self.path(f"{name}.pt")
-        if not path.with_suffix(".json").exists():
+        if not self.has(name):
             return None
-        about = read_json(path.with_suffix(".json"))
-        there = about.get("settings") if isinstance(about, dict) else None
-        if isinstance(there, dict):
-            other = [key for key in settings if there.get(key) != settings[key]]
-            if other and _OF_DATA.issuperset(other):
-                print(f"{path} was made from other images or codes than there are now: it is made anew", flush=True)
-                return None
-            if other:
-                differences = ", ".join(f"{key} was {there.get(key)!r}, is {settings[key]!r}" for key in other)
-                raise InputError(
-                    f"{path} was made with other settings ({differences}): delete it or choose another output"
-                )
+        path, described = self.path(f"{name}.pt"), self.path(f"{name}.json")
+        about = read_json(described)
+        missing = [key for key, kind_of in _SAID.items() if not _says(about, key, kind_of)]
+        if missing:
+            raise InputError(
+                f"{described} does not say how {path.name} was made ({', '.join(missing)} missing): delete both files, "
+                "or choose another output"
+            )
+        there = about["settings"]
+        other = [key for key in settings if there.get(key) != settings[key]]
+        named = [key for key in other if key not in _OF_DATA]
+        if named:
+            differences = ", ".join(f"{key} was {there.get(key)!r}, is {settings[key]!r}" for key in named)
+            raise InputError(f"{path} was made with other settings ({differences}): delete it or choose another output")
+        if other:
+            return None
         model, about = load_model(kind, path)
+        if self.path(f"{name}.checkpoint").exists():  # of a process that was killed once it had kept the model
+            with suppress(OSError):
+                self.discard_checkpoint(name)
         return model.to(device), about
 
-    def keep(self, model: Pretrained, name: str, about: About) -> None:
-        """Keep a model and what is to be said of it; its checkpoint has served."""
+    def keep(self, model: Pretrained, name: str, settings: Mapping[str, Any], history: History) -> About:
+        """Keep a model; its checkpoint has served.
+
+        Args:
+            model: as it is to be found again.
+            name: of its file, without ``.pt``.
+            settings: what it was made from.
+            history: of its training so far.
+
+        Returns:
+            what the JSON file beside it says: ``settings``, ``seconds`` of training, ``precision`` that it was trained
+            in (both None before the first validation) and ``history``.
+        """
+        last: Mapping[str, Any] = history[-1] if history else {"seconds": None, "precision": None}
+        about = {
+            "settings": dict(settings),
+            "seconds": last["seconds"],
+            "precision": last["precision"],
+            "history": list(history),
+        }
         save_model(model, self.path(f"{name}.pt"), about)
         self.discard_checkpoint(name)
+        return about
 
     def discard_checkpoint(self, name: str) -> None:
         """Remove the checkpoint of a model, and what a killed process may have left of one."""
         path = self.path(f"{name}.checkpoint")
         for leftover in (path, *path.parent.glob(f".{path.stem}.*")):
             leftover.unlink(missing_ok=True)
+
+
+def _says(about: Any, key: str, kind: Any) -> bool:
+    return isinstance(about, dict) and key in about and isinstance(about[key], kind)

@@ -7,7 +7,7 @@ from typing import Any
 
 from lpvq.data.loading import DEFAULT_SIZE
 from lpvq.errors import InputError
-from lpvq.training.trainer import TrainConfig
+from lpvq.training.config import TrainConfig, whole_number
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,16 @@ class Recipe:
 
     Attributes:
         size: height and width of the images; None for the set's own.
-        train_images: how many to use, None for all; the same for ``test_images``.
-        test_images: see ``train_images``.
-        validation_images: how many of the training images are set aside to choose the best weights with.
+        train_images: how many training images to use, None for all.
+        test_images: how many test images to use, None for all.
+        validation_images: how many of the training images are set aside to choose the best weights by, at most a tenth.
         num_codes: K of the codebook.
         code_dim: D of the codebook.
         vqvae_channels: width of encoder and decoder.
         downsample: pixels per code, in each direction.
         encoder_blocks: residual blocks of the encoder.
         decoder_blocks: residual blocks of the decoder.
-        quantizer: see ``lpvq.quantizers.make_quantizer``.
+        quantizer: see ``lpvq.models.other_quantizers.make_quantizer``.
         prior_blocks: gated blocks of the PixelCNN.
         prior_channels: width of the PixelCNN.
         prior_kernel: kernel size of the PixelCNN.
@@ -159,16 +159,18 @@ def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 
     Args:
         dataset: its name.
         profile: its name.
-        size: height and width of the images; what the profile says where None.
-        seed: of both trainings.
+        size: height and width of the images in pixels; what the profile says where None.
+        seed: of the trainings of both models, 0 … 2⁶³ − 1. The classifier's stays: one judges the images of all seeds.
         compile: whether to train the prior with ``torch.compile``.
 
     Raises:
-        InputError: a size that the VQ-VAE cannot divide into codes.
+        InputError: a size that the VQ-VAE cannot divide into codes; a seed that is none.
     """
     recipe = replace(PROFILES[profile], **_CHANGES.get((profile, dataset), {}))
-    if size is not None and size % recipe.downsample:
-        raise InputError(f"size must be a multiple of {recipe.downsample}, got {size}")
+    if size is not None:
+        size = whole_number("size", size, recipe.downsample)
+        if size % recipe.downsample:
+            raise InputError(f"size must be a multiple of {recipe.downsample}, got {size}")
     if profile == "laptop" and size is not None and size // recipe.downsample >= _LARGE_GRID:
         recipe = replace(recipe, **_LAPTOP_LARGE)
     if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):

@@ -1,32 +1,41 @@
-"""How long and how fast a model is trained."""
+"""How long and how fast a model is trained, and what makes two trainings the same one."""
 
 import json
 import math
+import operator
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, Protocol, get_args
 
 from lpvq.errors import InputError
+from lpvq.models.saving import Pretrained
 from lpvq.runtime import Precision
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and how fast to train.
+    """How long and how fast to train. Numbers may be Python's or numpy's.
 
     Attributes:
-        steps: number of batches.
-        batch_size: images or grids in a batch (all there are, where there are fewer).
-        learning_rate: the highest rate; it rises to it linearly over the first ``warmup`` share of the steps and falls
-            along a half cosine to zero at the last.
-        weight_decay: of AdamW.
+        steps: number of batches, 1 or more.
+        batch_size: images or grids in a batch, 1 or more (all there are, where there are fewer).
+        learning_rate: the highest rate, above 0; it rises to it linearly over the first ``warmup`` share of the steps
+            and falls along a half cosine to zero at the last (Loshchilov and Hutter 2017, arXiv:1608.03983).
+        weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), 0 or more: in each step, each weight is
+            also made smaller by this times the rate of the step, as a share of itself.
         warmup: share of the steps, 0 … 1.
-        clip_norm: longer gradients are shortened to this length.
-        validations: how many times the model is evaluated on the validation set, evenly over the run, the end included.
-        seed: decides the order of the data and all else that is random.
+        clip_norm: a gradient whose length over all weights is more than this is shortened to it; above 0, and
+            ``math.inf`` for as it comes.
+        validations: how many times the model is evaluated on the validation set, evenly over the run, the end included;
+            after every step, where there are more validations than steps.
+        seed: 0 … 2⁶³ − 1; decides the order of the data and all else that is random.
         precision: "float32", "bfloat16", or "auto" for bfloat16 where the device is fast at it. The quantizer and the
             losses are always in float32, and so are the weights.
         compile: whether to train a prior with ``torch.compile``: up to a tenth faster after half a minute. Not
             for a VQ-VAE: torch 2.15 compiles the gradient of its padding wrongly, and stops.
+
+    Raises:
+        InputError: a value of another type or range.
     """
 
     steps: int
@@ -41,13 +50,19 @@ class TrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot train."""
-        if self.steps < 1 or self.batch_size < 1 or self.validations < 1:
-            raise InputError(f"steps, batch_size and validations must be at least 1, got {self}")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
-        if self.precision not in get_args(Precision):
-            raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
+        """Refuse what cannot train; make Python's own numbers of numpy's, as JSON needs them."""
+        for name, least in (("steps", 1), ("batch_size", 1), ("validations", 1), ("seed", 0)):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in ("learning_rate", "weight_decay", "warmup", "clip_norm"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name)))
+        rate, decay, warmup, norm = self.learning_rate, self.weight_decay, self.warmup, self.clip_norm
+        _require(0 < rate < math.inf, f"learning_rate must be above 0 and finite, got {rate}")
+        _require(0 <= decay < math.inf, f"weight_decay must be at least 0 and finite, got {decay}")
+        _require(0 <= warmup <= 1, f"warmup must be a share of the steps, from 0 to 1, got {warmup}")
+        _require(norm > 0, f"clip_norm must be above 0, or infinite to clip nothing, got {norm}")
+        known = get_args(Precision)
+        _require(self.precision in known, f"precision must be one of {', '.join(known)}, got {self.precision!r}")
+        _require(isinstance(self.compile, bool), f"compile must be True or False, got {self.compile!r}")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of ``step``, counted from 0."""
@@ -62,31 +77,55 @@ class TrainConfig:
         return done > step * self.validations // self.steps
 
 
+def _require(is_right: bool, otherwise: str) -> None:
+    if not is_right:
+        raise InputError(otherwise)
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return a setting as an int; ``InputError`` if it is no whole number, below ``least``, or 2⁶³ or more."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not least <= number < 2**63:
+        raise InputError(f"{name} must be a whole number, at least {least} and below 2^63, got {value!r}")
+    return number
+
+
+def real_number(name: str, value: Any) -> float:
+    """Return a setting as a float, which may be infinite or NaN; ``InputError`` if it is no number."""
+    try:
+        if type(value) is not bool and isinstance(value, Real):
+            return float(value)
+    except OverflowError:  # a whole number beyond the largest float
+        pass
+    raise InputError(f"{name} must be a number, got {value!r}")
+
+
 # What decides how fast a training is, and not what it is.
 HOW_FAST = ("precision", "compile")
 
 
 class DataSet(Protocol):
-    """What a model learns from: images or codes."""
+    """What a model learns from or is validated on: images or codes."""
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
 
     def checksum(self) -> str:
         """Return the SHA-256 of all that the set holds."""
 
 
-class Configured(Protocol):
-    """A model that knows the arguments it was made with."""
-
-    config: dict[str, Any]
-
-
-def identity_of(model: Configured, config: TrainConfig, *sets: DataSet | None) -> dict[str, Any]:
-    """Say what makes two training runs the same one: model, settings and data; plain values, as JSON has them.
+def identity_of(model: Pretrained, config: TrainConfig, data: DataSet, validation: DataSet | None) -> dict[str, Any]:
+    """Say what makes two trainings the same one: model, settings and data; plain values, as JSON has them.
 
     Args:
-        model: has ``config``, the arguments that it was made with.
+        model: its class and the arguments that it was made with count, its weights do not.
         config: how it is trained. What only decides how fast that is does not count.
-        sets: what it learns from, and what it is validated on.
+        data: what it learns from.
+        validation: what it is validated on, if anything.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in HOW_FAST}
-    data = [None if data is None else data.checksum() for data in sets]
-    return json.loads(json.dumps({"model": type(model).__name__, **model.config, **settings, "data_sha256": data}))
+    sums = [data.checksum(), None if validation is None else validation.checksum()]
+    return json.loads(json.dumps({"model": type(model).__name__, **model.config, **settings, "data_sha256": sums}))

@@ -2,29 +2,44 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-_STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+_Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopRequest:
-    """Whether a signal has come; called, it stops what is running if one has."""
+    """Whether a signal has come that is to stop what is running; called, it stops it then."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self._signal: int | None = None
+        self._handler: _Handler = None
+
+    def note(self, number: int, handler: _Handler) -> None:
+        """Remember that a signal has come, and what would have handled it."""
+        self._signal, self._handler = number, handler
 
     def is_set(self) -> bool:
         """Whether to stop."""
-        return self.signal is not None
+        return self._signal is not None
 
     def __call__(self) -> None:
-        """Raise ``KeyboardInterrupt`` after Ctrl-C, ``SystemExit`` after SIGTERM or SIGHUP; nothing otherwise."""
-        if self.signal == signal.SIGINT:
+        """Do what the signal that has come asks for; nothing where none has.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C.
+            SystemExit: after SIGTERM or SIGHUP, with the status 128 + signal, as shells count.
+        """
+        if self._signal is None:
+            return
+        if callable(self._handler):
+            self._handler(self._signal, None)  # Python's own raises KeyboardInterrupt after Ctrl-C
+        if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
-        if self.signal is not None:
-            raise SystemExit(128 + self.signal)  # as shells count
+        raise SystemExit(128 + self._signal)
 
 
 @contextmanager
@@ -39,18 +54,19 @@ def stop_requests() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    previous = {kind: signal.getsignal(kind) for kind in _STOPPING}
+    kinds = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
+    previous: dict[int, _Handler] = {kind: signal.getsignal(kind) for kind in kinds}
 
-    def note(kind: int, frame: FrameType | None) -> None:
-        request.signal = kind
-        signal.signal(kind, previous[signal.Signals(kind)])
+    def note(number: int, frame: FrameType | None) -> None:
+        request.note(number, previous[number])
+        signal.signal(number, previous[number])
 
     for kind, handler in previous.items():
-        if handler not in (signal.SIG_IGN, None):
+        if handler not in (signal.SIG_IGN, None):  # None: one that was not installed from Python
             signal.signal(kind, note)
     try:
         yield request
     finally:
         for kind, handler in previous.items():
-            if handler is not None:
+            if signal.getsignal(kind) is note:  # what a handler has installed by now stays
                 signal.signal(kind, handler)

@@ -8,7 +8,7 @@ from torch import Tensor
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import compiled
-from lpvq.training.config import TrainConfig, identity_of
+from lpvq.training.config import TrainConfig
 from lpvq.training.losses import grid_nll
 from lpvq.training.trainer import AfterStep, History, Trainer
 
@@ -26,22 +26,25 @@ def train_prior(
     """Train a prior in place, on the device it is on. Both losses are nats per code.
 
     Args:
-        model: ends with the weights that did best on ``validation``; with the last ones where there is none.
+        model: ends in eval mode, with the weights that did best on ``validation``; with the last ones where there is
+            none. An error or Ctrl-C leaves it in the mode, train or eval, that it was in before.
         codes: the grids to learn from, with their labels where the model has classes.
         config: how long and how fast.
         validation: grids to choose the best weights by, none of them in ``codes``.
         checkpoint: a file to go on from if it is there, and to write the state of the training to.
-        checkpoint_seconds: how much work may be lost when the process is killed. Ctrl-C, SIGTERM and SIGHUP lose none.
-        until: stop when so many steps are done, with the weights as they are then. The next call goes on from
-            ``checkpoint``, and all calls together are one run.
+        checkpoint_seconds: how much work may be lost when the process is killed, 0 or more. Ctrl-C, SIGTERM and SIGHUP
+            lose none.
+        until: stop when so many steps are done, 1 or more, with the weights as they are then. The next call goes on
+            from ``checkpoint``, and all calls together are one run.
         after_step: called after each step with the number of steps done and the history so far, to look at the model.
 
     Returns:
         the history of the run so far, a ``Record`` for each validation.
 
     Raises:
-        InputError: the codes have another K or another grid than the model, or labels it has no class for; a checkpoint
-            of another run; a loss that is not finite.
+        InputError: an empty set, codes of another K or another grid than the model's, labels it has no class for; a
+            checkpoint that is damaged, of another run, or further than ``until``; a loss that is not finite, in
+            training or validation.
         KeyboardInterrupt: after Ctrl-C, when the step is done and the checkpoint written.
         SystemExit: the same after SIGTERM or SIGHUP.
     """
@@ -56,9 +59,8 @@ def train_prior(
         labels = None if model.num_classes is None else codes.labels[indices].to(device)
         return nll(codes.codes[indices].to(device), labels).mean() / positions
 
-    def evaluate() -> float:
-        return float("nan") if validation is None else grid_nll(model, validation).mean().item() / positions
+    def evaluate(grids: LatentCodes) -> float:
+        return grid_nll(model, grids).mean().item() / positions
 
-    identity = identity_of(model, config, codes, validation)
-    trainer = Trainer("training prior", model, loss, len(codes), evaluate, config, identity)
+    trainer = Trainer("training prior", model, loss, evaluate, config, codes, validation)
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)

@@ -10,16 +10,17 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Generic, Literal, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
+from lpvq.models.saving import Pretrained
 from lpvq.runtime import autocast, choose_precision, keep_memory, progress
 from lpvq.threads import at_work
 from lpvq.training.checkpoints import read_checkpoint, write_checkpoint
-from lpvq.training.config import TrainConfig
+from lpvq.training.config import DataSet, TrainConfig, identity_of, real_number, whole_number
 from lpvq.training.interrupts import stop_requests
 
 
@@ -49,58 +50,63 @@ History = list[Record]
 AfterStep = Callable[[int, History], None]
 """Called after each step with the number of steps done and the history so far; it must leave the model as it is."""
 
+Data = TypeVar("Data", bound=DataSet)
+
 _PRECISIONS: dict[torch.dtype, Literal["float32", "bfloat16"]] = {
     torch.float32: "float32",
     torch.bfloat16: "bfloat16",
 }
 
 
-class Trainer:
+class Trainer(Generic[Data]):
     """One training run: the loop, and its state on disk. It knows a loss and no model.
 
     Args:
         description: of the progress bar and of complaints.
         model: whose parameters are trained.
         loss: from the indices of a batch, int64 (B,), to a scalar.
-        num_items: how many items there are to learn from.
-        evaluate: gives the loss on the validation set; NaN where there is none.
+        evaluate: from the validation set to the loss on it, a finite number.
         config: how long and how fast.
-        identity: what makes this run the same as that of a checkpoint, as JSON has it.
+        data: what there is to learn from.
+        validation: what to choose the best weights by; None to keep the last ones.
 
     Raises:
-        InputError: there is nothing to learn from.
+        InputError: one of the sets is empty.
     """
 
     def __init__(
         self,
         description: str,
-        model: nn.Module,
+        model: Pretrained,
         loss: Callable[[Tensor], Tensor],
-        num_items: int,
-        evaluate: Callable[[], float],
+        evaluate: Callable[[Data], float],
         config: TrainConfig,
-        identity: dict[str, Any],
+        data: Data,
+        validation: Data | None,
     ) -> None:
-        if num_items < 1:
-            raise InputError(f"{description}: there is nothing to learn from")
+        if len(data) == 0:
+            raise InputError(f"{description}: there is nothing to learn from, the set is empty")
+        if validation is not None and len(validation) == 0:
+            raise InputError(f"{description}: the validation set is empty; leave it out, and the last weights are kept")
         self.description = description
         self.model = model
         self.loss = loss
-        self.num_items = num_items
         self.evaluate = evaluate
         self.config = config
-        self.identity = identity
+        self.num_items = len(data)
+        self.validation = validation
+        self.identity = identity_of(model, config, data, validation)
+        self.parameters = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.device = next(model.parameters()).device
+        self.device = self.parameters[0].device
         self.precision = choose_precision(self.device, config.precision)
         self.step = 0
         self.seconds = 0.0
         self.epoch, self.order = -1, torch.empty(0)
         self.history: History = []
         self.losses: list[float] = []  # since the last validation
-        self.best_loss = math.inf
         self.best_weights: dict[str, Tensor] = {}
 
     def train(
@@ -110,40 +116,18 @@ class Trainer:
         until: int | None = None,
         after_step: AfterStep | None = None,
     ) -> History:
-        """Run the steps that are left; see ``lpvq.train_vqvae`` for the arguments."""
-        if until is not None and checkpoint is None:
-            raise InputError("a training that stops early needs a checkpoint to go on from")
-        end = self.config.steps if until is None else min(until, self.config.steps)
+        """Run the steps that are left; see ``lpvq.train_vqvae`` for the arguments and errors."""
         path = None if checkpoint is None else Path(checkpoint)
+        end = self._end(until, path)
+        if not real_number("checkpoint_seconds", checkpoint_seconds) >= 0:
+            raise InputError(f"checkpoint_seconds must be 0 or more, got {checkpoint_seconds}")
         if path is not None and path.exists():
-            self._load(path)
+            self._load(path, end)
         keep_memory()
         was_training = self.model.training
-        self.model.train()
-        bar = progress(None, self.description, total=self.config.steps, initial=self.step, unit="step")
-        saved = started = time.monotonic()
-        seconds_before = self.seconds
-        devices = [parameter.device for parameter in self.model.parameters() if parameter.is_cuda][:1]
         try:
-            with bar, torch.random.fork_rng(devices), at_work() as share, stop_requests() as stop_if_asked:
-                share.take()
-                while self.step < end:
-                    self._one_step(path)
-                    now = time.monotonic()
-                    self.seconds = seconds_before + now - started
-                    if self.config.validates_after(self.step - 1):
-                        self._validate()
-                        share.take()  # what else the machine does may have changed
-                        record = self.history[-1]
-                        bar.set_postfix(loss=f"{record['train_loss']:.3f}", valid=f"{record['valid_loss']:.3f}")
-                    bar.update()
-                    if after_step is not None:
-                        after_step(self.step, self.history)
-                    last = self.step == end
-                    if path is not None and (last or stop_if_asked.is_set() or now - saved >= checkpoint_seconds):
-                        self._save(path)
-                        saved = now
-                    stop_if_asked()
+            self.model.train()
+            self._run(end, path, checkpoint_seconds, after_step)
         except BaseException:
             self.model.train(was_training)
             raise
@@ -151,6 +135,39 @@ class Trainer:
             self.model.load_state_dict(self.best_weights)
         self.model.eval()
         return self.history
+
+    def _end(self, until: int | None, path: Path | None) -> int:
+        """How many steps are done when this call ends."""
+        if until is None:
+            return self.config.steps
+        if path is None:
+            raise InputError("a training that stops early needs a checkpoint to go on from")
+        return min(whole_number("until", until, 1), self.config.steps)
+
+    def _run(self, end: int, path: Path | None, checkpoint_seconds: float, after_step: AfterStep | None) -> None:
+        bar = progress(None, self.description, total=self.config.steps, initial=self.step, unit="step")
+        saved = started = time.monotonic()
+        seconds_before = self.seconds
+        gpus = [self.device] if self.device.type == "cuda" else []
+        with bar, torch.random.fork_rng(gpus), at_work() as share, stop_requests() as stop_if_asked:
+            share.take()
+            while self.step < end:
+                self._one_step(path)
+                now = time.monotonic()
+                self.seconds = seconds_before + now - started
+                if self.config.validates_after(self.step - 1):
+                    self._validate(path)
+                    share.take()  # what else the machine does may have changed
+                    record = self.history[-1]
+                    bar.set_postfix(loss=f"{record['train_loss']:.3f}", valid=f"{record['valid_loss']:.3f}")
+                bar.update()
+                if after_step is not None:
+                    after_step(self.step, self.history)
+                last = self.step == end
+                if path is not None and (last or stop_if_asked.is_set() or now - saved >= checkpoint_seconds):
+                    self._save(path)
+                    saved = now
+                stop_if_asked()
 
     def _one_step(self, path: Path | None) -> None:
         torch.manual_seed(_mix(self.config.seed, self.step))
@@ -161,16 +178,16 @@ class Trainer:
             with autocast(self.device, self.precision):
                 loss = self.loss(self._batch())
         except InputError as error:  # the quantizer refuses vectors that are not finite before the loss sees them
-            raise self._stopped(str(error), path) from error
+            raise self._diverged(str(error), path) from error
         loss.backward()
-        length = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        length = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         if not (loss.isfinite() and length.isfinite()):
-            raise self._stopped(f"the loss is {loss.item()} and its gradient {length.item()}", path)
+            raise self._diverged(f"the loss is {loss.item()} and its gradient {length.item()}", path)
         self.optimizer.step()
         self.losses.append(loss.item())
         self.step += 1
 
-    def _stopped(self, reason: str, path: Path | None) -> InputError:
+    def _diverged(self, reason: str, path: Path | None) -> InputError:
         saved = path is not None and path.exists()
         kept = f"the last good checkpoint is {path}" if saved else "no checkpoint was kept"
         return InputError(
@@ -188,8 +205,10 @@ class Trainer:
             self.epoch, self.order = epoch, torch.randperm(self.num_items, generator=generator)
         return self.order[position * size : (position + 1) * size]
 
-    def _validate(self) -> None:
-        valid_loss = self.evaluate()
+    def _validate(self, path: Path | None) -> None:
+        valid_loss = self._valid_loss(path)
+        # Without a validation set all losses are NaN, none is as good as another, and the last weights are the best.
+        is_best = not any(earlier["valid_loss"] <= valid_loss for earlier in self.history)
         self.history.append(
             Record(
                 step=self.step,
@@ -201,10 +220,19 @@ class Trainer:
             )
         )
         self.losses = []
-        # Without a validation set the loss to beat is NaN, and the last weights count as the best.
-        if not valid_loss >= self.best_loss:
-            self.best_loss = math.inf if math.isnan(valid_loss) else valid_loss
+        if is_best:
             self.best_weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def _valid_loss(self, path: Path | None) -> float:
+        if self.validation is None:
+            return math.nan
+        try:
+            valid_loss = self.evaluate(self.validation)
+        except InputError as error:
+            raise self._diverged(str(error), path) from error
+        if not math.isfinite(valid_loss):
+            raise self._diverged(f"the loss on the validation set is {valid_loss}", path)
+        return valid_loss
 
     def _save(self, path: Path) -> None:
         state = {
@@ -214,28 +242,27 @@ class Trainer:
             "seconds": self.seconds,
             "history": self.history,
             "losses": self.losses,
-            "best_loss": self.best_loss,
             "best_weights": self.best_weights,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict()["state"],
         }
         write_checkpoint(path, state)
 
-    def _load(self, path: Path) -> None:
-        state = read_checkpoint(path, self.identity, self.config.steps)
+    def _load(self, path: Path, end: int) -> None:
+        """Go on from a checkpoint. It is checked as a whole first, so that a bad one changes nothing."""
+        state = read_checkpoint(path, self.identity, self.config, self.model.state_dict(), self.parameters)
         wish = self.config.precision
         if wish not in ("auto", state["precision"]):
             raise InputError(f"{path} was trained in {state['precision']}, not in {wish}: delete it to start anew")
-        try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path} was written by another version ({reason}): delete it to start anew") from error
+        if state["step"] > end:
+            raise InputError(f"{path} has done {state['step']} steps, more than until={end}: delete it to start anew")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(
+            {"state": state["optimizer"], "param_groups": self.optimizer.state_dict()["param_groups"]}
+        )
         self.precision = torch.bfloat16 if state["precision"] == "bfloat16" else torch.float32
         self.step, self.seconds = state["step"], state["seconds"]
-        self.history, self.losses = state["history"], state["losses"]
-        self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
+        self.history, self.losses, self.best_weights = state["history"], state["losses"], state["best_weights"]
 
 
 def _mix(seed: int, step: int) -> int:

@@ -1,372 +1,365 @@
-"""Training: it learns, it resumes bit for bit, and it stops with a clear word when it must."""
+"""The loop: what a step does, what a validation decides, and where a run ends that was stopped on the way."""
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain, pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from small_models import CONFIG, Numbers, Weight, make_prior, trainer_of, values_after_each_step
+from torch import Tensor
 
-from lpvq import VQVAE, InputError, LatentCodes, PixelCNN, TrainConfig, runtime, train_prior, train_vqvae
-from lpvq.data.images import ImageData
-from lpvq.files import checksum, read_tensors, write_tensors
-from lpvq.training.losses import grid_nll, reconstruction_error
-from lpvq.training.trainer import Trainer
+from lpvq import InputError, LatentCodes, TrainConfig, train_prior
+from lpvq.files import checksum, read_tensors
+from lpvq.training import trainer as trainer_module
+from lpvq.training.trainer import History, Trainer
 
-CONFIG = TrainConfig(steps=12, batch_size=16, validations=3)
-
-
-def make_vqvae() -> VQVAE:
-    torch.manual_seed(0)
-    return VQVAE(in_channels=3, num_codes=8, code_dim=4, hidden_channels=8)
+FLAT = TrainConfig(steps=6, learning_rate=0.1, warmup=0.0, validations=1)
 
 
-def make_prior() -> PixelCNN:
-    torch.manual_seed(0)
-    return PixelCNN(8, (4, 5), num_blocks=2, hidden_channels=8, num_classes=3)
+def moves(values: list[float]) -> list[float]:
+    return [before - after for before, after in pairwise(values)]
 
 
-def test_the_vqvae_learns_to_reconstruct(smileys: ImageData) -> None:
-    model = make_vqvae()
-    before = reconstruction_error(model, smileys)
-    history = train_vqvae(model, smileys, replace(CONFIG, steps=150, learning_rate=1e-2), smileys)
-    after = reconstruction_error(model, smileys)
-    assert after < 0.5 * before
-    assert after / smileys.variance() == pytest.approx(min(record["valid_loss"] for record in history))
-    assert not model.training
+# What a step does. A loss that is a number times its slope makes AdamW move it by exactly the rate, whatever the slope.
 
 
-def test_the_prior_learns_that_rows_repeat(codes: LatentCodes) -> None:
-    model = make_prior()
-    history = train_prior(model, codes, replace(CONFIG, steps=150, learning_rate=1e-2), codes)
-    # Four first codes of log 8 nats each are all that cannot be predicted; they are over-fitted a little.
-    assert grid_nll(model, codes).mean() < 1.2 * 4 * math.log(8)
-    assert history[-1]["step"] == 150
-    assert [record["step"] for record in history][:2] == [50, 100]
+def test_each_step_moves_by_the_rate_of_that_step() -> None:
+    config = TrainConfig(steps=8, learning_rate=0.1, warmup=0.5, validations=1)
+    rising = [0.025, 0.05, 0.075, 0.1]
+    falling = [0.1 * 0.5 * (1 + math.cos(math.pi * share)) for share in (0, 0.25, 0.5, 0.75)]
+    values = values_after_each_step(config, lambda weight, _: weight.value.sum())
+    assert moves(values) == pytest.approx(rising + falling, rel=1e-4)
 
 
-def seen_precisions(model: PixelCNN, monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
-    """The type that the blocks compute in, at each training step from now on."""
-    seen: list[torch.dtype] = []
-    model.blocks[0].register_forward_hook(
-        lambda block, _, output: seen.append(output[1].dtype) if block.training else 0
-    )
-    return seen
+def test_a_long_gradient_is_shortened_and_a_short_one_left_alone() -> None:
+    def steep_once(weight: Weight, step: int) -> Tensor:
+        return weight.value.sum() * (1000.0 if step == 1 else 1.0)
+
+    def gentle(weight: Weight, step: int) -> Tensor:
+        return weight.value.sum() * (0.1 + 0.1 * step)
+
+    rates = [FLAT.rate(step) for step in range(6)]
+    assert moves(values_after_each_step(FLAT, steep_once)) == pytest.approx(rates, rel=1e-4)
+    unclipped = moves(values_after_each_step(replace(FLAT, clip_norm=math.inf), steep_once))
+    assert unclipped[2] < 0.8 * rates[2], "one steep step should be remembered where nothing is clipped"
+    assert values_after_each_step(FLAT, gentle) == values_after_each_step(replace(FLAT, clip_norm=math.inf), gentle)
+    shorter = moves(values_after_each_step(replace(FLAT, clip_norm=0.15), gentle))
+    assert shorter != moves(values_after_each_step(FLAT, gentle))
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_bfloat16_is_used_where_it_is_fast_and_float32_elsewhere(
-    codes: LatentCodes, monkeypatch: pytest.MonkeyPatch, fast: bool
-) -> None:
-    monkeypatch.setattr(runtime, "_fast_at_bfloat16", lambda kind: fast)
-    model = make_prior()
-    seen = seen_precisions(model, monkeypatch)
-    train_prior(model, codes, replace(CONFIG, steps=2, validations=1))
-    assert seen == [torch.bfloat16 if fast else torch.float32] * 2
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+def test_weight_decay_shrinks_a_weight_that_nothing_else_moves() -> None:
+    config = replace(FLAT, weight_decay=0.5)
+    values = values_after_each_step(config, lambda weight, _: 0 * weight.value.sum(), start=2.0)
+    expected = [2.0]
+    for step in range(6):
+        expected.append(expected[-1] * (1 - 0.5 * config.rate(step)))
+    assert values == pytest.approx(expected, rel=1e-6)
+    assert values_after_each_step(FLAT, lambda weight, _: 0 * weight.value.sum()) == [1.0] * 7
 
 
-@pytest.mark.parametrize("wish", ["bfloat16", "float32"])
-def test_a_precision_that_is_asked_for_is_used(codes: LatentCodes, monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
-    model = make_prior()
-    seen = seen_precisions(model, monkeypatch)
-    train_prior(model, codes, replace(CONFIG, steps=2, validations=1, precision=wish))
-    assert seen == [getattr(torch, wish)] * 2
+def draws(seed: int, before: int = 0) -> list[float]:
+    """What torch draws in each step."""
+    drawn: list[float] = []
+
+    def loss(weight: Weight, _: int) -> Tensor:
+        drawn.append(torch.rand(()).item())
+        return weight.value.sum()
+
+    torch.manual_seed(before)
+    values_after_each_step(replace(FLAT, seed=seed), loss)
+    return drawn
 
 
-def test_the_likelihood_in_bfloat16_is_that_in_float32(codes: LatentCodes) -> None:
-    nats = {}
-    for precision in ("bfloat16", "float32"):
-        model = make_prior()
-        config = replace(CONFIG, steps=150, learning_rate=1e-2, precision=precision)
-        train_prior(model, codes, config, codes)
-        nats[precision] = grid_nll(model, codes).mean().item()
-    # 96 grids, two paths of training that rounding drives apart: a few per cent, not half a per cent as over real sets.
-    assert nats["bfloat16"] == pytest.approx(nats["float32"], rel=0.05)
+def test_each_step_draws_other_random_numbers_and_the_seed_alone_decides_which() -> None:
+    first = draws(seed=0)
+    assert len(set(first)) == 6
+    assert draws(seed=0, before=5) == first
+    assert not set(draws(seed=1)) & set(first)
 
 
-def test_quantizer_and_loss_stay_in_float32_beside_bfloat16(smileys: ImageData) -> None:
-    model = make_vqvae()
-    seen = []
-    model.quantizer.register_forward_hook(lambda _, given, output: seen.append((given[0].dtype, output.vectors.dtype)))
-    model.register_forward_hook(lambda *call: seen.append(call[-1].reconstruction_loss.dtype))
-    train_vqvae(model, smileys, replace(CONFIG, steps=1, validations=1, precision="bfloat16"))
-    assert seen[:2] == [(torch.bfloat16, torch.float32), torch.float32]
+def test_what_is_drawn_while_a_model_is_looked_at_changes_nothing() -> None:
+    drawn: list[float] = []
+    weight = Weight()
+
+    def loss(_: Tensor) -> Tensor:
+        drawn.append(torch.rand(()).item())
+        return weight.value.sum()
+
+    trainer_of(weight, FLAT, loss).train(None, 10.0, after_step=lambda *_: torch.rand(7))
+    assert drawn == draws(seed=0)
 
 
-def test_a_run_goes_on_in_the_precision_it_began_in(
-    codes: LatentCodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = make_prior()
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(runtime, "_fast_at_bfloat16", lambda kind: True)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Trainer, "_validate", interrupt)
-        train_prior(model, codes, CONFIG, checkpoint=tmp_path / "c", checkpoint_seconds=0)
-    monkeypatch.setattr(runtime, "_fast_at_bfloat16", lambda kind: False)
-    model = make_prior()
-    seen = seen_precisions(model, monkeypatch)
-    train_prior(model, codes, CONFIG, checkpoint=tmp_path / "c")
-    assert set(seen) == {torch.bfloat16} and 0 < len(seen) < 12
-
-
-def test_compiling_is_asked_for_and_changes_nothing(codes: LatentCodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
-
-    def noted(function: Callable) -> Callable:
-        compiled.append(function)
-        return function
-
-    monkeypatch.setattr("lpvq.training.prior.compiled", noted)
-    for compile in (False, True):
-        train_prior(make_prior(), codes, replace(CONFIG, compile=compile))
-        assert len(compiled) == compile
-
-
-def test_a_vqvae_is_not_compiled(smileys: ImageData) -> None:
-    with pytest.raises(InputError, match="a VQ-VAE cannot be compiled"):
-        train_vqvae(make_vqvae(), smileys, replace(CONFIG, compile=True))
-
-
-def test_a_precision_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InputError, match="precision must be one of auto, float32, bfloat16, got 'half'"):
-        replace(CONFIG, precision="half")
-
-
-def test_the_history_is_plain_json(codes: LatentCodes) -> None:
-    history = train_prior(make_prior(), codes, CONFIG, codes)
-    assert json.loads(json.dumps(history)) == history
-    assert [record["step"] for record in history] == [4, 8, 12]
-
-
-def test_the_best_weights_are_kept_not_the_last(smileys: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = []
-
-    def worse_each_time(model: VQVAE, data: ImageData) -> float:
-        judged.append(checksum(model))
-        return float(len(judged))
-
-    monkeypatch.setattr("lpvq.training.vqvae.reconstruction_error", worse_each_time)
-    train_vqvae(model := make_vqvae(), smileys, CONFIG, smileys)
-    assert len(set(judged)) == 3
-    assert checksum(model) == judged[0]
-
-
-def test_without_a_validation_set_the_last_weights_are_kept(codes: LatentCodes) -> None:
-    history = train_prior(model := make_prior(), codes, CONFIG)
-    assert all(math.isnan(record["valid_loss"]) for record in history)
-    other = make_prior()
-    train_prior(other, codes, replace(CONFIG, validations=1))
-    assert checksum(model) == checksum(other)
-
-
-def test_the_rate_rises_and_falls_to_zero() -> None:
-    config = TrainConfig(steps=100, learning_rate=1.0, warmup=0.1)
-    rates = [config.rate(step) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1) and rates[9] == 1 and rates[10] == 1
-    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
-    assert 0 < rates[-1] < 1e-3
-
-
-def test_each_epoch_sees_every_item_once_in_its_own_order(codes: LatentCodes) -> None:
-    class Counting(PixelCNN):
-        seen: list[int]
-
-        def nll(self, codes: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-            self.seen += codes[:, 0, 0].tolist()
-            return super().nll(codes, labels)
-
-    numbered = torch.arange(96).view(96, 1, 1).expand(96, 4, 5).contiguous()
-    data = LatentCodes(numbered, codes.labels, 96, codes.class_names, "numbers", "")
-    model = Counting(96, (4, 5), num_blocks=1, hidden_channels=4, num_classes=3)
-    model.seen = []
-    train_prior(model, data, TrainConfig(steps=12, batch_size=16))
-    first, second = model.seen[:96], model.seen[96:]
-    assert sorted(first) == sorted(second) == list(range(96))
-    assert first != second and first != list(range(96))
-
-
-def test_training_leaves_the_global_generator_alone(codes: LatentCodes) -> None:
+def test_training_leaves_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
-    train_prior(make_prior(), codes, CONFIG)
-    make_prior()
-    torch.manual_seed(0)
-    model = make_prior()
-    torch.random.set_rng_state(before)
-    train_prior(model, codes, CONFIG)
+    draws_inside = Weight()
+    trainer_of(draws_inside, FLAT, lambda _: draws_inside.value.sum() * torch.rand(())).train(None, 10.0)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-RUN = """
-import sys, torch
-from lpvq import *
-from lpvq.data.loading import load
-from lpvq.files import checksum, read_tensors, write_tensors
-from lpvq.training.trainer import Trainer
-
-kind, checkpoint, kill_at = sys.argv[1], sys.argv[2] or None, int(sys.argv[3])
-save = Trainer._save
-def save_and_kill(run, path):
-    save(run, path)
-    if run.step == kill_at:
-        import os, signal
-        os.kill(os.getpid(), signal.SIGKILL)
-Trainer._save = save_and_kill
-torch.manual_seed(0)
-config = TrainConfig(steps=12, batch_size=16, validations=3)
-data = load("smileys", limit=64, size=16)
-vqvae = VQVAE(3, 8, 4, 8)
-if kind == "vqvae":
-    history = train_vqvae(vqvae, data, config, data, checkpoint, checkpoint_seconds=0)
-    print(checksum(vqvae))
-else:
-    codes = extract_codes(vqvae, data)
-    prior = PixelCNN(8, 4, num_blocks=2, hidden_channels=8, num_classes=3)
-    history = train_prior(prior, codes, config, codes, checkpoint, checkpoint_seconds=0)
-    print(checksum(prior))
-print([(record["step"], record["train_loss"], record["valid_loss"]) for record in history])
-"""
+# Batches.
 
 
-def run_training(kind: str, checkpoint: Path | str, kill_at: int = -1) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", RUN, kind, str(checkpoint), str(kill_at)], capture_output=True, text=True
+def batches(count: int, config: TrainConfig) -> list[list[int]]:
+    seen: list[list[int]] = []
+    weight = Weight()
+
+    def loss(indices: Tensor) -> Tensor:
+        seen.append(indices.tolist())
+        return weight.value.sum()
+
+    trainer_of(weight, config, loss, count=count).train(None, 10.0)
+    return seen
+
+
+def test_batches_have_the_size_that_is_asked_for() -> None:
+    assert [len(batch) for batch in batches(20, replace(FLAT, batch_size=6))] == [6] * 6
+    assert [len(batch) for batch in batches(20, replace(FLAT, batch_size=1))] == [1] * 6
+    assert [len(batch) for batch in batches(5, replace(FLAT, batch_size=6))] == [5] * 6
+
+
+def test_each_epoch_goes_through_the_set_once_in_an_order_of_its_own() -> None:
+    seen = batches(12, replace(FLAT, batch_size=4))
+    first, second = list(chain(*seen[:3])), list(chain(*seen[3:]))
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert first != second and list(range(12)) not in (first, second)
+    assert batches(12, replace(FLAT, batch_size=4, seed=1)) != seen
+
+
+def test_a_set_that_is_no_multiple_of_the_batch_leaves_a_rest_out_that_differs_by_epoch() -> None:
+    seen = batches(11, replace(FLAT, batch_size=4))
+    epochs = [set(chain(*seen[start : start + 2])) for start in (0, 2, 4)]
+    assert all(len(epoch) == 8 for epoch in epochs)
+    assert len(set(map(frozenset, epochs))) == 3
+
+
+def test_empty_sets_are_refused_before_anything_trains() -> None:
+    with pytest.raises(InputError, match="nothing to learn from, the set is empty"):
+        trainer_of(Weight(), FLAT, count=0)
+    with pytest.raises(InputError, match="the validation set is empty"):
+        Trainer("training", Weight(), lambda _: None, lambda _: 0.0, FLAT, Numbers(3), Numbers(0))
+
+
+# Validation, and what is kept.
+
+
+def trained_with(valid_losses: list[float]) -> tuple[float, list[float], History]:
+    """The weight in the end, the weights at each validation, the history."""
+    weight, seen = Weight(), []
+
+    def evaluate(data: Numbers) -> float:
+        assert data.name == "validation"
+        seen.append(weight.value.item())
+        return valid_losses[len(seen) - 1]
+
+    config = replace(FLAT, validations=len(valid_losses))
+    history = trainer_of(weight, config, evaluate=evaluate).train(None, 10.0)
+    return weight.value.item(), seen, history
+
+
+def test_the_weights_that_did_best_are_kept_and_the_first_of_equals() -> None:
+    for valid_losses, best in (([3.0, 1.0, 2.0], 1), ([1.0, 2.0, 3.0], 0), ([3.0, 2.0, 1.0], 2), ([2.0, 1.0, 1.0], 1)):
+        weight, seen, history = trained_with(valid_losses)
+        assert len(set(seen)) == 3
+        assert weight == seen[best]
+        assert [record["valid_loss"] for record in history] == valid_losses
+
+
+def test_without_a_validation_set_the_last_weights_are_kept() -> None:
+    weight, values = Weight(), []
+    history = trainer_of(weight, replace(FLAT, validations=3)).train(
+        None, 10.0, after_step=lambda *_: values.append(weight.value.item())
     )
+    assert all(math.isnan(record["valid_loss"]) for record in history)
+    assert weight.value.item() == values[-1] != values[-2]
 
 
-@pytest.mark.parametrize("kind", ["vqvae", "prior"])
-def test_killed_and_resumed_training_ends_bit_for_bit_where_an_uninterrupted_one_ends(
-    kind: str, tmp_path: Path
-) -> None:
-    uninterrupted = run_training(kind, "")
-    assert uninterrupted.returncode == 0, uninterrupted.stderr
-    for kill_at in (3, 9):  # in the middle of an epoch, before and after a validation
-        assert run_training(kind, tmp_path / "c", kill_at).returncode == -signal.SIGKILL
-    assert run_training(kind, tmp_path / "c").stdout == uninterrupted.stdout
-    assert run_training(kind, tmp_path / "c").stdout == uninterrupted.stdout  # and a finished one is not trained again
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_validation_that_is_not_finite_stops_the_training_and_spoils_nothing(loss: float, tmp_path: Path) -> None:
+    losses = iter([1.0, loss])
+    trainer = trainer_of(Weight(), replace(FLAT, validations=2), evaluate=lambda _: next(losses))
+    expected = f"at step 6 of 6, the loss on the validation set is {loss}; the last good checkpoint is {tmp_path / 'c'}"
+    with pytest.raises(InputError, match=expected):
+        trainer.train(tmp_path / "c", 0.0)
+    kept = read_tensors(tmp_path / "c", checked=True)
+    assert kept["step"] == 5 and [record["step"] for record in kept["history"]] == [3]
 
 
-def test_ctrl_c_finishes_the_step_and_keeps_it(codes: LatentCodes, tmp_path: Path) -> None:
-    class Interrupted(PixelCNN):
-        calls = 0
+def test_a_model_that_cannot_be_validated_any_more_names_the_step() -> None:
+    def evaluate(_: Numbers) -> float:
+        raise InputError("the vectors to quantize hold NaN")
 
-        def nll(self, codes: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-            self.calls += 1
-            if self.calls == 5:
-                os.kill(os.getpid(), signal.SIGINT)
-            return super().nll(codes, labels)
-
-    before = signal.getsignal(signal.SIGINT)
-    torch.manual_seed(0)
-    model = Interrupted(8, (4, 5), num_blocks=2, hidden_channels=8, num_classes=3)
-    with pytest.raises(KeyboardInterrupt):
-        train_prior(model, codes, CONFIG, checkpoint=tmp_path / "c")
-    assert read_tensors(tmp_path / "c", checked=True)["step"] == 5
-    train_prior(model, codes, CONFIG, checkpoint=tmp_path / "c")
-    assert model.calls == 12
-    uninterrupted = make_prior()
-    train_prior(uninterrupted, codes, CONFIG)
-    assert checksum(model) == checksum(uninterrupted)
-    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(InputError, match="at step 3 of 6, the vectors to quantize hold NaN; no checkpoint was kept"):
+        trainer_of(Weight(), replace(FLAT, validations=2), evaluate=evaluate).train(None, 10.0)
 
 
-def test_a_checkpoint_of_another_run_is_refused_by_name(codes: LatentCodes, tmp_path: Path) -> None:
-    path = tmp_path / "c"
-    train_prior(make_prior(), codes, CONFIG, checkpoint=path)
-    with pytest.raises(InputError, match=r"belongs to another run \(learning_rate was 0.001, is 0.002\)"):
-        train_prior(make_prior(), codes, replace(CONFIG, learning_rate=0.002), checkpoint=path)
-    other = replace(codes, codes=codes.codes.flip(0))
-    with pytest.raises(InputError, match="belongs to a training on other data"):
-        train_prior(make_prior(), other, CONFIG, checkpoint=path)
-    with pytest.raises(InputError, match="belongs to a training on other data"):
-        train_prior(make_prior(), replace(codes, labels=codes.labels.flip(0)), CONFIG, checkpoint=path)
-    with pytest.raises(InputError, match="belongs to a training on other data"):
-        train_prior(make_prior(), codes, CONFIG, codes, checkpoint=path)
-    with pytest.raises(InputError, match="num_blocks was 2, is 3"):
-        train_prior(PixelCNN(8, (4, 5), 3, hidden_channels=8, num_classes=3), codes, CONFIG, checkpoint=path)
+def test_a_record_says_what_the_training_has_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "time", seconds_that_pass())
+    weight, steps = Weight(), iter(range(6))
+    config = replace(FLAT, validations=3, precision="float32")
+    trainer = trainer_of(weight, config, lambda _: weight.value.sum() * 0 + next(steps), lambda _: 0.5)
+    history = trainer.train(None, math.inf)
+    same = {"valid_loss": 0.5, "precision": "float32", "threads": torch.get_num_threads()}
+    assert history == [
+        {"step": step, "train_loss": mean, "seconds": step, **same} for step, mean in ((2, 0.5), (4, 2.5), (6, 4.5))
+    ]
+    assert json.loads(json.dumps(history)) == history
 
 
-def test_a_damaged_checkpoint_is_refused_and_left_where_it_is(codes: LatentCodes, tmp_path: Path) -> None:
-    path = tmp_path / "c"
-    train_prior(make_prior(), codes, CONFIG, checkpoint=path)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="is damaged"):
-        train_prior(make_prior(), codes, CONFIG, checkpoint=path)
-    assert path.read_bytes() == content[: len(content) // 2]
-    for foreign in ({"a": 1}, {"identity": 5}, [1]):
-        write_tensors(path, foreign, checked=True)
-        with pytest.raises(InputError, match="is no checkpoint"):
-            train_prior(make_prior(), codes, CONFIG, checkpoint=path)
+def seconds_that_pass() -> SimpleNamespace:
+    """A clock on which each look takes a second; the training looks once when it starts and once a step."""
+    now = iter(range(10**6))
+    return SimpleNamespace(monotonic=lambda: float(next(now)))
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_the_step_and_the_checkpoint(
-    codes: LatentCodes, tmp_path: Path
-) -> None:
-    class Diverging(PixelCNN):
-        calls = 0
-
-        def nll(self, codes: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-            self.calls += 1
-            return super().nll(codes, labels) * (math.nan if self.calls == 7 else 1)
-
-    path = tmp_path / "c"
-    model = Diverging(8, (4, 5), num_blocks=1, hidden_channels=4, num_classes=3)
-    with pytest.raises(InputError, match=rf"at step 6 of 12, the loss is nan .*last good checkpoint is {path}"):
-        train_prior(model, codes, CONFIG, checkpoint=path, checkpoint_seconds=0)
-    assert read_tensors(path, checked=True)["step"] == 6
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
-    with pytest.raises(InputError, match="no checkpoint was kept"):
-        model.calls = 0
-        train_prior(model, codes, CONFIG)
-
-
-def test_a_vqvae_that_diverges_names_the_step_too(smileys: ImageData, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"VQ-VAE: at step \d+ of 12, .*with a learning rate below 1e\+30"):
-        train_vqvae(make_vqvae(), smileys, replace(CONFIG, learning_rate=1e30), checkpoint=tmp_path / "c")
-
-
-def test_codes_that_do_not_fit_the_prior_are_refused_by_name(codes: LatentCodes) -> None:
-    for prior, message in [
-        (PixelCNN(9, (4, 5), 1, hidden_channels=4), "codebook of 8, the prior has latent_dim=9"),
-        (PixelCNN(8, (5, 4), 1, hidden_channels=4), r"grid of \(4, 5\), the prior has image_size=\(5, 4\)"),
-        (PixelCNN(8, (4, 5), 1, hidden_channels=4, num_classes=2), "labels up to 2, the prior has num_classes=2"),
-    ]:
-        with pytest.raises(InputError, match=message):
-            train_prior(prior, codes, CONFIG)
-
-
-def test_images_without_any_variance_are_refused(smileys: ImageData) -> None:
-    grey = replace(smileys, images=torch.full_like(smileys.images, 128))
-    with pytest.raises(InputError, match="nothing to learn"):
-        train_vqvae(make_vqvae(), grey, CONFIG)
-
-
-def test_the_variance_is_that_of_images_between_0_and_1(smileys: ImageData) -> None:
-    assert smileys.variance() == pytest.approx(smileys.floats().double().var(correction=0).item(), rel=1e-6)
+# Checkpoints: when they are written, and where a run ends that goes on from one.
 
 
 @pytest.mark.parametrize(
-    "settings", [{"steps": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"learning_rate": math.nan}]
+    ("seconds", "steps"), [(0, [1, 2, 3, 4, 5, 6]), (2, [2, 4, 6]), (4.5, [5, 6]), (math.inf, [6])]
 )
-def test_settings_that_cannot_train_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=next(iter(settings))):
-        replace(CONFIG, **settings)
+def test_a_checkpoint_is_written_each_time_so_many_seconds_have_passed_and_at_the_end(
+    seconds: float, steps: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    monkeypatch.setattr(trainer_module, "time", seconds_that_pass())
+    monkeypatch.setattr(trainer_module, "write_checkpoint", lambda _, state: written.append(state["step"]))
+    trainer_of(Weight(), FLAT).train(tmp_path / "c", seconds)
+    assert written == steps
 
 
-def test_a_set_smaller_than_a_batch_trains(smileys: ImageData) -> None:
-    assert len(train_vqvae(make_vqvae(), smileys[:3], CONFIG)) == 3
+@pytest.mark.parametrize("seconds", [math.nan, None, "10", True, -1])
+def test_seconds_between_checkpoints_that_are_no_time_are_refused(seconds: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="checkpoint_seconds must be"):
+        trainer_of(Weight(), FLAT).train(tmp_path / "c", seconds)
 
 
-def test_a_training_in_parts_needs_a_checkpoint(codes: LatentCodes) -> None:
+def test_the_seconds_of_all_sessions_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "time", seconds_that_pass())
+    config = replace(FLAT, validations=6)
+    for until in (2, 3):
+        history = trainer_of(Weight(), config).train(tmp_path / "c", math.inf, until)
+    assert [record["seconds"] for record in history] == [1, 2, 3]
+
+
+def test_a_training_in_parts_ends_bit_for_bit_where_a_whole_one_ends(codes: LatentCodes, tmp_path: Path) -> None:
+    whole = make_prior()
+    history = train_prior(whole, codes, CONFIG, codes)
+    sums = []
+    for until in (1, 5, 9, 12):
+        in_parts = make_prior()
+        so_far = train_prior(in_parts, codes, CONFIG, codes, tmp_path / "c", until=until)
+        assert not in_parts.training
+        sums.append(checksum(in_parts))
+    assert sums[-1] == checksum(whole) and len(set(sums)) == 4
+    losses = [(record["step"], record["train_loss"], record["valid_loss"]) for record in history]
+    assert losses == [(record["step"], record["train_loss"], record["valid_loss"]) for record in so_far]
+
+
+def test_a_training_that_stops_early_has_the_weights_of_that_step(codes: LatentCodes, tmp_path: Path) -> None:
+    sums = []
+    train_prior(model := make_prior(), codes, CONFIG, codes, after_step=lambda *_: sums.append(checksum(model)))
+    stopped = make_prior()
+    history = train_prior(stopped, codes, CONFIG, codes, tmp_path / "c", until=7)
+    assert checksum(stopped) == sums[6] and [record["step"] for record in history] == [4]
+
+
+def test_more_steps_than_there_are_is_the_whole_training(tmp_path: Path) -> None:
+    whole, further = Weight(), Weight()
+    trainer_of(whole, FLAT).train(None, 10.0)
+    assert len(trainer_of(further, FLAT).train(tmp_path / "c", 10.0, until=100)) == 1
+    assert torch.equal(whole.value, further.value)
+
+
+def test_a_training_that_is_further_already_is_refused_and_stays(tmp_path: Path) -> None:
+    trainer_of(Weight(), FLAT).train(tmp_path / "c", 10.0, until=4)
+    content, weight = (tmp_path / "c").read_bytes(), Weight()
+    with pytest.raises(InputError, match=r"c has done 4 steps, more than until=3"):
+        trainer_of(weight, FLAT).train(tmp_path / "c", 10.0, until=3)
+    assert weight.value.item() == 1.0 and (tmp_path / "c").read_bytes() == content
+
+
+@pytest.mark.parametrize("until", [0, -1, 2.0, 2.5, math.nan, "2", True])
+def test_a_step_to_stop_at_that_is_none_is_refused(until: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="until must be a whole number, at least 1"):
+        trainer_of(Weight(), FLAT).train(tmp_path / "c", 10.0, until)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_training_in_parts_needs_a_checkpoint() -> None:
     with pytest.raises(InputError, match="stops early needs a checkpoint"):
-        train_prior(make_prior(), codes, CONFIG, until=3)
+        trainer_of(Weight(), FLAT).train(None, 10.0, until=3)
+
+
+def test_a_look_after_each_step_sees_the_step_the_weights_and_the_history(tmp_path: Path) -> None:
+    weight, seen = Weight(), []
+    config = replace(FLAT, validations=2)
+
+    def look(step: int, history: History) -> None:
+        seen.append((step, weight.value.item(), len(history)))
+
+    trainer_of(weight, config).train(tmp_path / "c", 10.0, 4, look)
+    trainer_of(weight, config).train(tmp_path / "c", 10.0, None, look)
+    assert [(step, records) for step, _, records in seen] == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
+    assert [value for _, value, _ in seen] == values_after_each_step(FLAT, lambda weight, _: weight.value.sum())[1:]
+
+
+# What goes wrong.
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_step_and_the_checkpoint(tmp_path: Path) -> None:
+    weight, path = Weight(), tmp_path / "c"
+    steps = iter(range(100))
+    trainer = trainer_of(weight, FLAT, lambda _: weight.value.sum() * (math.nan if next(steps) == 3 else 1))
+    expected = rf"training a number: at step 3 of 6, the loss is nan .*last good checkpoint is {path}; .*rate below 0.1"
+    with pytest.raises(InputError, match=expected):
+        trainer.train(path, 0.0)
+    assert read_tensors(path, checked=True)["step"] == 3
+    assert weight.value.isfinite().all()
+    with pytest.raises(InputError, match="no checkpoint was kept"):
+        trainer_of(weight, FLAT, lambda _: weight.value.sum() * math.inf).train(None, 10.0)
+
+
+def test_a_gradient_that_is_not_finite_stops_as_well() -> None:
+    weight = Weight(0.0)
+    with pytest.raises(InputError, match=r"at step 0 of 6, the loss is 0.0 and its gradient inf"):
+        trainer_of(weight, FLAT, lambda _: weight.value.sqrt().sum()).train(None, 10.0)
+    assert weight.value.item() == 0.0
+
+
+@pytest.mark.parametrize("was_training", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_whatever_stops_a_training_leaves_the_model_in_the_mode_it_was_in(
+    was_training: bool, error: type[BaseException], codes: LatentCodes
+) -> None:
+    model = make_prior().train(was_training)
+
+    def stop(step: int, _: History) -> None:
+        assert model.training
+        if step == 5:
+            raise error
+
+    with pytest.raises(error):
+        train_prior(model, codes, CONFIG, codes, after_step=stop)
+    assert {module.training for module in model.modules()} == {was_training}
+
+
+def test_a_model_is_trained_in_training_mode_and_validated_and_returned_in_eval_mode(codes: LatentCodes) -> None:
+    model, modes = make_prior().eval(), []
+    model.register_forward_hook(lambda *_: modes.append(model.training))
+    train_prior(model, codes, CONFIG, codes[:16])
+    assert modes == [*[True] * 4, False] * 3
+    assert not model.training
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
+    first, again = Weight(), Weight()
+    history = trainer_of(first, FLAT).train(tmp_path / "c", 10.0)
+    steps: list[int] = []
+    found = trainer_of(again, FLAT).train(tmp_path / "c", 10.0, after_step=lambda step, _: steps.append(step))
+    assert not steps and len(found) == len(history) == 1
+    assert found[0]["train_loss"] == history[0]["train_loss"] and torch.equal(first.value, again.value)
