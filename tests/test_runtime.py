@@ -2,13 +2,14 @@
 
 import io
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
 from lpvq import InputError, runtime
-from lpvq.runtime import choose_device, choose_precision, compiled, in_batches, keep_memory, progress
+from lpvq.runtime import choose_device, choose_precision, compiled, full_precision, in_batches, keep_memory, progress
 
 
 def test_the_device_is_the_one_named_then_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +159,53 @@ def test_a_short_loop_shows_no_bar_whatever_its_time(monkeypatch: pytest.MonkeyP
     assert stream.getvalue() == ""
     list(progress(range(4), "counting", least=4))
     assert "counting" in stream.getvalue()
+
+
+BACKENDS = torch.backends
+OPERATIONS = {
+    "products on a CPU": BACKENDS.mkldnn.matmul,
+    "convolutions on a CPU": BACKENDS.mkldnn.conv,
+    "products on a GPU": BACKENDS.cuda.matmul,
+    "convolutions on a GPU": BACKENDS.cudnn.conv,
+}
+
+
+def settings() -> dict[str, str]:
+    return {name: operation.fp32_precision for name, operation in OPERATIONS.items()}
+
+
+@pytest.fixture
+def _settings_put_back() -> Iterator[None]:
+    before = settings()
+    yield
+    for name, operation in OPERATIONS.items():
+        operation.fp32_precision = before[name]
+
+
+def product_error() -> float:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 256, 256, generator=generator)
+    return (a @ b - a.double() @ b.double()).abs().max().item()
+
+
+@pytest.mark.usefixtures("_settings_put_back")
+@pytest.mark.parametrize("wish", ["highest", "high", "medium"])
+def test_in_full_precision_nothing_is_rounded_further_and_the_setting_comes_back(wish: str) -> None:
+    torch.set_float32_matmul_precision(wish)
+    before = settings()
+    with full_precision():
+        assert set(settings().values()) == {"ieee"}
+        assert product_error() < 1e-3  # with bfloat16 0.2, on processors that have instructions for it
+    assert settings() == before
+    assert torch.get_float32_matmul_precision() == wish
+
+
+@pytest.mark.usefixtures("_settings_put_back")
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_full_precision_can_be_had_whatever_is_set_and_ends_with_an_error_too(name: str) -> None:
+    # Of a single operation set by itself, torch.get_float32_matmul_precision knows nothing, and raises.
+    OPERATIONS[name].fp32_precision = "tf32"
+    before = settings()
+    with pytest.raises(KeyboardInterrupt), full_precision():
+        raise KeyboardInterrupt
+    assert settings() == before
