@@ -44,7 +44,7 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> None:
             raise AssertionError("LPVQ_DATA is set, but Fashion-MNIST is not there")
         pytest.skip("Fashion-MNIST is not on this machine")
 
-    monkeypatch.setattr(known_sets, "_download", skip)
+    monkeypatch.setattr(known_sets, "download", skip)
 
 
 @pytest.fixture

@@ -84,7 +84,8 @@ def release(output: str | Path, folder: str | Path) -> list[Path]:
     Each is run first, as it is: every test has to say "not done yet", and nothing else may fail.
 
     Raises:
-        InputError: as ``load_assignments``; or a student version does not run.
+        InputError: there are no sources, nbgrader is not installed or refuses a source, or a student version does
+            not run.
     """
     paths = []
     for assignment in load_assignments(folder):

@@ -1,7 +1,6 @@
 """Grids of discrete codes: extracting them from images, keeping them on disk, describing them."""
 
 import hashlib
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -11,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lpvq.data.checks import check_index, check_labels, check_tensor
+from lpvq.data.codes_file import read_codes_file, write_codes_file
 from lpvq.data.images import ImageData
 from lpvq.errors import InputError
-from lpvq.files import checksum, write_atomically
+from lpvq.files import checksum
 from lpvq.models.checks import check_codes
 from lpvq.models.code_usage import code_counts, entropy, perplexity, usage
 from lpvq.models.pixelcnn import PixelCNN
@@ -21,23 +22,28 @@ from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import in_batches, in_eval_mode, progress
 
 _POSITIONS_AT_ONCE = 2**15
+_LARGEST_CODEBOOK = 2**24
 
 
 @dataclass(frozen=True, eq=False)
 class LatentCodes(Dataset):
-    """The codes of a set of images.
+    """The codes of a set of images; of at least one.
 
-    For ``torch.utils.data.DataLoader`` it is a data set of pairs: a grid, int64 (H, W), and its label. Sliced, it is
-    the codes of some of the images.
+    For ``torch.utils.data.DataLoader`` it is a map-style data set of pairs: a grid, int64 (H, W), and its label, an
+    int.
 
     Attributes:
-        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1.
-        labels: int64 (N,), the classes of the images.
-        num_codes: K, the size of the codebook.
-        class_names: one name per class.
+        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU.
+        labels: int64 (N,), indices into ``class_names``.
+        num_codes: K, the size of the codebook, an int in 1 … 2²⁴.
+        class_names: what the labels mean.
         dataset: the name of the set the images came from.
         vqvae_checksum: ``lpvq.files.checksum`` of the VQ-VAE that made the codes.
         data_checksum: ``ImageData.checksum`` of the images; empty where that is not known.
+
+    Raises:
+        InputError: a tensor of another type or number of dimensions, no grids at all, a code out of range, labels of
+            another length, a label without a name.
     """
 
     codes: Tensor
@@ -49,12 +55,15 @@ class LatentCodes(Dataset):
     data_checksum: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse codes that no codebook of ``num_codes`` entries has, and labels that do not fit."""
-        if self.codes.ndim != 3:
-            raise InputError(f"expected codes of shape (N, H, W), got {tuple(self.codes.shape)}")
+        """Refuse what does not fit together."""
+        check_tensor("the codes", self.codes, torch.int64, "NHW")
+        if type(self.num_codes) is not int or not 1 <= self.num_codes <= _LARGEST_CODEBOOK:
+            raise InputError(f"num_codes must be an int in 1 … {_LARGEST_CODEBOOK}, got {self.num_codes!r}")
         check_codes(self.codes, self.num_codes)
-        if self.labels.shape != self.codes.shape[:1]:
-            raise InputError(f"expected one label per grid, got {len(self.labels)} labels for {len(self.codes)} grids")
+        check_labels(self.labels, self.class_names, len(self.codes), "grids")
+        for name in ("dataset", "vqvae_checksum", "data_checksum"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} must be a text, got {getattr(self, name)!r}")
 
     def __len__(self) -> int:
         """Return N, the number of grids."""
@@ -65,14 +74,25 @@ class LatentCodes(Dataset):
     @overload
     def __getitem__(self, items: int) -> tuple[Tensor, int]: ...
     def __getitem__(self, items: slice | int) -> "LatentCodes | tuple[Tensor, int]":
-        """Return some of the grids as a set, or one with its label."""
+        """Return some of the grids as a set, or one with its label.
+
+        Args:
+            items: a slice with a positive step, for a set that shares the memory of this one; or a whole number
+                (Python's or numpy's), negative ones from the end, for a pair: int64 (H, W), and the label. Lists and
+                tensors are refused: ``torch.utils.data.Subset`` takes them.
+
+        Raises:
+            InputError: a slice without any grids, or something that is neither a slice nor a whole number.
+            IndexError: a number out of range.
+        """
         if not isinstance(items, slice):
-            return self.codes[items], int(self.labels[items])
+            index = check_index(items, len(self))
+            return self.codes[index], int(self.labels[index])
         return replace(self, codes=self.codes[items], labels=self.labels[items])
 
     def batches(self) -> list[Tensor]:
-        """Return the indices of all grids, in order, in batches that are small whatever the size of a grid."""
-        return in_batches(len(self), self.codes[:1].numel(), _POSITIONS_AT_ONCE)
+        """Return the indices of all grids, each once and in order, in batches of about 33,000 codes."""
+        return in_batches(len(self), self.codes[0].numel(), _POSITIONS_AT_ONCE)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -89,24 +109,24 @@ class LatentCodes(Dataset):
             )
 
     def check_fits(self, prior: PixelCNN) -> None:
-        """Raise ``InputError`` unless ``prior`` is one for these codes: their number, their grid, their labels."""
+        """Raise ``InputError`` unless ``prior`` is one for these codes: their codebook, their grid, their labels."""
         if self.num_codes != prior.latent_dim:
             raise InputError(
                 f"the codes come from a codebook of {self.num_codes}, the prior has latent_dim={prior.latent_dim}"
             )
         if self.grid != prior.image_size:
             raise InputError(f"the codes have a grid of {self.grid}, the prior has image_size={prior.image_size}")
-        if (
-            prior.num_classes is not None
-            and len(self)
-            and not 0 <= self.labels.min() <= self.labels.max() < prior.num_classes
-        ):
+        if prior.num_classes is not None and self.labels.max() >= prior.num_classes:
             raise InputError(
                 f"the codes have labels up to {int(self.labels.max())}, the prior has num_classes={prior.num_classes}"
             )
 
     def checksum(self) -> str:
-        """Return the SHA-256 of codes and labels: another set has another one."""
+        """Return the SHA-256 of shape, codes, K, labels and class names, 64 hexadecimal digits.
+
+        A change of one code, of one label, of a class name or of the order gives another one. ``dataset`` and the
+        other checksums do not count.
+        """
         digest = hashlib.sha256(repr((tuple(self.codes.shape), self.num_codes, self.class_names)).encode())
         digest.update(self.codes.contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)
@@ -133,50 +153,60 @@ class LatentCodes(Dataset):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write to an ``.npz`` file, atomically, without pickles, the codes in the smallest integer type that fits."""
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            codes=self.codes.numpy().astype(np.min_scalar_type(self.num_codes - 1)),
-            labels=self.labels.numpy(),
-            num_codes=np.int64(self.num_codes),
-            class_names=np.array(self.class_names),
-            dataset=np.array(self.dataset),
-            vqvae_checksum=np.array(self.vqvae_checksum),
-            data_checksum=np.array(self.data_checksum),
-        )
-        write_atomically(path, buffer.getvalue())
+        """Write to an ``.npz`` file, atomically, without pickles, the codes in the smallest integer type that fits.
+
+        Raises:
+            OSError: the disk is full or not writable; a file that was there is untouched.
+        """
+        arrays = {
+            "codes": self.codes.numpy().astype(np.min_scalar_type(self.num_codes - 1)),
+            "labels": self.labels.numpy(),
+            "num_codes": np.array(self.num_codes),
+            "class_names": np.array(self.class_names),
+            "dataset": np.array(self.dataset),
+            "vqvae_checksum": np.array(self.vqvae_checksum),
+            "data_checksum": np.array(self.data_checksum),
+        }
+        write_codes_file(path, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "LatentCodes":
-        """Read what ``save`` wrote.
+        """Read what ``save`` wrote. Nothing in the file is run, and nothing is converted in silence.
 
         Raises:
             InputError: there is no such file, or it is truncated, foreign or inconsistent.
         """
-        path = Path(path)
+        content = read_codes_file(path)
         try:
-            # np.load would leave a file open that it cannot read.
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                return cls(
-                    codes=torch.from_numpy(file["codes"].astype(np.int64)),
-                    labels=torch.from_numpy(file["labels"].astype(np.int64)),
-                    num_codes=int(file["num_codes"]),
-                    class_names=tuple(str(name) for name in file["class_names"]),
-                    dataset=str(file["dataset"]),
-                    vqvae_checksum=str(file["vqvae_checksum"]),
-                    data_checksum=str(file["data_checksum"]),
-                )
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist: extract the codes first") from None
+            return cls(
+                codes=torch.from_numpy(content["codes"]),
+                labels=torch.from_numpy(content["labels"]),
+                num_codes=content["num_codes"],
+                class_names=tuple(content["class_names"]),
+                dataset=content["dataset"],
+                vqvae_checksum=content["vqvae_checksum"],
+                data_checksum=content["data_checksum"],
+            )
         except InputError as error:
-            raise InputError(f"{path} is damaged: {error}") from error
-        except Exception as error:  # a damaged archive raises many kinds: of zip, of zlib, RuntimeError, ValueError
-            raise InputError(f"{path} is no file of latent codes ({error}): extract the codes again") from error
+            raise InputError(f"{path} is damaged ({error}): extract the codes again") from error
 
 
 def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
-    """Encode every image of ``data``, in order; the same VQ-VAE and images give the same codes."""
+    """Encode every image of a set, in order; the same VQ-VAE and images give the same codes.
+
+    The VQ-VAE runs in eval mode on the device it is on, and is as before afterwards: nothing is learned here.
+
+    Args:
+        vqvae: a trained one.
+        data: uint8 images (N, C, H, W) with the channels that ``vqvae`` takes, H and W multiples of its ``downsample``.
+
+    Returns:
+        the codes, int64 (N, H / downsample, W / downsample) on the CPU, with what ``check_made_by`` needs to tell
+        their VQ-VAE from others, and the checksum of the images.
+
+    Raises:
+        InputError: the images have other channels, or a height or width that ``vqvae`` cannot divide into codes.
+    """
     device = next(vqvae.parameters()).device
     with in_eval_mode(vqvae):
         batches = progress(data.batches(), "extracting codes")

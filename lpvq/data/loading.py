@@ -1,22 +1,26 @@
-"""Images in: drawn smileys, Fashion-MNIST, MNIST, CIFAR-10, or a folder of your own pictures.
+"""Images in: rendered smileys, Fashion-MNIST, MNIST, CIFAR-10, or a folder of your own pictures.
 
 Every set comes whole, in memory, as uint8 tensors: batches are then an index away, without loader workers.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from lpvq.data import smileys
-from lpvq.data.folders import load_folder
+from lpvq.data.catalogue import PUBLISHED_SETS
+from lpvq.data.checks import check_memory, check_whole
+from lpvq.data.folders import in_split, list_pictures, load_folder
 from lpvq.data.images import ImageData
 from lpvq.data.known_sets import IDX_SETS, load_cifar10, load_idx_set
 from lpvq.errors import InputError
 
 SPLITS = ("train", "test")
-KNOWN = ("smileys", "fashion_mnist", "mnist", "cifar10", "folder:PATH")
+KNOWN = ("smileys", *PUBLISHED_SETS, "folder:PATH")
 DEFAULT_SIZE = 32
+LARGEST_SIZE = 4096
 _RESIZED_AT_ONCE = 4096
 
 
@@ -32,54 +36,92 @@ def load(
 
     Fashion-MNIST, MNIST and CIFAR-10 are looked for in ``root``, or where that is None in the project's ``data/``;
     then in the folder that the environment variable ``LPVQ_DATA`` names; then, Fashion-MNIST, where Debian's package
-    ``dataset-fashion-mnist`` puts it. Only then are they downloaded, to ``root`` or ``data/``.
+    ``dataset-fashion-mnist`` puts it. Only then are they downloaded, by https, to ``root`` or ``data/``. Wherever a
+    file comes from, its content must have the published SHA-256.
 
     Args:
-        name: ``"smileys"`` (drawn, nothing to download), ``"fashion_mnist"``, ``"mnist"``, ``"cifar10"``, or
+        name: ``"smileys"`` (rendered, nothing to download), ``"fashion_mnist"``, ``"mnist"``, ``"cifar10"``, or
             ``"folder:PATH"`` with a folder of PNG, JPEG, WebP or BMP files. Its subfolders, searched at any depth,
             are the classes; files outside them are a class named after the folder itself. In the order of their
             paths, the first file and every tenth after it are the test split, the others the train split.
-        split: ``"train"`` or ``"test"``.
-        size: height and width in pixels, resized with antialiasing. None is 32 for smileys and folders, whose
-            pictures are first cropped to the square in the middle, and the set's own size for the others.
-        limit: the first so many images; None is all of them. Of smileys there are as many as asked for, by default
-            20,000 to train and 4,000 to test, and the first are the same ones whatever the number.
+        split: ``"train"`` or ``"test"``. There is no third one: validation images are set aside from the train split.
+        size: height and width in pixels, 1 to 4096, resized with antialiasing. None is 32 for smileys and folders,
+            whose pictures are first cropped to the square in the middle, and the set's own size for the others.
+        limit: the first so many images, at least 1; None is all of them. Of smileys there are as many as asked for,
+            by default 20,000 to train and 4,000 to test, and the first are the same ones whatever the number.
         root: the folder that holds the set (not for smileys or folders).
-        seed: smileys only: another seed, other faces.
+        seed: smileys only: another seed, other faces; at least 0.
+
+    Returns:
+        uint8 images (N, C, H, W), their int64 labels (N,) and the names of the classes. C is 1 for Fashion-MNIST and
+        MNIST, and 3 for the others.
 
     Raises:
-        InputError: an unknown name or split; a size or limit below 1; a set that is neither there nor can be
-            downloaded; a file that is truncated or something else; a folder that is missing or has no pictures.
+        InputError: an unknown name or split; a number that is not whole or out of bounds; more images than the
+            machine's memory holds; a set that is neither found nor can be downloaded; a file that is damaged or
+            something else; a folder that is missing or has no pictures.
     """
-    if split not in SPLITS:
-        raise InputError(f"split {split!r} is unknown; expected one of {', '.join(SPLITS)}")
-    for what, value in (("size", size), ("limit", limit)):
-        if value is not None and value < 1:
-            raise InputError(f"{what} must be at least 1, got {value}")
+    _check_names(name, split)
+    if root is not None and not isinstance(root, str | Path):
+        raise InputError(f"root must be the path of a folder, got {root!r}")
+    size = None if size is None else check_whole("size", size, 1, LARGEST_SIZE)
+    limit = None if limit is None else check_whole("limit", limit, 1)
     if name == "smileys":
-        return _load_smileys(split, size, limit, seed)
+        return _render_smileys(split, size or DEFAULT_SIZE, limit, check_whole("seed", seed, 0))
     if name in IDX_SETS:
         return _resized(load_idx_set(name, split, limit, root), size)
     if name == "cifar10":
         return _resized(load_cifar10(split, limit, root), size)
-    kind, _, path = name.partition(":")
-    if kind == "folder" and path:
-        return load_folder(name, Path(path).expanduser(), split, size or DEFAULT_SIZE, limit)
-    raise InputError(f"data set {name!r} is unknown; expected one of {', '.join(KNOWN)}")
+    return load_folder(name, _folder_of(name), split, size or DEFAULT_SIZE, limit)
 
 
-def _load_smileys(split: str, size: int | None, limit: int | None, seed: int) -> ImageData:
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, got {seed}")
-    factors = smileys.draw_factors(limit or smileys.NUMBER[split], seed, stream=SPLITS.index(split))
-    images = smileys.draw(factors, size or DEFAULT_SIZE)
+def count_images(name: str, split: str = "train") -> int | None:
+    """Return how many images a split has, without reading them; None for smileys, which have no end.
+
+    Args:
+        name: see ``load``.
+        split: ``"train"`` or ``"test"``.
+
+    Raises:
+        InputError: an unknown name or split; a folder that is missing or has no pictures.
+    """
+    _check_names(name, split)
+    if name == "smileys":
+        return None
+    if name in PUBLISHED_SETS:
+        return PUBLISHED_SETS[name].number[split]
+    return len(in_split(list_pictures(_folder_of(name)), split))
+
+
+def _check_names(name: str, split: str) -> None:
+    known = isinstance(name, str) and (name in ("smileys", *PUBLISHED_SETS) or re.match("folder:.", name))
+    if not known:
+        raise InputError(f"data set {name!r} is unknown; expected one of {', '.join(KNOWN)}")
+    if split not in SPLITS:
+        raise InputError(
+            f"split {split!r} is unknown; expected one of {', '.join(SPLITS)}; "
+            "to validate, set some of the train images aside: data[:-1000] and data[-1000:]"
+        )
+
+
+def _folder_of(name: str) -> Path:
+    return Path(name.removeprefix("folder:")).expanduser()
+
+
+def _render_smileys(split: str, size: int, limit: int | None, seed: int) -> ImageData:
+    number = limit or smileys.NUMBER[split]
+    check_memory(number, 3, size)
+    factors = smileys.draw_factors(number, seed, stream=SPLITS.index(split))
+    images = smileys.draw(factors, size)
     return ImageData(images, factors["mouth"].clone(), smileys.FACTORS["mouth"], "smileys", factors)
 
 
 def _resized(data: ImageData, size: int | None) -> ImageData:
     if size is None or data.images.shape[-2:] == (size, size):
         return data
-    from torchvision.transforms.functional import resize  # only here, see ``_torchvision_set``
+    check_memory(len(data), data.images.shape[1], size)
+    # Only here: importing torchvision takes more than a second, and smileys do without.
+    from torchvision.transforms.functional import resize
 
     # In parts, because torchvision makes floats of them.
     parts = [resize(part, [size, size], antialias=True) for part in data.images.split(_RESIZED_AT_ONCE)]

@@ -1,7 +1,7 @@
-"""Smileys: little faces drawn from known factors, for asking a model what real pictures cannot answer.
+"""Smileys: little faces rendered from known factors, for asking a model what real pictures cannot answer.
 
-Every factor is drawn uniformly and independently of the others, so the true distribution of the pictures is known:
-what a model has learnt can be counted against it. Everything that is drawn is a stroke of some width along an arc of
+Every factor is drawn at random, uniformly and independently of the others, so the true distribution of the pictures is
+known: what a model has learnt can be counted against it. Every part of a face is a stroke of some width along an arc of
 a circle; the signed distance to it, in pixels, gives anti-aliased edges at any size.
 
 Only operations that IEEE 754 rounds in one way are used (+ - * / and square roots, comparisons, rounding down), so a
@@ -18,7 +18,6 @@ from torch import Tensor
 
 from lpvq.runtime import progress
 
-# The categories of each factor. The mouth is the label.
 FACTORS: dict[str, tuple[str, ...]] = {
     "background": ("sky", "mint", "plum", "rose", "sand", "navy"),
     "skin": ("yellow", "peach", "brown", "orange", "green"),
@@ -28,13 +27,17 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "eyes": ("dots", "wide", "closed", "wink"),
     "mouth": ("happy", "sad", "surprised"),
 }
+"""The categories of each factor. The mouth is the label."""
 
-
-# The two continuous factors: how far the face is from the middle of its column and row, in picture widths.
 SHIFTS = ("dx", "dy")
+"""The two continuous factors: how far the face is from the middle of its column and row."""
+
 LARGEST_SHIFT = 1 / 64
-# How many there are unless another number is asked for.
+"""The bound of both shifts, in picture widths: half a pixel of 32."""
+
 NUMBER = {"train": 20_000, "test": 4_000}
+"""How many smileys a split has unless another number is asked for."""
+
 _Array = NDArray[np.float64]
 # Colours are red, green, blue in 0 … 255.
 _BACKGROUNDS = [(96, 174, 240), (112, 200, 150), (110, 70, 160), (236, 120, 140), (240, 228, 190), (40, 60, 100)]
@@ -44,12 +47,8 @@ _WHITE = (255, 255, 255)
 # In picture widths.
 _FACE_RADII = [10 / 32, 11.5 / 32, 13 / 32]
 _PLACES = [14 / 32, 16 / 32, 18 / 32]
-
-
 # In face radii, from the middle of the face, x to the right and y down.
 _EYE_X, _EYE_Y = 0.4, -0.22
-
-
 _EYEBALL = 0.34
 
 
@@ -70,16 +69,16 @@ _MOUTHS = [_Stroke(-0.04, 0.58, 0.12, 1), _Stroke(0.9, 0.52, 0.12, -1), _Stroke(
 
 
 def draw_factors(number: int, seed: int, stream: int) -> dict[str, Tensor]:
-    """Draw the factors of ``number`` faces; those of face i do not depend on ``number``.
+    """Draw the factors of faces at random, each uniformly and independently; those of face i are always the same.
 
     Args:
-        number: how many.
+        number: how many faces; more of them begin with the same ones.
         seed: 0 or more.
         stream: 0 or more; another stream of the same seed is independent of it.
 
     Returns:
-        for each of ``FACTORS`` the category's index, int64 (number,), and for each of ``SHIFTS`` float64 (number,) in
-        [-LARGEST_SHIFT, LARGEST_SHIFT).
+        by name, for each of ``FACTORS`` the index of a category, int64 (number,), and for each of ``SHIFTS`` float64
+        (number,) in [-LARGEST_SHIFT, LARGEST_SHIFT), in picture widths.
     """
     names = [*FACTORS, *SHIFTS]
     # Raw 64-bit integers: unlike numpy's distributions, they never change between versions.
@@ -96,27 +95,27 @@ def draw_factors(number: int, seed: int, stream: int) -> dict[str, Tensor]:
 
 
 def draw(factors: Mapping[str, ArrayLike], size: int = 32) -> Tensor:
-    """Draw faces.
+    """Render faces: the same factors give the same pixels, on every machine.
 
     Args:
-        factors: the values of ``FACTORS`` and ``SHIFTS``, each (N,), as ``draw_factors`` returns them.
+        factors: by name, the values of all ``FACTORS`` and ``SHIFTS``, each (N,), as ``draw_factors`` returns them.
         size: height and width in pixels; the face is the same at any, only sharper.
 
     Returns:
-        uint8 (N, 3, size, size).
+        uint8 (N, 3, ``size``, ``size``), red, green, blue, 0 to 255.
     """
     arrays = {name: np.asarray(values) for name, values in factors.items()}
     number = len(arrays["mouth"])
     images = np.empty((number, 3, size, size), np.uint8)
     step = max(1, 2**14 // size**2)  # few enough that the arrays in between stay in the processor's cache
-    for start in progress(range(0, number, step), "drawing smileys", least=256):
+    for start in progress(range(0, number, step), "rendering smileys", least=256):
         part = slice(start, start + step)
         images[part] = _render_together({name: values[part] for name, values in arrays.items()}, size)
     return torch.from_numpy(images)
 
 
 def _render_together(factors: dict[str, NDArray], size: int) -> NDArray[np.uint8]:
-    """Draw a few faces at once; arrays are (N, 1 or 3, H, W) or broadcast to it, lengths in pixels."""
+    """Render a few faces at once; arrays are (N, 1 or 3, H, W) or broadcast to it, lengths in pixels."""
     unit = _choose(_FACE_RADII, factors["size"]) * size
     pixels = np.arange(size) + 0.5
     x = pixels[None, None, None, :] - (_choose(_PLACES, factors["column"]) + _column(factors["dx"])) * size
@@ -170,6 +169,6 @@ def _paint_eyeballs(canvas: _Array, x: _Array, y: _Array, unit: _Array, eyes: ND
 
 
 def _paint(canvas: _Array, colour: NDArray, distance: _Array) -> None:
-    """Lay a colour over the canvas where the distance is negative; at the edge a pixel is covered in part."""
+    """Lay a colour over the canvas where the distance is negative, in place; at the edge a pixel is covered in part."""
     cover = np.minimum(np.maximum(0.5 - distance, 0.0), 1.0)
     canvas += cover * (colour - canvas)

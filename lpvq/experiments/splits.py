@@ -3,9 +3,9 @@
 from functools import cached_property
 
 from lpvq.data.images import ImageData
-from lpvq.data.loading import load
+from lpvq.data.loading import count_images, load
 from lpvq.errors import InputError
-from lpvq.experiments.profiles import Recipe
+from lpvq.experiments.profiles import PROFILES, Recipe, recipe_for
 
 
 class Splits:
@@ -15,16 +15,18 @@ class Splits:
         dataset: a name for ``lpvq.load_images``.
         recipe: says of what size the images are, how many there are, and how many of the training images are set aside:
             at most a tenth of them, and at least one.
+        profile: whose recipe it is.
     """
 
-    def __init__(self, dataset: str, recipe: Recipe) -> None:
+    def __init__(self, dataset: str, recipe: Recipe, profile: str) -> None:
         self._dataset = dataset
         self._recipe = recipe
+        self._profile = profile
 
     @cached_property
     def all_train(self) -> ImageData:
         """The images to learn from, and at the end those that are set aside."""
-        data = load(self._dataset, "train", self._recipe.size, self._recipe.train_images)
+        data = self._load("train", self._recipe.train_images)
         if len(data) < 2:
             raise InputError(f"{self._dataset} has {len(data)} image to learn from; expected at least 2")
         return data
@@ -48,7 +50,7 @@ class Splits:
     @cached_property
     def test(self) -> ImageData:
         """The images that no training sees."""
-        data = load(self._dataset, "test", self._recipe.size, self._recipe.test_images)
+        data = self._load("test", self._recipe.test_images)
         if len(data) < 2:
             raise InputError(f"{self._dataset} has {len(data)} test image; expected at least 2, so add more images")
         return data
@@ -62,3 +64,19 @@ class Splits:
     def test_checksum(self) -> str:
         """The checksum of the test images."""
         return self.test.checksum()
+
+    def _load(self, split: str, limit: int | None) -> ImageData:
+        data = load(self._dataset, split, self._recipe.size, limit)
+        available = count_images(self._dataset, split) if len(data) == limit else None
+        if available is not None and available > len(data):
+            takes_all = [name for name in PROFILES if self._takes_all(name, split, available)]
+            way_out = f"; the profile {takes_all[0]} uses all" if takes_all else ""
+            used = f"{len(data)} of the {available} {split} images of {self._dataset}"
+            print(f"the profile {self._profile} uses {used}{way_out}", flush=True)
+        return data
+
+    def _takes_all(self, profile: str, split: str, available: int) -> bool:
+        """Whether a profile uses that many images of a split."""
+        recipe = recipe_for(self._dataset, profile, self._recipe.size)
+        limit = recipe.train_images if split == "train" else recipe.test_images
+        return limit is None or limit >= available

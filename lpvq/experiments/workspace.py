@@ -95,7 +95,7 @@ class Workspace:
         self._shipped = load_pretrained_and_about(name) if pretrained else None
         below = f"pretrained-{self.profile}" if pretrained else self.profile
         self.artefacts = ArtefactStore(output_folder(output) / name / below)
-        self._splits = Splits(self.dataset, self.recipe)
+        self._splits = Splits(self.dataset, self.recipe, self.profile)
 
     @property
     def folder(self) -> Path:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics.image import fid
 
 from lpvq import InputError
 from lpvq.evaluation.distances import frechet_distance, nearest_neighbours, neighbourhoods, squared_distances
-from lpvq.evaluation.estimates import Estimate, bootstrap
 
 
 def vectors(number: int, seed: int, features: int = 4) -> Tensor:
@@ -25,6 +25,21 @@ def test_the_frechet_distance_of_a_set_to_itself_is_zero_and_symmetric() -> None
     real, other = vectors(300, 0), vectors(200, 1) @ vectors(4, 2)
     assert frechet_distance(real, real) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(real, other) == pytest.approx(frechet_distance(other, real), rel=1e-9)
+
+
+def test_the_frechet_distance_agrees_with_an_independent_implementation() -> None:
+    class AsTheyAre(nn.Module):
+        num_features = 8
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return features
+
+    mix = torch.randn(8, 8)
+    real, others = torch.randn(500, 8) @ mix, torch.randn(400, 8).exp()
+    metric = fid.FrechetInceptionDistance(AsTheyAre()).set_dtype(torch.float64)
+    metric.update(real, real=True)
+    metric.update(others, real=False)
+    assert frechet_distance(real, others) == pytest.approx(metric.compute().item(), rel=1e-3)
 
 
 def test_the_frechet_distance_grows_with_noise() -> None:
@@ -90,26 +105,3 @@ def test_nearest_neighbours_are_found_with_their_distance(monkeypatch: pytest.Mo
     all_distances = torch.cdist(queries, among)
     assert torch.equal(indices, all_distances.argmin(1))
     torch.testing.assert_close(distances.float(), all_distances.amin(1))
-
-
-def test_the_bootstrap_finds_the_standard_error_of_a_mean() -> None:
-    values = vectors(400, 0, features=1)
-    drawn = bootstrap(lambda rows: rows.mean().item(), values, resamples=400)
-    exact = Estimate.of_mean(values[:, 0])
-    # A standard deviation from 400 samples is known to 1 / √800, 3.5 %; four times that.
-    assert drawn.std().item() == pytest.approx(exact.error, rel=0.14)
-    assert drawn.mean().item() == pytest.approx(exact.value, abs=4 * exact.error / 20)
-    low, high = exact.interval
-    assert (low + high) / 2 == pytest.approx(exact.value) and high - low == pytest.approx(2 * 1.96 * exact.error)
-
-
-def test_the_bootstrap_draws_the_same_rows_of_sets_of_the_same_size() -> None:
-    one, other = vectors(50, 0, features=1), vectors(50, 1, features=1)
-
-    def difference(a: torch.Tensor, b: torch.Tensor) -> float:
-        return (a.mean() - b.mean()).item()
-
-    plain, shifted = (bootstrap(difference, one, rows, resamples=20) for rows in (other, other - 3))
-    torch.testing.assert_close(shifted - plain, torch.full((20,), 3.0, dtype=torch.float64), atol=1e-6, rtol=0)
-    assert plain.std() > 0.01
-    assert not torch.equal(plain, bootstrap(difference, one, other, resamples=20, seed=1))

@@ -625,6 +625,69 @@ def test_a_small_folder_of_pictures_goes_the_whole_way(tmp_path: Path) -> None:
     assert workspace.prior.num_classes == 2
 
 
+def write_pets(folder: Path, number: int, seed: int) -> None:
+    """Write tiny pictures of noise in two classes; another seed, other pictures of the same names."""
+    random = np.random.default_rng(seed)
+    for i in range(number):
+        path = folder / ("cats" if i % 2 else "dogs") / f"{i:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(256, size=(20, 20, 3), dtype=np.uint8)).save(path)
+
+
+def test_other_pictures_under_the_same_names_make_everything_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make_all() -> tuple[Workspace, list[str], list[torch.Tensor]]:
+        workspace = make(tmp_path / "out", dataset=f"folder:{tmp_path / 'pets'}", size=16)
+        snapshots = [workspace.train_until(name, 0.5)[0] for name in ("vqvae", "prior")]
+        models = [workspace.vqvae, workspace.prior, workspace.classifier, *snapshots]
+        codes = [workspace.train_codes, workspace.test_codes]
+        for each, data in zip(codes, (workspace.all_train_data, workspace.test_data), strict=True):
+            each.check_made_by(workspace.vqvae)
+            assert torch.equal(each.codes, extract_codes(workspace.vqvae, data).codes)
+        return workspace, [checksum(model) for model in models], [each.codes for each in codes]
+
+    write_pets(tmp_path / "pets", 30, seed=0)
+    workspace, old_models, old_codes = make_all()
+    capsys.readouterr()
+    _, same_models, same_codes = make_all()
+    assert same_models == old_models and all(map(torch.equal, same_codes, old_codes))
+    assert "made from other images" not in capsys.readouterr().out  # the pictures are the same: nothing is made anew
+
+    write_pets(tmp_path / "pets", 30, seed=1)
+    _, new_models, new_codes = make_all()
+    assert not set(new_models) & set(old_models)
+    assert not any(map(torch.equal, new_codes, old_codes))
+    said = capsys.readouterr().out
+    for name in ("vqvae", "prior", "classifier"):
+        assert f"{name}.pt was made from other images or codes than there are now" in said
+    for name in ("codes_train", "codes_test"):
+        assert f"{workspace.path(name)}.npz has the codes of other images or of another VQ-VAE" in said
+    assert make_all()[1] == new_models  # and what was made anew is kept
+
+
+def test_a_set_that_is_larger_than_the_recipe_takes_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pets(tmp_path / "pets", 90, seed=0)
+    folder = f"folder:{tmp_path / 'pets'}"
+    assert len(make(tmp_path, dataset=folder).all_train_data) == 64
+    said = capsys.readouterr().out
+    assert said == f"the profile smoke uses 64 of the 81 train images of {folder}; the profile laptop uses all\n"
+    make(tmp_path, dataset=folder).test_data  # noqa: B018
+    make(tmp_path, dataset=folder, profile="laptop").all_train_data  # noqa: B018
+    make(tmp_path).all_train_data  # noqa: B018
+    assert capsys.readouterr().out == ""  # all are used, and of smileys there are as many as a recipe asks for
+    large = replace(PROFILES["laptop"], train_images=70, test_images=8)
+    monkeypatch.setitem(PROFILES, "laptop", large)
+    make(tmp_path, dataset=folder, profile="laptop").test_data  # noqa: B018
+    said = capsys.readouterr().out
+    assert said == f"the profile laptop uses 8 of the 9 test images of {folder}; the profile smoke uses all\n"
+    monkeypatch.setitem(PROFILES, "full", large)
+    make(tmp_path, dataset=folder, profile="laptop").all_train_data  # noqa: B018
+    assert capsys.readouterr().out == f"the profile laptop uses 70 of the 81 train images of {folder}\n"
+
+
 def test_the_real_fashion_mnist_goes_the_whole_way(tmp_path: Path, real_data: None) -> None:
     training = TrainConfig(steps=300, batch_size=32, learning_rate=3e-3, validations=3)
     trainings = {"vqvae": training, "prior": training}

@@ -47,7 +47,7 @@ def plot_description(image: Tensor, numbers: Tensor, reconstruction: Tensor) -> 
     Args:
         image: (C, H, W), floats in [0, 1].
         numbers: the description, (n,), any floats; drawn as a column of tiles, in columns of at most 16.
-        reconstruction: what is made from the numbers, as ``image``.
+        reconstruction: what is made from the numbers, (C, H, W), floats in [0, 1].
     """
     figure = Figure((8.5, 2.7), layout="constrained")
     axes = figure.subplots(1, 5, width_ratios=[3, 1.3, 1.6, 1.3, 3])

@@ -117,7 +117,7 @@ def plot_evaluated(
     Args:
         images: (N, C, H, W), floats in [0, 1].
         codes: int64 (N, h, w).
-        reconstructions: as ``images``.
+        reconstructions: of these images, (N, C, H, W), floats in [0, 1].
         num_codes: K, the top of the scale of the codes.
         titles: one per row.
     """

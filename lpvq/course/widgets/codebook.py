@@ -30,7 +30,7 @@ def plot_codebook(image: Tensor, codes: Tensor, decoded: Tensor, entries: Tensor
     One position of the grid is framed, dashed wherever else the same code is used, and its entry in the codebook.
 
     Args:
-        image: (C, h · P, w · P), floats in [0, 1], as ``decoded``.
+        image: (C, h · P, w · P), floats in [0, 1].
         codes: int64 (h, w).
         decoded: what they decode to.
         entries: a patch for each code, (K, C, P, P), as from ``decode_entries``.

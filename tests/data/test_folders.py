@@ -1,0 +1,258 @@
+"""Folders of pictures: every file is read as it is seen, classes and splits are the same each time."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lpvq.data import checks
+from lpvq.data.loading import count_images, load
+from lpvq.errors import InputError
+
+
+def picture(path, colour=(200, 100, 50), size=(40, 40), mode="RGB", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path, **options)
+
+
+def folder_of(path, number, class_name=""):
+    for i in range(number):
+        picture(path / class_name / f"{i:03}.png", (i, 2 * i, 3 * i))
+
+
+def both(path, **options):
+    """The images of both splits of a folder."""
+    splits = [load(f"folder:{path}", split, **options) for split in ("train", "test")]
+    return torch.cat([data.images for data in splits])
+
+
+def test_class_subfolders_become_labels_at_any_depth(tmp_path):
+    picture(tmp_path / "dogs" / "a.png", (0, 0, 0))
+    picture(tmp_path / "cats" / "indoors" / "old" / "b.png", (100, 0, 0))
+    picture(tmp_path / "cats" / "c.png", (200, 0, 0))
+    (tmp_path / "empty").mkdir()
+    train, test = (load(f"folder:{tmp_path}", split) for split in ("train", "test"))
+    assert train.class_names == test.class_names == ("cats", "dogs")
+    reds = [int(image[0, 0, 0]) for data in (train, test) for image in data.images]
+    labels = [int(label) for data in (train, test) for label in data.labels]
+    assert dict(zip(reds, labels, strict=True)) == {0: 1, 100: 0, 200: 0}
+    assert train.labels.dtype == torch.int64
+    assert train.name == f"folder:{tmp_path}"
+
+
+def test_pictures_outside_any_subfolder_are_a_class_named_after_the_folder(tmp_path, monkeypatch):
+    folder_of(tmp_path / "leaves", 3)
+    assert load(f"folder:{tmp_path / 'leaves'}").class_names == ("leaves",)
+    monkeypatch.chdir(tmp_path / "leaves")
+    assert load("folder:.").class_names == ("leaves",)
+    folder_of(tmp_path / "leaves", 1, "oak")
+    assert load("folder:.").class_names == ("leaves", "oak")
+
+
+def test_every_tenth_file_is_test_whatever_the_limit(tmp_path):
+    folder_of(tmp_path, 25)
+    train, test = (load(f"folder:{tmp_path}", split).images[:, 0, 0, 0].tolist() for split in ("train", "test"))
+    assert sorted(test) == [0, 10, 20]
+    assert sorted(train) == [i for i in range(25) if i % 10]
+    assert load(f"folder:{tmp_path}", limit=4).images[:, 0, 0, 0].tolist() == train[:4]
+    assert load(f"folder:{tmp_path}", "test", limit=2).images[:, 0, 0, 0].tolist() == test[:2]
+
+
+def test_the_classes_of_a_folder_are_mixed_in_the_same_way_each_time(tmp_path):
+    for name in ("a", "b"):
+        folder_of(tmp_path, 30, name)
+    first, again = (load(f"folder:{tmp_path}").labels.tolist() for _ in range(2))
+    assert first == again != sorted(first)
+    # The last ones are set aside to choose the best weights with, and must not be of one class alone.
+    assert set(first[:5]) == set(first[-5:]) == {0, 1}
+
+
+def test_two_pictures_make_both_splits_and_one_is_refused(tmp_path):
+    folder_of(tmp_path, 2)
+    assert [len(load(f"folder:{tmp_path}", split)) for split in ("train", "test")] == [1, 1]
+    (tmp_path / "001.png").unlink()
+    assert len(load(f"folder:{tmp_path}", "test")) == 1
+    with pytest.raises(InputError, match=r"one picture.*train"):
+        load(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "bmp", "PNG", "JPG"])
+def test_every_format_is_read(tmp_path, suffix):
+    for name in "ab":
+        picture(tmp_path / f"{name}.{suffix}")
+    image = both(tmp_path)[0]
+    assert image.shape == (3, 32, 32)
+    assert image.dtype == torch.uint8
+    assert (image[:, 16, 16].int() - torch.tensor([200, 100, 50])).abs().max() <= 6  # JPEG and WebP lose a little
+
+
+def wide_grey(folder):
+    values = np.full((40, 40), 200 * 257, np.uint16)
+    Image.fromarray(values).save(folder / "a.png")
+
+
+def transparent_palette(folder):
+    image = Image.new("P", (40, 40), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.save(folder / "a.png", transparency=1)
+
+
+MODES = {
+    "grey": (lambda f: picture(f / "a.png", 77, mode="L"), (77, 77, 77)),
+    "black and white": (lambda f: picture(f / "a.png", 1, mode="1"), (255, 255, 255)),
+    "16 bits": (wide_grey, (200, 200, 200)),
+    "palette": (lambda f: Image.new("RGB", (40, 40), (9, 8, 7)).quantize().save(f / "a.png"), (9, 8, 7)),
+    "transparent palette": (transparent_palette, (255, 255, 255)),
+    "opaque": (lambda f: picture(f / "a.png", (9, 8, 7, 255), mode="RGBA"), (9, 8, 7)),
+    "half transparent": (lambda f: picture(f / "a.png", (0, 100, 200, 128), mode="RGBA"), (127, 177, 227)),
+    "grey, half transparent": (lambda f: picture(f / "a.png", (100, 128), mode="LA"), (177, 177, 177)),
+    "transparent, WebP": (lambda f: picture(f / "a.webp", (0, 0, 0, 0), mode="RGBA", lossless=True), (255, 255, 255)),
+    "for print": (lambda f: picture(f / "a.jpg", (0, 0, 0, 0), mode="CMYK"), (255, 255, 255)),
+}
+
+
+@pytest.mark.parametrize(("write", "expected"), MODES.values(), ids=MODES)
+def test_every_mode_becomes_red_green_and_blue_over_white(tmp_path, write, expected):
+    write(tmp_path)
+    image = load(f"folder:{tmp_path}", "test").images[0]
+    assert image.shape == (3, 32, 32)
+    assert (image[:, 16, 16].int() - torch.tensor(expected)).abs().max() <= 1
+
+
+def test_16_bits_keep_their_shades(tmp_path):
+    values = np.linspace(0, 65535, 32 * 32).reshape(32, 32).round().astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    image = load(f"folder:{tmp_path}", "test").images[0, 0]
+    assert torch.equal(image, torch.from_numpy((values / 257).round().astype(np.uint8)))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_exif_rotated_pictures_are_turned_upright(tmp_path, suffix):
+    image = Image.new("RGB", (40, 40), "white")
+    image.paste("black", (0, 0, 40, 20))  # the upper half
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° clockwise to be seen: what is stored on top belongs on the right
+    image.save(tmp_path / f"a.{suffix}", exif=exif)
+    seen = load(f"folder:{tmp_path}", "test").images[0].float()
+    assert seen[:, :, 18:].mean() < 5
+    assert seen[:, :, :14].mean() > 250
+
+
+@pytest.mark.parametrize("size", [(90, 30), (30, 90)])
+def test_the_square_in_the_middle_is_kept(tmp_path, size):
+    image = Image.new("RGB", size, "red")
+    left, top = (size[0] - 30) // 2, (size[1] - 30) // 2
+    image.paste("blue", (left, top, left + 30, top + 30))
+    image.save(tmp_path / "a.png")
+    image = load(f"folder:{tmp_path}", "test", size=30).images[0]
+    assert (image == torch.tensor([0, 0, 255], dtype=torch.uint8)[:, None, None]).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_pictures_are_made_smaller_with_antialiasing(tmp_path, suffix):
+    """A fine chessboard becomes grey; single pixels picked from it would be black or white."""
+    board = (np.indices((512, 512)).sum(0) // 3 % 2 * 255).astype(np.uint8)
+    Image.fromarray(board).save(tmp_path / f"a.{suffix}")
+    image = load(f"folder:{tmp_path}", "test", size=16).images[0].float()
+    assert (image - 127.5).abs().max() < 20
+
+
+@pytest.mark.parametrize("shape", [(600, 300), (300, 600)])
+def test_a_large_jpeg_keeps_the_detail_that_the_size_can_show(tmp_path, shape):
+    """A JPEG may be decoded smaller than it is, but no smaller than needed: stripes of four pixels of 32 stay sharp."""
+    stripes = np.broadcast_to(np.arange(shape[1]) // 37 % 2 * 255, shape).astype(np.uint8)
+    for suffix in ("jpg", "png"):
+        Image.fromarray(stripes).save(tmp_path / f"a.{suffix}")
+    jpeg, png = both(tmp_path).float()
+    assert jpeg.std() > 100
+    assert (jpeg - png).abs().mean() < 5
+
+
+def test_a_small_picture_is_enlarged_and_size_is_kept(tmp_path):
+    picture(tmp_path / "a.png", size=(5, 4))
+    assert load(f"folder:{tmp_path}", "test", size=24).images.shape == (1, 3, 24, 24)
+
+
+def test_unreadable_files_are_counted_and_named_in_one_warning(tmp_path):
+    folder_of(tmp_path, 9)
+    for i in range(5):
+        (tmp_path / f"bad{i}.png").write_bytes(b"no picture")
+    cut = tmp_path / "cut.jpg"
+    picture(cut, size=(200, 200))
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with pytest.warns(UserWarning) as caught:
+        data = load(f"folder:{tmp_path}")
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "5 of 13 pictures" in message  # bad1.png is in the test split
+    assert sum(f"bad{i}.png" in message for i in (0, 2, 3, 4)) + ("cut.jpg" in message) == 3 and "…" in message
+    assert caught[0].filename == __file__
+    assert sorted(data.images[:, 0, 0, 0].tolist()) == list(range(1, 9))
+    assert len(data.labels) == 8
+
+
+def test_a_folder_of_unreadable_files_is_an_error(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"1 of 1 pictures.*b\.png"):
+        load(f"folder:{tmp_path}")
+
+
+def test_readable_folders_give_no_warning(tmp_path):
+    folder_of(tmp_path, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(f"folder:{tmp_path}")
+
+
+def test_an_empty_or_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"missing.*does not exist"):
+        load(f"folder:{tmp_path / 'missing'}")
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(InputError, match=r"no pictures.*png"):
+        load(f"folder:{tmp_path}")
+
+
+def test_hidden_files_and_folders_are_no_pictures(tmp_path):
+    folder_of(tmp_path, 2)
+    folder_of(tmp_path, 3, ".ipynb_checkpoints")
+    (tmp_path / "._000.png").write_bytes(b"what other systems leave behind")
+    assert len(both(tmp_path)) == 2
+    assert load(f"folder:{tmp_path}").class_names == (tmp_path.name,)
+
+
+def test_the_home_folder_may_be_written_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder_of(tmp_path / "pictures", 2)
+    assert len(load("folder:~/pictures")) == 1
+
+
+def test_a_folder_is_counted_without_being_read(tmp_path):
+    folder_of(tmp_path, 25)
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    assert [count_images(f"folder:{tmp_path}", split) for split in ("train", "test")] == [23, 3]
+    with pytest.raises(InputError, match="does not exist"):
+        count_images(f"folder:{tmp_path / 'missing'}")
+
+
+def test_more_pictures_than_the_memory_holds_are_refused_before_any_is_read(tmp_path, monkeypatch):
+    folder_of(tmp_path, 21)
+    monkeypatch.setattr(checks, "memory", lambda: 2**20)
+    with pytest.raises(InputError, match=r"18 images of 256 × 256 pixels need .* GiB of memory"):
+        load(f"folder:{tmp_path}", size=256)
+    assert len(load(f"folder:{tmp_path}", size=256, limit=4)) == 4
+    assert len(load(f"folder:{tmp_path}", size=32)) == 18
+
+
+def test_other_pictures_under_the_same_names_are_another_set(tmp_path):
+    folder_of(tmp_path / "pets", 12, "cats")
+    before = load(f"folder:{tmp_path / 'pets'}")
+    assert load(f"folder:{tmp_path / 'pets'}").checksum() == before.checksum()
+    folder_of(tmp_path / "copies", 12, "cats")
+    assert load(f"folder:{tmp_path / 'copies'}").checksum() == before.checksum()
+    picture(tmp_path / "pets" / "cats" / "005.png", (1, 2, 3))
+    assert load(f"folder:{tmp_path / 'pets'}").checksum() != before.checksum()
+    (tmp_path / "copies" / "cats").rename(tmp_path / "copies" / "dogs")
+    assert load(f"folder:{tmp_path / 'copies'}").checksum() != before.checksum()
