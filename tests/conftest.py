@@ -1,16 +1,16 @@
 """Small models and sets that several test files use."""
 
 import os
-from dataclasses import replace
 
 import pytest
 import torch
 
-from lpvq import VQVAE, LatentCodes, TrainConfig
+from lpvq import VQVAE, LatentCodes
 from lpvq.data import known_sets
 from lpvq.data.images import ImageData
 from lpvq.data.loading import load
 from lpvq.experiments.profiles import PROFILES
+from quick import quick_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +50,6 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smoke profile, made to take a second, on the CPU."""
-    training = TrainConfig(steps=6, batch_size=16, validations=2)
-    trainings = {"vqvae": training, "prior": training, "classifier": training}
-    quick = replace(PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, **trainings)
-    monkeypatch.setitem(PROFILES, "smoke", quick)
+    monkeypatch.setitem(PROFILES, "smoke", quick_recipe())
     monkeypatch.setenv("LPVQ_PROFILE", "smoke")
     monkeypatch.setenv("LPVQ_DEVICE", "cpu")

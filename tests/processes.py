@@ -40,7 +40,15 @@ class Running:
         )
         self._process.start()
         sender.close()
-        self.pid = self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.is_alive()
+
+    def send(self, kind: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.is_alive():
+            os.kill(self._process.pid, kind)
 
     def finish(self) -> Finished:
         """Wait for the end of the process."""

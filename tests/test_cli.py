@@ -1,21 +1,43 @@
 """The command line: what it says, where it writes, and how it takes a user's mistake."""
 
 import json
+import os
+import random
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
+from torch import Tensor
+from tqdm import tqdm
 
-from lpvq import cli
+from lpvq import VQVAE, cli, runtime
 from lpvq.experiments import bench
+from lpvq.experiments.profiles import PROFILES
+from lpvq.models.vqvae import VQVAEOutput
+from lpvq.training import trainer
+from processes import Running, in_new_process
+from quick import quick_recipe
 
 Captured = pytest.CaptureFixture[str]
 COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample", "evaluate", "bench"]
 
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Leave Ctrl-C as it was: the command line handles it its own way, to the end of the process."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def run(*arguments: str) -> int:
@@ -155,30 +177,159 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1(tmp_path: Path, 
     assert "smileys" in capsys.readouterr().err
 
 
-INTERRUPTED = """
-import os, signal
-from lpvq import VQVAE, cli
+# Ctrl-C and other signals, in processes of their own.
 
-forward, calls = VQVAE.forward, 0
-def interrupt_in_mid_step(self, images):
-    global calls
-    calls += 1
-    if calls == 3:
-        os.kill(os.getpid(), signal.SIGINT)
-    return forward(self, images)
-VQVAE.forward = interrupt_in_mid_step
-cli.main()
-"""
+STOPPED = "lpvq: stopped; the same command goes on from here"
 
 
-def test_ctrl_c_is_one_line_and_status_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", INTERRUPTED, "train-vqvae", "--output", str(tmp_path)]
+def train_quickly(output: Path, before_each_step: Callable[[int], None]) -> None:
+    """``lpvq train-vqvae`` with the recipe of these tests; ``before_each_step`` is given the step, counted from 1."""
+    PROFILES["smoke"] = quick_recipe()
+    runtime._fast_at_bfloat16 = lambda _: False  # or each process would find out for itself
+    forward, steps = VQVAE.forward, count(1)
+
+    def step(self: VQVAE, images: Tensor) -> VQVAEOutput:
+        if self.training:
+            before_each_step(next(steps))
+        return forward(self, images)
+
+    VQVAE.forward = step
+    cli.main(["train-vqvae", "--output", str(output)])
+
+
+def train_and_send(output: Path, kind: int | None) -> None:
+    """Train, and send a signal in the middle of the third step of this process."""
+    train_quickly(output, lambda step: os.kill(os.getpid(), kind) if step == 3 and kind else None)
+
+
+@pytest.mark.parametrize(("kind", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_is_one_line_and_its_status_and_the_next_run_goes_on(kind: int, status: int, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "smileys" / "smoke"
     for beginning in ("no vqvae.pt for smileys in the profile smoke yet: training it", "training goes on"):
-        result = subprocess.run(command, capture_output=True, text=True)
-        assert beginning in result.stdout
-        assert (result.returncode, result.stderr.strip()) == (130, "lpvq: stopped; the same command goes on from here")
-        kept = {path.name for path in (tmp_path / "smileys" / "smoke").iterdir()}
+        stopped = in_new_process(train_and_send, tmp_path / "out", kind)
+        assert beginning in stopped.out
+        assert (stopped.status, stopped.err.strip()) == (status, STOPPED)
+        kept = {path.name for path in folder.iterdir()}
+        # Six steps: the first run stops after three of them, the second in the last one.
         assert "vqvae.checkpoint" in kept and "vqvae.pt" not in kept
+    assert in_new_process(train_and_send, tmp_path / "out", None).status == 0
+    assert in_new_process(train_and_send, tmp_path / "whole", None).status == 0
+    assert (folder / "vqvae.pt").read_bytes() == (tmp_path / "whole" / "smileys" / "smoke" / "vqvae.pt").read_bytes()
+
+
+def test_a_second_sigterm_kills_the_command_at_once(tmp_path: Path) -> None:
+    killed = in_new_process(train_and_send_two, tmp_path)
+    assert killed.status == -signal.SIGTERM and not list(tmp_path.rglob("*.checkpoint"))
+
+
+def train_and_send_two(output: Path) -> None:
+    train_quickly(output, lambda step: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2 * (step == 3))])
+
+
+def train_ignoring(output: Path, kind: int) -> None:
+    """Train with a signal ignored, as ``nohup`` or a job in the background has it, and send it."""
+    signal.signal(kind, signal.SIG_IGN)
+    train_and_send(output, kind)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_so(kind: int, tmp_path: Path) -> None:
+    finished = in_new_process(train_ignoring, tmp_path, kind)
+    assert (finished.status, finished.err) == (0, "")
+    assert (tmp_path / "smileys" / "smoke" / "vqvae.pt").exists()
+
+
+def interrupt_while_putting_away(output: Path, place: str) -> None:
+    """Train, send Ctrl-C in the third step, and three more around a call that comes after it."""
+    owner, name = {
+        "a checkpoint is written": (trainer, "write_checkpoint"),
+        "the lock is released": (FileLock, "release"),
+        "the bar is closed": (tqdm, "close"),
+        "the line is printed": (cli, "_fail"),
+        "the process exits": (sys, "exit"),
+    }[place]
+    function, is_armed = getattr(owner, name), False
+
+    def with_three_more(*arguments: Any, **options: Any) -> Any:
+        if not is_armed:
+            return function(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            return function(*arguments, **options)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def arm(step: int) -> None:
+        nonlocal is_armed
+        is_armed = step >= 3
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    setattr(owner, name, with_three_more)
+    train_quickly(output, arm)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "a checkpoint is written",
+        "the lock is released",
+        "the bar is closed",
+        "the line is printed",
+        "the process exits",
+    ],
+)
+def test_impatient_fingers_see_one_line_wherever_the_others_come(place: str, tmp_path: Path) -> None:
+    stopped = in_new_process(interrupt_while_putting_away, tmp_path, place)
+    assert (stopped.status, stopped.err.strip()) == (130, STOPPED)
+    assert in_new_process(train_and_send, tmp_path, None).status == 0
+
+
+def train_and_tell(output: Path, told: Path) -> None:
+    """Train, and let a file grow by a byte before each step."""
+
+    def tell(_: int) -> None:
+        with told.open("ab") as file:
+            file.write(b".")
+
+    train_quickly(output, tell)
+
+
+def test_four_ctrl_c_at_random_moments_are_one_line_each_time(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    for number in range(12):
+        told = tmp_path / f"told {number}"
+        told.touch()
+        training = Running(train_and_tell, tmp_path / str(number), told)
+        step = chance.randint(1, 5)
+        while told.stat().st_size < step and training.is_alive():
+            pass
+        for _ in range(4):
+            training.send(signal.SIGINT)
+            for _ in range(chance.randrange(200_000)):  # some milliseconds, on any machine other ones
+                pass
+        stopped = training.finish()
+        if stopped.status == 0:
+            continue  # it was finished before the first one came
+        assert (stopped.status, stopped.err.strip()) == (130, STOPPED), f"the {number}th time"
+
+
+def test_four_ctrl_c_end_the_real_command_without_a_traceback(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    command = [sys.executable, "-m", "lpvq", "train-vqvae", "--output", str(tmp_path)]
+    for number in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = next((line for line in process.stdout if "training" in line), "")
+        assert "training it" in line or "training goes on" in line
+        for _ in range(4):
+            process.send_signal(signal.SIGINT)
+            for _ in range(chance.randrange(10 ** (number + 4))):
+                pass
+        _, complained = process.communicate()
+        if process.returncode == 0:
+            break  # it was finished before the first one came
+        assert (process.returncode, complained.strip()) == (130, STOPPED), f"the {number}th time"
 
 
 def test_the_benchmark_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

@@ -1,9 +1,12 @@
 """The profiles: chosen by name, changed by data set, size and seed."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from lpvq import InputError
-from lpvq.experiments.profiles import profile_name, recipe_for
+from lpvq.experiments.profiles import PROFILES, SNAPSHOTS, profile_name, recipe_for
 
 
 def test_the_profile_is_the_one_named_then_that_of_the_environment_then_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +33,40 @@ def test_large_images_have_a_recipe_of_their_own_in_the_laptop_profile() -> None
     assert (recipe.size, recipe.num_codes, recipe.prior_blocks) == (128, 512, 10)
     assert recipe_for("smileys", "laptop", size=64).num_codes == recipe_for("smileys", "laptop").num_codes
     assert recipe_for("smileys", "smoke", size=128).num_codes == recipe_for("smileys", "smoke").num_codes
+
+
+def test_the_seed_goes_to_both_models_and_not_to_the_classifier_that_judges_them() -> None:
+    recipe = recipe_for("smileys", "laptop", seed=np.int64(7))
+    assert (recipe.vqvae.seed, recipe.prior.seed, recipe.classifier.seed) == (7, 7, 0)
+    assert type(recipe.vqvae.seed) is int
+
+
+def test_only_the_prior_is_compiled() -> None:
+    recipe = recipe_for("smileys", "laptop", compile=True)
+    assert (recipe.vqvae.compile, recipe.prior.compile, recipe.classifier.compile) == (False, True, False)
+
+
+@pytest.mark.parametrize("size", [0, -4, 2, 32.0, "32", True])
+def test_a_size_that_is_none_is_refused(size: Any) -> None:
+    with pytest.raises(InputError, match=f"size must be a whole number, at least 4 and below .*, got {size!r}"):
+        recipe_for("smileys", "laptop", size=size)
+
+
+def test_a_size_of_numpy_is_plain_in_the_recipe() -> None:
+    recipe = recipe_for("smileys", "laptop", size=np.uint8(64))
+    assert recipe.size == 64 and type(recipe.size) is int
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dataset", ["smileys", "fashion_mnist", "mnist", "cifar10", "folder:pets"])
+def test_every_profile_has_a_recipe_for_every_set(profile: str, dataset: str) -> None:
+    recipe = recipe_for(dataset, profile)
+    for training in (recipe.vqvae, recipe.prior, recipe.classifier):
+        assert training.precision == "auto" and training.validations <= training.steps
+    assert recipe.validation_images >= 1
+
+
+def test_snapshots_are_taken_on_the_way_in_order() -> None:
+    assert SNAPSHOTS[0] > 0 and SNAPSHOTS[-1] < 1 and list(SNAPSHOTS) == sorted(set(SNAPSHOTS))
+    for steps in {training.steps for recipe in PROFILES.values() for training in (recipe.vqvae, recipe.prior)}:
+        assert len({round(share * steps) for share in SNAPSHOTS}) == len(SNAPSHOTS)

@@ -2,32 +2,37 @@
 
 import json
 import math
+import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from lpvq import InputError, TrainConfig, extract_codes, load_pretrained
+from lpvq import VQVAE, InputError, PixelCNN, TrainConfig, cli, extract_codes, load_pretrained, runtime, train_prior
 from lpvq.data.loading import load
 from lpvq.evaluation.codes import evaluate_reconstruction
 from lpvq.evaluation.prior import evaluate_prior
-from lpvq.experiments import samples, workspace
-from lpvq.experiments.profiles import PROFILES
+from lpvq.experiments import samples, splits, trainings, workspace
+from lpvq.experiments.profiles import PROFILES, SNAPSHOTS
 from lpvq.experiments.workspace import Workspace
-from lpvq.files import checksum
+from lpvq.files import checksum, load_model
 from lpvq.models import pretrained
-from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.sampling import SamplingOptions
 from lpvq.paths import shipped
 from lpvq.training.losses import grid_nll, reconstruction_error
+from lpvq.training.trainer import History
+from lpvq.training.vqvae import train_vqvae
+from processes import Finished, Running, in_new_process
+from quick import quick_recipe
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
 
@@ -58,12 +63,23 @@ def test_the_environment_can_name_the_folder(tmp_path: Path, monkeypatch: pytest
     assert make(tmp_path).folder == tmp_path / "smileys" / "smoke"
 
 
-def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def forbid_to_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, everything has to be found."""
+
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("this is there already")
 
-    for name in ("train_vqvae", "train_prior", "extract_codes"):
-        monkeypatch.setattr(workspace, name, forbidden)
+    for module, name in (
+        (trainings, "train_vqvae"),
+        (trainings, "train_prior"),
+        (trainings, "train_classifier"),
+        (workspace, "extract_codes"),
+    ):
+        monkeypatch.setattr(module, name, forbidden)
+
+
+def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forbid_to_make(monkeypatch)
     again = make(tmp_path)
     assert checksum(again.vqvae) == checksum(finished.vqvae)
     assert checksum(again.prior) == checksum(finished.prior)
@@ -79,51 +95,237 @@ def test_what_was_made_is_found_again(finished: Workspace, tmp_path: Path, monke
     ]
 
 
-def test_a_model_can_be_looked_at_while_it_is_trained(finished: Workspace, tmp_path: Path) -> None:
-    workspace = make(tmp_path / "in parts")
-    vqvae, history = workspace.train_until("vqvae", 0.4)
-    assert not vqvae.training and history == [] and not workspace.path("vqvae.pt").exists()
-    early, history = workspace.train_until("vqvae", 0.5)
-    assert [record["step"] for record in history] == [3]
-    assert checksum(workspace.vqvae) == checksum(finished.vqvae) not in (checksum(vqvae), checksum(early))
-    prior, history = workspace.train_until("prior", 0.9)
-    assert isinstance(prior, PixelCNN) and [record["step"] for record in history] == [3]
-    assert checksum(workspace.prior) == checksum(finished.prior) != checksum(prior)
-    later = make(tmp_path / "in parts")
-    for name, share, seen in (("vqvae", 0.5, early), ("prior", 0.9, prior)):
-        again, history = later.train_until(name, share)
-        assert not again.training and checksum(again) == checksum(seen) and [one["step"] for one in history] == [3]
-    late, _ = later.train_until("prior", 0.6)  # which the training has passed: once more, beside it
-    assert checksum(late) not in (checksum(prior), checksum(finished.prior))
-    assert checksum(make(tmp_path / "in parts").prior) == checksum(finished.prior)
-    for name, share in (("classifier", 0.5), ("prior", 0.0), ("prior", 1.0)):
-        with pytest.raises(InputError, match=f"share between 0 and 1, got '{name}' and {share}"):
-            workspace.train_until(name, share)
+def test_nothing_is_written_by_merely_making_a_workspace(tmp_path: Path) -> None:
+    made = make(tmp_path / "out")
+    made.variation("other", 1, {"num_codes": 4})
+    make(tmp_path / "out", pretrained=True)
+    made.path("vqvae.pt"), made.folder, made.test_data, made.train_data
+    assert not (tmp_path / "out").exists()
 
 
-def test_two_processes_that_want_the_same_model_train_it_once(tmp_path: Path) -> None:
-    processes = [
-        subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), "0", "", "True"], stdout=-1, stderr=-1, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    first, second = (output.split() for output, _ in said)
-    assert first[-2:] == second[-2:]
-    # All files were put in place by one or the other, none by both.
-    assert int(first[-3]) + int(second[-3]) == int(run(tmp_path / "alone", every_step=True).stdout.split()[-3])
+# What is trained is what the recipe says: the same as by hand, with nothing of the workspace.
 
 
-def test_how_a_model_was_trained_stands_beside_it(finished: Workspace) -> None:
-    about = json.loads(finished.path("prior.json").read_text())
-    assert about["settings"]["steps"] == 6 and about["settings"]["vqvae_checksum"] == checksum(finished.vqvae)
+def sums_by_hand(seed: int) -> dict[str, list[str]]:
+    """The checksums of both models after each step, and at last with the weights that did best."""
+    data = load("smileys", "train", limit=64)
+    config = TrainConfig(steps=6, batch_size=16, validations=2, seed=seed)
+    sums: dict[str, list[str]] = {"vqvae": [], "prior": []}
+
+    def look(name: str, model: VQVAE | PixelCNN, step: int, history: History) -> None:
+        sums[name].append(checksum(model))
+
+    torch.manual_seed(seed)
+    vqvae = VQVAE(3, 8, 16, 16, 4, 0, 4, {"kind": "entropy-constrained", "rate_weight": 0.5})
+    train_vqvae(vqvae, data[:58], config, data[58:], after_step=partial(look, "vqvae", vqvae))
+    codes = extract_codes(vqvae, data)
+    torch.manual_seed(seed)
+    prior = PixelCNN(8, (8, 8), 2, 3, hidden_channels=16, num_classes=3)
+    train_prior(prior, codes[:58], config, codes[58:], after_step=partial(look, "prior", prior))
+    return {"vqvae": [*sums["vqvae"], checksum(vqvae)], "prior": [*sums["prior"], checksum(prior)]}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_models_are_those_that_the_recipe_says_trained_by_hand(seed: int, tmp_path: Path) -> None:
+    by_hand, made = sums_by_hand(seed), make(tmp_path, seed=seed)
+    assert checksum(made.vqvae) == by_hand["vqvae"][-1]
+    assert checksum(made.prior) == by_hand["prior"][-1]
+
+
+def test_another_seed_starts_from_other_weights(tmp_path: Path) -> None:
+    # The order of the images differs as well, so the weights before training are what has to be looked at.
+    for name in ("vqvae", "prior"):
+        starts = [
+            make(tmp_path / str(seed), seed=seed)._training(name).new_model(torch.device("cpu")) for seed in (0, 1)
+        ]
+        assert not torch.equal(*(next(model.parameters()) for model in starts))
+
+
+def test_one_classifier_judges_the_images_of_all_seeds(tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    judges = {checksum(make(tmp_path / str(seed), seed=seed).classifier) for seed in (0, 1)}
+    assert len(judges) == 1
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+# Snapshots.
+
+
+def snapshot_sums(folder: Path, name: str) -> list[str]:
+    kind = VQVAE if name == "vqvae" else PixelCNN
+    return [checksum(load_model(kind, folder / "snapshots" / f"{name}-{share}.pt")[0]) for share in SNAPSHOTS]
+
+
+STEPS_OF_SHARES = [1, 2, 3, 4]  # of six: a tenth, a quarter, a half, three quarters
+
+
+def by_properties(output: Path) -> None:
+    made = make(output)
+    made.vqvae, made.prior  # noqa: B018
+
+
+def by_train_until(output: Path) -> None:
+    for name in ("vqvae", "prior"):
+        for share in (0.25, 0.9):
+            make(output).train_until(name, share)
+    by_properties(output)
+
+
+def by_train_until_alone(output: Path) -> None:
+    for name in ("vqvae", "prior"):
+        make(output).train_until(name, 0.9)
+
+
+def by_the_demo(output: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", "--output", str(output)])
+    assert not ended.value.code
+
+
+def by_other_commands(output: Path) -> None:
+    for command in ("train-vqvae", "train-prior"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--output", str(output)])
+
+
+WAYS = [by_properties, by_train_until, by_the_demo, by_other_commands]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
+def test_every_way_to_train_keeps_the_models_as_they_were_at_some_steps(
+    way: Callable[[Path], None], tmp_path: Path
+) -> None:
+    way(tmp_path)
+    by_hand = sums_by_hand(0)
+    for name in ("vqvae", "prior"):
+        expected = [by_hand[name][step - 1] for step in STEPS_OF_SHARES]
+        assert len(set(expected)) == 4
+        assert snapshot_sums(tmp_path / "smileys" / "smoke", name) == expected
+
+
+def test_a_training_that_stops_keeps_the_snapshots_before_it(tmp_path: Path) -> None:
+    make(tmp_path).train_until("vqvae", 0.5)
+    kept = sorted(path.name for path in (tmp_path / "smileys" / "smoke" / "snapshots").glob("*.pt"))
+    assert kept == ["vqvae-0.1.pt", "vqvae-0.25.pt", "vqvae-0.5.pt"]
+
+
+def test_snapshots_are_found_again_while_and_after_a_model_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_hand = sums_by_hand(0)
+    made = make(tmp_path)
+    for share, step, records in ((0.5, 3, 1), (0.25, 2, 0), (0.1, 1, 0), (0.5, 3, 1)):  # back, too
+        model, history = made.train_until("vqvae", share)
+        assert not model.training and checksum(model) == by_hand["vqvae"][step - 1] and len(history) == records
+    assert not made.path("vqvae.pt").exists()
+    assert checksum(made.vqvae) == by_hand["vqvae"][-1]
+    made.prior  # noqa: B018
+    forbid_to_make(monkeypatch)
+    again = make(tmp_path)
+    for name in ("vqvae", "prior"):
+        for share, step in zip(SNAPSHOTS, STEPS_OF_SHARES, strict=True):
+            model, history = again.train_until(name, share)
+            assert not model.training and checksum(model) == by_hand[name][step - 1]
+            assert [record["step"] for record in history] == [3][: step // 3]
+
+
+def test_a_share_that_is_passed_and_was_not_kept_is_trained_once_more_beside(
+    finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hand = sums_by_hand(0)
+    paths = [path for path in finished.folder.rglob("*.*") if path.is_file() and path.name != ".lock"]
+    before = [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
+    capsys.readouterr()
+    again = make(tmp_path)
+    for name, share, step in (("vqvae", 0.8, 5), ("prior", 0.65, 4)):
+        for times in (1, 0):
+            model, _ = again.train_until(name, share)
+            assert checksum(model) == by_hand[name][step - 1] and not model.training
+            line = f"no snapshots/{name}-{share}.pt for smileys in the profile smoke yet: training it\n"
+            assert capsys.readouterr().out == line * times
+    assert before == [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
+    assert not list(finished.folder.rglob("*.checkpoint"))
+
+
+def test_a_lost_snapshot_of_a_training_that_is_further_is_trained_beside_and_the_training_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hand = sums_by_hand(0)
+    made = make(tmp_path)
+    made.train_until("prior", 0.5)
+    for path in made.path("snapshots").glob("prior-*"):
+        path.unlink()
+    capsys.readouterr()
+    assert checksum(made.train_until("prior", 0.25)[0]) == by_hand["prior"][1]
+    assert "no snapshots/prior-0.25.pt" in capsys.readouterr().out
+    assert checksum(made.train_until("prior", 0.5)[0]) == by_hand["prior"][2]  # just here: found in the checkpoint
+    assert capsys.readouterr().out == "no prior.pt for smileys in the profile smoke yet: training goes on\n"
+    assert checksum(made.prior) == by_hand["prior"][-1]
+    assert capsys.readouterr().out == "no prior.pt for smileys in the profile smoke yet: training goes on\n"
+
+
+def test_shares_are_at_least_a_step_and_never_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand = sums_by_hand(0)
+    made = make(tmp_path)
+    assert checksum(made.train_until("vqvae", 1e-9)[0]) == by_hand["vqvae"][0]
+    assert checksum(made.train_until("vqvae", 1 - 1e-9)[0]) == by_hand["vqvae"][4]
+    assert checksum(made.train_until("vqvae", 1 / 3)[0]) == by_hand["vqvae"][1]
+    monkeypatch.setitem(PROFILES, "smoke", quick_recipe(steps=1))
+    once = make(tmp_path / "once")
+    assert checksum(once.train_until("vqvae", 0.5)[0]) == checksum(once.vqvae)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("classifier", 0.5), ("prior", 0.0), ("prior", 1.0), ("prior", -0.5), ("prior", math.nan), ("", 0.5), (None, 0.5)],
+)
+def test_a_share_that_is_none_is_refused(name: Any, share: float, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"share between 0 and 1, got {name!r} and {share}"):
+        make(tmp_path).train_until(name, share)
+    for nonsense in ("0.5", None, True):
+        with pytest.raises(InputError, match="share must be a number"):
+            make(tmp_path).train_until("vqvae", nonsense)
+    assert not (tmp_path / "smileys").exists()
+
+
+def test_pretrained_weights_have_no_snapshots(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="have no snapshots: leave pretrained out"):
+        make(tmp_path, pretrained=True).train_until("prior", 0.5)
+
+
+def test_a_snapshot_of_an_old_recipe_is_refused_by_name(finished: Workspace, tmp_path: Path) -> None:
+    for path in finished.folder.glob("*.*"):
+        path.unlink()
+    with pytest.raises(
+        InputError, match=r"snapshots/vqvae-0\.25\.pt was made with other settings \(seed was 0, is 1\)"
+    ):
+        make(tmp_path, seed=1).train_until("vqvae", 0.25)
+
+
+# What is said of a model, and what is refused.
+
+
+@pytest.mark.parametrize(("fast", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_how_a_model_was_trained_stands_beside_it(
+    fast: bool, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_fast_at_bfloat16", lambda _: fast)
+    made = make(tmp_path)
+    made.train_until("prior", 0.5)
+    monkeypatch.setattr(runtime, "_fast_at_bfloat16", lambda _: not fast)  # it goes on as it began
+    made.prior, made.classifier  # noqa: B018
+    about = json.loads(made.path("prior.json").read_text())
+    assert about["settings"]["steps"] == 6 and about["settings"]["vqvae_checksum"] == checksum(made.vqvae)
+    assert about["settings"]["data_checksum"] == made.all_train_data.checksum()
     assert [record["step"] for record in about["history"]] == [3, 6]
-
-
-def test_the_same_seed_makes_the_same_models_and_another_others(finished: Workspace, tmp_path: Path) -> None:
-    same, other = make(tmp_path / "same"), make(tmp_path / "other", seed=1)
-    assert checksum(same.prior) == checksum(finished.prior)
-    assert checksum(other.vqvae) != checksum(finished.vqvae)
+    assert about["seconds"] == about["history"][-1]["seconds"]
+    for name in ("vqvae.json", "prior.json", "snapshots/prior-0.5.json", "snapshots/prior-0.75.json"):
+        about = json.loads(made.path(name).read_text())
+        assert about["precision"] == precision, name
+        assert {record["precision"] for record in about["history"]} == {precision}
+    assert made.prior_about["precision"] == made.vqvae_about["precision"] == precision
+    other = json.loads(made.path("classifier.json").read_text())
+    assert other["precision"] == ("float32" if fast else "bfloat16")
 
 
 def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
@@ -132,16 +334,168 @@ def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
     assert len(workspace.validation_data) == 6
     together = torch.cat([workspace.train_data.images, workspace.validation_data.images])
     assert torch.equal(together, workspace.all_train_data.images)
+    for part in (workspace.train_data, workspace.validation_data, workspace.test_data):
+        assert len(part.labels) == len(part)
+    assert not torch.equal(workspace.test_data.images[:6], workspace.validation_data.images)
 
 
-def test_how_fast_a_model_was_trained_is_no_other_setting(finished: Workspace, tmp_path: Path) -> None:
-    assert make(tmp_path, compile=True).recipe.prior.compile
-    assert checksum(make(tmp_path, compile=True).prior) == checksum(finished.prior)
+@pytest.mark.parametrize("began", [True, False])
+def test_a_training_goes_on_with_compile_or_without_it(
+    began: bool, finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lpvq.training.prior.compiled", lambda function: function)
+    part, _ = make(tmp_path / "part", compile=began).train_until("prior", 0.5)
+    rest = make(tmp_path / "part", compile=not began)
+    assert rest.recipe.prior.compile == (not began)
+    assert checksum(rest.prior) == checksum(finished.prior) != checksum(part)
+    assert checksum(make(tmp_path / "part", compile=began).prior) == checksum(finished.prior)
 
 
-def test_models_made_with_other_settings_are_refused_by_name(finished: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("artefact", ["vqvae", "prior", "classifier"])
+def test_models_made_with_other_settings_are_refused_by_name(artefact: str, tmp_path: Path) -> None:
+    made = make(tmp_path)
+    getattr(made, artefact)
+    about = json.loads(made.path(f"{artefact}.json").read_text())
+    weights = made.path(f"{artefact}.pt").read_bytes()
+    about["settings"]["learning_rate"] = 0.5
+    made.path(f"{artefact}.json").write_text(json.dumps(about))
+    with pytest.raises(
+        InputError, match=rf"{artefact}\.pt was made with other settings \(learning_rate was 0.5, is 0.001\)"
+    ):
+        getattr(make(tmp_path), artefact)
+    assert made.path(f"{artefact}.pt").read_bytes() == weights
+    del about["settings"]
+    made.path(f"{artefact}.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match=rf"{artefact}\.json does not say how {artefact}\.pt was made"):
+        getattr(make(tmp_path), artefact)
+
+
+def test_another_seed_is_refused_by_name_where_models_of_the_first_are(finished: Workspace, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"vqvae\.pt was made with other settings \(seed was 0, is 1\)"):
         make(tmp_path, seed=1).vqvae  # noqa: B018
+
+
+def test_a_training_of_another_recipe_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(tmp_path)
+    made.train_until("vqvae", 0.5)
+    content = made.path("vqvae.checkpoint").read_bytes()
+    with pytest.raises(InputError, match=r"vqvae\.checkpoint belongs to another run \(seed was 0, is 1\): delete it"):
+        make(tmp_path, seed=1).vqvae  # noqa: B018
+    assert made.path("vqvae.checkpoint").read_bytes() == content
+
+
+def test_settings_are_the_same_however_their_numbers_are_written(finished: Workspace, tmp_path: Path) -> None:
+    again = make(tmp_path, seed=np.int64(0), size=np.int64(32))
+    assert checksum(again.prior) == checksum(finished.prior)
+    changes = {"num_codes": 27, "code_dim": 3, "quantizer": {"kind": "fsq", "levels": (3, 3, 3)}}
+    sums = [checksum(make(tmp_path).variation("fsq", 0, changes).vqvae) for _ in range(2)]
+    assert sums[0] == sums[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 2**63}, "seed must be a whole number"),
+        ({"seed": 0.0}, "seed must be a whole number"),
+        ({"size": 30}, "size must be a multiple of 4, got 30"),
+        ({"size": 0}, "size must be a whole number, at least 4"),
+        ({"size": -4}, "size must be a whole number, at least 4"),
+        ({"size": 32.0}, "size must be a whole number, at least 4"),
+        ({"size": "32"}, "size must be a whole number, at least 4"),
+        ({"profile": "fast"}, "profile 'fast' is unknown"),
+        ({"device": "abacus"}, "device 'abacus' cannot be used"),
+        ({"compile": 1}, "compile must be True or False"),
+    ],
+    ids=str,
+)
+def test_a_workspace_that_cannot_be_is_refused_at_once(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        make(tmp_path, **options)
+
+
+# Other data: somebody replaces the pictures.
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Callable[[int], None]:
+    """Draws the pictures of a folder: from another seed, other pictures under the same names."""
+
+    def draw(seed: int) -> None:
+        data = load("smileys", "train", size=16, limit=40, seed=seed)
+        for number in range(40):
+            path = tmp_path / "pets" / ("cats" if number % 2 else "dogs") / f"{number:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(data.images[number].permute(1, 2, 0).numpy()).save(path)
+
+    draw(0)
+    return draw
+
+
+def pets(tmp_path: Path) -> Workspace:
+    return make(tmp_path / "out", dataset=f"folder:{tmp_path / 'pets'}", size=16)
+
+
+def test_what_was_made_of_other_pictures_is_made_anew_with_a_line_each(
+    pictures: Callable[[int], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = pets(tmp_path)
+    old.prior, old.test_codes, old.classifier  # noqa: B018
+    sums = snapshot_sums(old.folder, "vqvae")
+    pictures(1)
+    capsys.readouterr()
+    new = pets(tmp_path)
+    new.prior, new.test_codes, new.classifier  # noqa: B018
+    said = capsys.readouterr().out.splitlines()
+    models = [f"{old.path(name)}.pt was made from other images or codes than there are now: training it"
+              for name in ("vqvae", "prior", "classifier")]  # fmt: skip
+    codes = [f"{old.path(name)} has the codes of other images or of another VQ-VAE: they are extracted anew"
+             for name in ("codes_train.npz", "codes_test.npz")]  # fmt: skip
+    assert said == [models[0], codes[0], models[1], codes[1], models[2]]
+    for name in ("vqvae", "prior", "classifier"):
+        assert checksum(getattr(new, name)) != checksum(getattr(old, name))
+    assert not set(snapshot_sums(new.folder, "vqvae")) & set(sums)
+    elsewhere = make(tmp_path / "elsewhere", dataset=f"folder:{tmp_path / 'pets'}", size=16)
+    assert checksum(elsewhere.prior) == checksum(new.prior)
+    capsys.readouterr()
+    assert checksum(pets(tmp_path).prior) == checksum(new.prior)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_snapshot_of_other_pictures_is_not_returned(
+    pictures: Callable[[int], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = pets(tmp_path)
+    seen, _ = old.train_until("vqvae", 0.25)
+    finished = checksum(old.vqvae)
+    pictures(1)
+    capsys.readouterr()
+    new = pets(tmp_path)
+    again, _ = new.train_until("vqvae", 0.25)
+    assert checksum(again) != checksum(seen)
+    line = f"{old.path('vqvae')}.pt was made from other images or codes than there are now: "
+    assert capsys.readouterr().out == f"{line}training it\n"
+    assert checksum(new.vqvae) != finished  # and what was begun for the snapshot goes on
+    assert capsys.readouterr().out == f"{line}training goes on\n"
+    elsewhere = make(tmp_path / "elsewhere", dataset=f"folder:{tmp_path / 'pets'}", size=16)
+    assert checksum(elsewhere.train_until("vqvae", 0.25)[0]) == checksum(again)
+
+
+def test_a_training_that_was_begun_on_other_pictures_starts_anew_with_a_line(
+    pictures: Callable[[int], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = pets(tmp_path)
+    begun.train_until("vqvae", 0.5)
+    pictures(1)
+    capsys.readouterr()
+    new = pets(tmp_path)
+    new.vqvae  # noqa: B018
+    assert capsys.readouterr().out.splitlines() == [
+        f"{new.path('vqvae.checkpoint')} is of other images or codes than there are now: it is discarded",
+        f"no vqvae.pt for folder:{tmp_path / 'pets'} in the profile smoke yet: training it",
+    ]
+    elsewhere = make(tmp_path / "elsewhere", dataset=f"folder:{tmp_path / 'pets'}", size=16)
+    assert checksum(elsewhere.vqvae) == checksum(new.vqvae)
 
 
 def test_a_prior_and_codes_of_another_vqvae_are_made_anew(
@@ -159,6 +513,49 @@ def test_a_prior_and_codes_of_another_vqvae_are_made_anew(
     assert "codes_test.npz has the codes of other images or of another VQ-VAE" in capsys.readouterr().out
     assert checksum(again.prior) != checksum(finished.prior)
     assert "prior.pt was made from other images or codes than there are now" in capsys.readouterr().out
+
+
+# Variations.
+
+
+def test_a_variation_shares_images_and_no_model(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = finished.variation("other", 3, {"code_dim": 2})
+    assert other.folder == finished.folder / "other" and other.seed == 3
+    for name in ("vqvae", "prior", "train_codes", "test_codes", "classifier"):
+        assert getattr(other, name) is not getattr(finished, name)
+    assert other.vqvae.quantizer.code_dim == 2 and finished.vqvae.quantizer.code_dim == 16
+    other.test_codes.check_made_by(other.vqvae)
+
+
+def test_the_images_of_a_workspace_and_its_variations_are_loaded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def note(name: str, split: str, *more: Any) -> Any:
+        loaded.append(split)
+        return load(name, split, *more)
+
+    monkeypatch.setattr(splits, "load", note)
+    made = make(tmp_path)
+    variations = [made.variation(str(number), number, {"num_codes": 4}) for number in range(2)]  # before any is loaded
+    for each in (variations[0], made, variations[1]):
+        each.prior, each.test_codes  # noqa: B018
+    assert sorted(loaded) == ["test", "train"]
+
+
+def test_a_variation_of_pretrained_models_trains_its_own(tmp_path: Path) -> None:
+    other = make(tmp_path, pretrained=True).variation("other", 0, {"num_codes": 4})
+    assert other.vqvae.quantizer.num_codes == 4
+    assert checksum(other.train_until("vqvae", 0.5)[0]) != checksum(other.vqvae)
+
+
+@pytest.mark.parametrize("field", ["size", "train_images", "test_images", "validation_images"])
+def test_a_variation_cannot_choose_other_images(field: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"has the same images, so it cannot change {field}"):
+        make(tmp_path).variation("other", 0, {field: 16, "num_codes": 4})
 
 
 def test_pretrained_models_draw_no_other_size(tmp_path: Path) -> None:
@@ -352,56 +749,47 @@ def test_a_mismatched_pair_of_pretrained_models_is_refused(tmp_path: Path, monke
         load_pretrained("smileys")
 
 
-# The same run, killed again and again. Which files are written in which order decides what a kill can do, and every
-# file is put in place by one call of os.replace: a kill before and one after each of them covers them all.
-RUN = """
-import os, signal, sys
-from dataclasses import replace
-from functools import partial
-from lpvq import TrainConfig
-from lpvq.files import checksum
-from lpvq.experiments import workspace
-from lpvq.experiments.profiles import PROFILES
-
-output, kill_at, after, every_step = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "after", sys.argv[4] == "True"
-training = TrainConfig(steps=20 if every_step else 6, batch_size=16, validations=2)
-if every_step:
-    workspace.train_vqvae = partial(workspace.train_vqvae, checkpoint_seconds=0)
-    workspace.train_prior = partial(workspace.train_prior, checkpoint_seconds=0)
-PROFILES["smoke"] = replace(
-    PROFILES["smoke"], train_images=64, test_images=32, num_codes=8, vqvae=training, prior=training
-)
-calls, move = 0, os.replace
-def move_or_die(source, target):
-    global calls
-    calls += 1
-    if calls == kill_at and not after:
-        os.kill(os.getpid(), signal.SIGKILL)
-    move(source, target)
-    if calls == kill_at and after:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.replace = move_or_die
-made = workspace.Workspace("smileys", "smoke", output, device="cpu")
-made.prior, made.test_codes
-print(calls, checksum(made.vqvae), checksum(made.prior))
-"""
+# The same run, killed. Every file is put in place by one call of os.replace, so a kill before each of them covers all
+# that a kill can do: the files before are there, this one is not, and what was written of it is left over.
 
 
-def run(output: Path, kill_at: int = 0, after: str = "", every_step: bool = False) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-c", RUN, str(output), str(kill_at), after, str(every_step)]
-    return subprocess.run(arguments, capture_output=True, text=True)
+def make_all(output: Path, kill_at: int, every_step: bool) -> tuple[int, list[str]]:
+    """Make all artefacts, and be killed before a file is put in place; how many were, and the checksums."""
+    PROFILES["smoke"] = quick_recipe(20 if every_step else 6)
+    runtime._fast_at_bfloat16 = lambda _: False  # or each process would find out for itself, on a busy machine
+    if every_step:
+        trainings.train_vqvae = partial(train_vqvae, checkpoint_seconds=0)
+        trainings.train_prior = partial(train_prior, checkpoint_seconds=0)
+    put, calls = os.replace, 0
+
+    def put_or_die(source: Path, target: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == kill_at:
+            signal.raise_signal(signal.SIGKILL)
+        put(source, target)
+
+    os.replace = put_or_die
+    made = make(output)
+    made.prior, made.test_codes  # noqa: B018
+    snapshots = snapshot_sums(made.folder, "vqvae") + snapshot_sums(made.folder, "prior")
+    return calls, [checksum(made.vqvae), checksum(made.prior), made.test_codes.checksum(), *snapshots]
 
 
-def test_a_kill_before_or_after_any_file_is_written_loses_nothing(tmp_path: Path) -> None:
-    calls, *sums = run(tmp_path / "whole").stdout.split()[-3:]
-    assert int(calls) == 24  # two checkpoints, two sets of codes; two models and four snapshots of each, two files each
-    broken = tmp_path / "broken"
-    for number in range(int(calls)):
-        assert run(broken, 1, "before").returncode == -signal.SIGKILL, f"file {number + 1}"
-        assert run(broken, 1, "after").returncode == -signal.SIGKILL, f"file {number + 1}"
-    assert run(broken).stdout.split()[-2:] == sums
-    left_over = [path.name for path in (broken / "smileys" / "smoke").iterdir() if "checkpoint" in path.name]
-    assert not left_over
+def run(output: Path, kill_at: int = 0, every_step: bool = False) -> Finished:
+    return in_new_process(make_all, output, kill_at, every_step)
+
+
+def test_a_kill_before_any_file_is_written_loses_nothing(tmp_path: Path) -> None:
+    files, sums = run(tmp_path / "whole").result
+    assert files == 24  # two checkpoints, two sets of codes; two models and four snapshots of each, two files each
+    for number in range(1, files + 1):
+        broken = tmp_path / str(number)
+        assert run(broken, number).status == -signal.SIGKILL
+        finished = run(broken)
+        assert finished.status == 0, finished.err
+        assert finished.result[1] == sums, f"file {number}"
+        assert not [path for path in broken.rglob("*") if "checkpoint" in path.name], f"file {number}"
 
 
 def test_twenty_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
@@ -409,6 +797,21 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", every_step=True)
     chance, broken = random.Random(0), tmp_path / "broken"
     for kill in range(20):
-        killed = run(broken, chance.randint(1, 3), chance.choice(["before", "after"]), every_step=True)
-        assert killed.returncode == -signal.SIGKILL, f"kill {kill + 1}: {killed.stdout}{killed.stderr}"
-    assert run(broken, every_step=True).stdout.split()[-2:] == whole.stdout.split()[-2:]
+        killed = run(broken, chance.randint(1, 4), every_step=True)
+        assert killed.status == -signal.SIGKILL, f"kill {kill + 1}: {killed.out}{killed.err}"
+    finished = run(broken, every_step=True)
+    assert finished.result[0] < whole.result[0], "most should have been made by those that were killed"
+    assert finished.result[1] == whole.result[1]
+
+
+def test_two_processes_that_want_the_same_model_train_it_once(tmp_path: Path) -> None:
+    both = [Running(make_all, tmp_path / "both", 0, True) for _ in range(2)]
+    first, second = (process.finish() for process in both)
+    assert (first.status, second.status) == (0, 0), first.err + second.err
+    alone = run(tmp_path / "alone", every_step=True).result
+    assert first.result[1] == second.result[1] == alone[1]
+    # All files were put in place by one or the other, none by both.
+    assert first.result[0] + second.result[0] == alone[0]
+    lines = first.out.splitlines() + second.out.splitlines()
+    for name in ("vqvae", "prior"):
+        assert lines.count(f"no {name}.pt for smileys in the profile smoke yet: training it") == 1

@@ -175,7 +175,8 @@ def train_and_die(checkpoint: Path | None, kill_at: int) -> tuple[str, list[Any]
     trainer.write_checkpoint = write_and_die
     data = load("smileys", limit=64, size=16)
     model = make_vqvae()
-    history: History = train_vqvae(model, data, CONFIG, data, checkpoint, checkpoint_seconds=0)
+    config = replace(CONFIG, precision="float32")  # which each process would find out for itself
+    history: History = train_vqvae(model, data, config, data, checkpoint, checkpoint_seconds=0)
     return checksum(model), [(record["step"], record["train_loss"], record["valid_loss"]) for record in history]
 
 
