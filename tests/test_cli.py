@@ -1,7 +1,6 @@
 """The command line: what it says, where it writes, and how it takes a user's mistake."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -199,7 +198,7 @@ def train_quickly(output: Path, before_each_step: Callable[[int], None]) -> None
 
 def train_and_send(output: Path, kind: int | None) -> None:
     """Train, and send a signal in the middle of the third step of this process."""
-    train_quickly(output, lambda step: os.kill(os.getpid(), kind) if step == 3 and kind else None)
+    train_quickly(output, lambda step: signal.raise_signal(kind) if step == 3 and kind else None)
 
 
 @pytest.mark.parametrize(("kind", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -223,7 +222,7 @@ def test_a_second_sigterm_kills_the_command_at_once(tmp_path: Path) -> None:
 
 
 def train_and_send_two(output: Path) -> None:
-    train_quickly(output, lambda step: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2 * (step == 3))])
+    train_quickly(output, lambda step: [signal.raise_signal(signal.SIGTERM) for _ in range(2 * (step == 3))])
 
 
 def train_ignoring(output: Path, kind: int) -> None:
@@ -253,18 +252,18 @@ def interrupt_while_putting_away(output: Path, place: str) -> None:
     def with_three_more(*arguments: Any, **options: Any) -> Any:
         if not is_armed:
             return function(*arguments, **options)
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         try:
             return function(*arguments, **options)
         finally:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     def arm(step: int) -> None:
         nonlocal is_armed
         is_armed = step >= 3
         if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     setattr(owner, name, with_three_more)
     train_quickly(output, arm)
