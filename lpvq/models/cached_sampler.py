@@ -197,7 +197,7 @@ class _Rows:
         return output.squeeze(2).movedim(1, -1).contiguous()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layer:
     """A gated block's weights, as the steps need them, and its rows.
 
