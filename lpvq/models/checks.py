@@ -1,4 +1,8 @@
-"""What the models refuse: vectors and codes that cannot be."""
+"""What the models refuse: numbers that are no settings, vectors and codes that cannot be."""
+
+import math
+import operator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -7,16 +11,24 @@ from lpvq.errors import InputError
 
 
 def check_vectors(z: Tensor, code_dim: int) -> Tensor:
-    """Return ``z``; raise ``InputError`` unless it has the shape (B, ``code_dim``, H, W) and is finite."""
+    """Return ``z``; raise ``InputError`` unless it is (B, ``code_dim``, H, W), real, finite and not empty."""
+    if torch.compiler.is_compiling():  # values cannot be looked at in there
+        return z
     if z.ndim != 4 or z.shape[1] != code_dim:
         raise InputError(f"expected vectors of shape (B, {code_dim}, H, W), got {tuple(z.shape)}")
-    if z.numel() and not torch.stack(z.detach().aminmax()).isfinite().all():
+    if z.numel() == 0:
+        raise InputError(f"expected at least one vector, got none: the shape is {tuple(z.shape)}")
+    if z.is_complex():
+        raise InputError(f"the vectors to quantize must be real, got {z.dtype}")
+    if not torch.stack(z.detach().aminmax()).isfinite().all():
         raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
     return z
 
 
 def check_codes(codes: Tensor, num_codes: int) -> None:
     """Raise ``InputError`` unless ``codes`` are int64 and all in 0 … ``num_codes`` − 1."""
+    if torch.compiler.is_compiling():
+        return
     if codes.dtype != torch.int64:
         raise InputError(f"codes must be int64, got {codes.dtype}")
     if codes.numel() == 0:
@@ -24,3 +36,57 @@ def check_codes(codes: Tensor, num_codes: int) -> None:
     lowest, highest = (int(bound) for bound in codes.aminmax())
     if lowest < 0 or highest >= num_codes:
         raise InputError(f"codes must be in 0 … {num_codes - 1}, got {lowest} … {highest}")
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """Return ``value`` as an int.
+
+    Args:
+        name: what to call it in an error.
+        value: an int or an integer of numpy or torch.
+        least: the smallest that makes sense.
+
+    Raises:
+        InputError: a bool, a float, a smaller number, or no number.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise InputError(f"{name} must be a whole number and at least {least}, got {value!r}")
+    return number
+
+
+def real_number(name: str, value: Any) -> float:
+    """Return ``value`` as a float; NaN and infinity are floats too.
+
+    Args:
+        name: what to call it in an error.
+        value: an int, a float, or a single number of numpy or torch.
+
+    Raises:
+        InputError: a bool, a text, or anything else that is no number.
+    """
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError("not meant as a number")
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(f"{name} must be a number, got {value!r}") from error
+
+
+def not_negative(name: str, value: Any) -> float:
+    """Return ``value``, such as the weight of a term of a loss, as a float.
+
+    Args:
+        name: what to call it in an error.
+        value: an int, a float, or a single number of numpy or torch.
+
+    Raises:
+        InputError: a negative number, NaN, infinity, or no number.
+    """
+    number = real_number(name, value)
+    if not 0 <= number < math.inf:
+        raise InputError(f"{name} must be at least 0 and finite, got {number:g}")
+    return number
