@@ -265,7 +265,7 @@ class _RowByRowConv:
         return output.squeeze(2).movedim(1, -1).contiguous()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _CachedBlock:
     """A gated block's weights as the steps need them, doubled and negated, with the rows of its vertical convolution.
 

@@ -1,5 +1,6 @@
 """What the models refuse, and what they take for a tensor of whole numbers."""
 
+import math
 import operator
 from typing import Any
 
@@ -15,16 +16,24 @@ ArrayLike = Tensor | npt.ArrayLike
 
 
 def check_vectors(z: Tensor, code_dim: int) -> Tensor:
-    """Return ``z``; raise ``InputError`` unless it has the shape (B, ``code_dim``, H, W) and is finite."""
+    """Return ``z``; raise ``InputError`` unless it is (B, ``code_dim``, H, W), real, finite and not empty."""
+    if torch.compiler.is_compiling():  # values cannot be looked at in there
+        return z
     if z.ndim != 4 or z.shape[1] != code_dim:
         raise InputError(f"expected vectors of shape (B, {code_dim}, H, W), got {tuple(z.shape)}")
-    if z.numel() and not torch.stack(z.detach().aminmax()).isfinite().all():
+    if z.numel() == 0:
+        raise InputError(f"expected at least one vector, got none: the shape is {tuple(z.shape)}")
+    if z.is_complex():
+        raise InputError(f"the vectors to quantize must be real, got {z.dtype}")
+    if not torch.stack(z.detach().aminmax()).isfinite().all():
         raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
     return z
 
 
 def check_codes(codes: Tensor, num_codes: int) -> None:
     """Raise ``InputError`` unless ``codes`` are int64 and all in 0 … ``num_codes`` − 1."""
+    if torch.compiler.is_compiling():
+        return
     if codes.dtype != torch.int64:
         raise InputError(f"codes must be int64, got {codes.dtype}")
     if codes.numel() == 0:
@@ -112,5 +121,21 @@ def real_number(name: str, value: Any) -> float:
         if isinstance(value, bool | str | bytes):
             raise TypeError("not meant as a number")
         return float(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(f"{name} must be a number, got {value!r}") from error
+
+
+def not_negative(name: str, value: Any) -> float:
+    """Return ``value``, such as the weight of a term of a loss, as a float.
+
+    Args:
+        name: what to call it in an error.
+        value: an int, a float, or a single number of numpy or torch.
+
+    Raises:
+        InputError: a negative number, NaN, infinity, or no number.
+    """
+    number = real_number(name, value)
+    if not 0 <= number < math.inf:
+        raise InputError(f"{name} must be at least 0 and finite, got {number:g}")
+    return number
