@@ -28,7 +28,7 @@ finally:
 def run(*arguments: str, limit: Callable[[], None] | None = None, **variables: str) -> subprocess.CompletedProcess:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-c", MAIN, *arguments]
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, "LPVQ_PROFILE": "smoke", **variables}
     return subprocess.run(command, env=environment, preexec_fn=limit, capture_output=True, text=True)
 
 
@@ -61,28 +61,29 @@ def test_numbers_that_openmp_and_mkl_take_are_taken(variables: dict[str, str]) -
 
 
 def test_the_command_line_names_the_variable_before_torch_is_loaded(tmp_path: Path) -> None:
+    command = ["sample", "--pretrained", "--count", "1", "--output", str(tmp_path)]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        said = one_line(run("sample", "--output", str(tmp_path), **{"OMP_NUM_THREADS": "1", name: "banana"}))
+        said = one_line(run(*command, **{"OMP_NUM_THREADS": "1", name: "banana"}))
         assert f"{name} is 'banana'" in said
     assert not list(tmp_path.iterdir())
     helped = run("sample", "--help", OMP_NUM_THREADS="banana")
     assert helped.returncode == 0 and "Example: lpvq sample" in helped.stdout
 
 
-def test_an_unknown_profile_is_refused_before_torch_is_loaded() -> None:
-    said = one_line(run("demo", LPVQ_PROFILE="fast"))
+def test_an_unknown_profile_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    said = one_line(run("demo", "--pretrained", "--output", str(tmp_path), LPVQ_PROFILE="fast"))
     assert "LPVQ_PROFILE" in said and "'fast' is not one of 'smoke', 'laptop'" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps these limits")
 @pytest.mark.parametrize(("kind", "mebibytes"), [("RLIMIT_AS", 100), ("RLIMIT_AS", 500), ("RLIMIT_DATA", 100)])
-def test_a_limit_too_small_for_torch_is_named_with_what_it_needs(kind: str, mebibytes: int) -> None:
+def test_a_limit_too_small_for_torch_is_named_with_what_it_needs(kind: str, mebibytes: int, tmp_path: Path) -> None:
     import resource
 
     def limit() -> None:
         resource.setrlimit(getattr(resource, kind), (mebibytes * MIB, mebibytes * MIB))
 
-    said = one_line(run("demo", limit=limit))
+    said = one_line(run("demo", "--pretrained", "--output", str(tmp_path), limit=limit))
     needed, what, command = environment._NEEDED[kind]
     assert f"this process may take {mebibytes / 1024:.2g} GiB of {what} ({command}; " in said
     assert f"torch needs about {needed:g} GiB)" in said
