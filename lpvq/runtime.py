@@ -90,7 +90,12 @@ def full_precision() -> Iterator[None]:
     ``torch.set_float32_matmul_precision("medium")``, which many people put at the top of every notebook, lets them be
     rounded to bfloat16 or TensorFloat32, with 8 or 11 significant bits instead of 24; and convolutions on a GPU always
     are, unless torch is told not to. The settings are those of the whole process, and are put back afterwards.
+
+    Code that is being compiled or exported is left to the settings of whoever runs it.
     """
+    if torch.compiler.is_compiling():
+        yield
+        return
     backends: Any = torch.backends
     operations = [backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul, backends.cudnn.conv]
     before = [operation.fp32_precision for operation in operations]
