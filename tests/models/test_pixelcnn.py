@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lpvq import VQVAE, InputError, PixelCNN, load_pretrained
 from lpvq.models import pixelcnn
+from lpvq.models.sampling import SamplingOptions, sample_code
 
 HEIGHT, WIDTH = 5, 7
 POSITIONS = list(itertools.product(range(HEIGHT), range(WIDTH)))
@@ -114,6 +115,25 @@ def test_the_samplers_frequencies_are_the_models_probabilities(method: str) -> N
     degrees = int(many.sum())
     assert degrees > 30
     assert chi_square < degrees + 5 * math.sqrt(2 * degrees)  # mean and five standard deviations
+
+
+@pytest.mark.parametrize("method", ["cached", "plain"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temperature": 0}, {"temperature": 0.3}, {"temperature": 2, "top_k": 2}, {"top_p": 0.4}, {"top_k": 1}],
+    ids=str,
+)
+def test_each_code_is_drawn_from_the_models_logits_as_the_options_say(method: str, options: dict) -> None:
+    model = small_model(num_classes=3)
+    for parameter in model.head.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=torch.Generator().manual_seed(2))  # far from uniform
+    labels = torch.tensor([2, 0])
+    drawn = model.generate(labels=labels, method=method, generator=torch.Generator().manual_seed(3), **options)
+    uniform = torch.rand(drawn.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    logits = model(drawn, labels)  # at each position, those of the code given the drawn ones before it
+    for row, column in POSITIONS:
+        expected = sample_code(logits[:, :, row, column], SamplingOptions(**options), uniform[:, row, column])
+        assert torch.equal(drawn[:, row, column], expected)
 
 
 @pytest.mark.parametrize("method", ["cached", "plain"])
