@@ -71,7 +71,7 @@ def test_the_command_line_names_the_variable_before_torch_is_loaded(tmp_path: Pa
 
 
 def test_an_unknown_profile_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
-    said = one_line(run("demo", "--pretrained", "--output", str(tmp_path), LPVQ_PROFILE="fast"))
+    said = one_line(run("sample", "--pretrained", "--output", str(tmp_path), LPVQ_PROFILE="fast"))
     assert "LPVQ_PROFILE" in said and "'fast' is not one of 'smoke', 'laptop'" in said
 
 
