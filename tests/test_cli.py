@@ -173,7 +173,7 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
         (["sample", "--pretrained", "--label", "angry"], "label 'angry' is unknown; expected one of happy, sad"),
         (["sample", "--pretrained", "--label", "3"], "label '3' is unknown"),
         (["sample", "--pretrained", "--temperature", "-1"], "temperature must be at least 0"),
-        (["sample", "--pretrained", "--top-k", "0"], "top_k must be at least 1"),
+        (["sample", "--pretrained", "--top-k", "0"], "top_k must be a whole number and at least 1"),
         (["sample", "--pretrained", "--top-p", "1.5"], "top_p must be above 0"),
         (["sample", "--count", "0"], "0 is not in the range"),
         (["evaluate", "--dataset", "mnist", "--pretrained"], "mnist"),
