@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
+UV := 0.13.9
 NEW := output/pretrained
 # What is open in JupyterLab and where; to begin anew, remove it.
 LAYOUT := output/lab
@@ -62,10 +63,12 @@ format: $(INSTALLED) ## put right what can be put right without thinking
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
 
+# One version of the tool, so that two people who lock the same packages write the same file.
 lock: $(BIN)/pip ## write requirements.txt from pyproject.toml; ARGS=--upgrade takes newer versions
-	@$(PIP) install --quiet uv
+	@$(PIP) install --quiet uv==$(UV)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --all-extras \
-		--annotation-style line --custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.txt
+		--generate-hashes --annotation-style line --custom-compile-command "make lock" $(ARGS) \
+		pyproject.toml -o requirements.txt
 
 $(LAYOUT): | $(INSTALLED)
 	@$(BIN)/jupyter lab workspaces import --LabWorkspaceImportApp.workspaces_dir=$(LAYOUT) \
@@ -73,7 +76,7 @@ $(LAYOUT): | $(INSTALLED)
 
 # Written last, so that an install that was interrupted is done again.
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
-	$(PIP) install --requirement requirements.txt
+	$(PIP) install --require-hashes --requirement requirements.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

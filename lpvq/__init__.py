@@ -3,14 +3,17 @@
 Start in ``lpvq.models``, which is the subject of the course. Images and codes are in ``lpvq.data``, and how models are
 trained in ``lpvq.training``.
 
-The names below are imported when they are first asked for (PEP 562): torch takes seconds to load, and ``lpvq --help``
-does without.
+The names below, and these three rooms, are imported when they are first asked for (PEP 562): torch takes seconds to
+load, and ``lpvq --help`` does without.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lpvq import data as data
+    from lpvq import models as models
+    from lpvq import training as training
     from lpvq.data.latent_codes import LatentCodes, extract_codes
     from lpvq.data.loading import load as load_images
     from lpvq.errors import InputError
@@ -49,13 +52,18 @@ _HOMES = {
     "train_prior": "lpvq.training",
     "train_vqvae": "lpvq.training",
 }
+_ROOMS = ("data", "models", "training")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), "load" if name == "load_images" else name)
+if not TYPE_CHECKING:  # or type checkers would believe that there is every name
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), "load" if name == "load_images" else name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lpvq.classroom.limits import Limits
+from lpvq.environment import check_memory, check_threads, needs_extra
 from lpvq.errors import InputError
 from lpvq.paths import output_folder, shipped
 
@@ -35,9 +36,9 @@ _STOPPED = "stopped; the same command goes on from here"
 _WORKSPACE_OPTIONS = [
     click.option("--dataset", default="smileys", show_default=True, metavar="NAME",
                  help="smileys, fashion_mnist, mnist, cifar10, or folder:PATH with your own pictures."),
-    click.option("--profile", type=click.Choice(PROFILES),
-                 help="How long to train: smoke (seconds), laptop (minutes on two cores), full (a GPU).  "
-                      "[default: LPVQ_PROFILE, or laptop]"),
+    click.option("--profile", type=click.Choice(PROFILES), envvar="LPVQ_PROFILE", show_envvar=True, default="laptop",
+                 show_default=True,
+                 help="How long to train: smoke (seconds), laptop (minutes on two cores), full (a GPU)."),
     click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
                  help="Where all results go, in FOLDER/<dataset>/<profile>/.  [default: LPVQ_OUTPUT, or output/]"),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
@@ -76,7 +77,21 @@ def _sampling_options(command: Callable) -> Callable:
     return _with(_SAMPLING_OPTIONS, command)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Command(click.Command):
+    """Looks at the environment before it runs: after that, torch is imported."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        check_threads(os.environ)
+        check_memory()
+        return super().invoke(ctx)
+
+
+class _Commands(click.Group):
+    command_class = _Command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="lpvq")
 def cli() -> None:
     """VQ-VAE, discrete codes and a gated PixelCNN prior: from images to new images.
@@ -247,7 +262,8 @@ def grade(folder: Path, output: Path | None, sources: Path, seconds: int, memory
 
     Example: lpvq grade submitted
     """  # fmt: skip
-    from lpvq.classroom import assignments, grading, tables
+    with needs_extra("classroom"):
+        from lpvq.classroom import assignments, grading, tables
 
     output = output or folder.resolve().with_name(f"{folder.resolve().name}-graded")
     limits = Limits(seconds=seconds, memory=int(memory * 2**30))
@@ -273,7 +289,8 @@ def release(output: Path | None, sources: Path) -> None:
 
     Example: lpvq release --output handed-out
     """  # fmt: skip
-    from lpvq.classroom import assignments
+    with needs_extra("classroom"):
+        from lpvq.classroom import assignments
 
     _echo_paths(assignments.release(output or output_folder() / "release", sources))
 

@@ -13,12 +13,13 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lpvq.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
 
+_FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what a whole model can be cast to
 _NAMED = 40  # characters of a name that stand in that of its temporary file, which may not become too long
 _CHECKED = b"lpvq checked "
 
@@ -117,12 +118,23 @@ def read_tensors(path: str | Path, expected_sha256: str | None = None, checked: 
 
 
 def checksum(model: nn.Module) -> str:
-    """Return the SHA-256 of a model's weights and buffers: the same on every device, other after any change."""
+    """Return the SHA-256 of a model's weights and buffers, as 64 hexadecimal digits.
+
+    It is the same on every device, and another one after any change of a name, a type, a shape or a value.
+
+    Raises:
+        InputError: what the model holds are no plain numbers in memory (sparse or meta tensors, for example).
+    """
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        values = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {values.dtype} {values.shape}\n".encode())
-        digest.update(values.tobytes())
+        kind = str(tensor.dtype).removeprefix("torch.") if isinstance(tensor, Tensor) else type(tensor).__name__
+        try:
+            values = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+            content = values.view(torch.uint8).numpy()  # numpy does not know every type of number, but it knows bytes
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
+            raise InputError(f"{name} has no checksum: it is {kind}, not a plain tensor in memory") from error
+        digest.update(f"{name} {kind} {tuple(tensor.shape)}\n".encode())
+        digest.update(content)
     return digest.hexdigest()
 
 
@@ -143,24 +155,82 @@ def save_model(model: nn.Module, path: str | Path, about: dict[str, Any] | None 
 
 
 def load_model(kind: type[Model], path: str | Path) -> tuple[Model, dict[str, Any]]:
-    """Read what ``save_model`` wrote.
+    """Read what ``save_model`` wrote. No pickled code is run.
+
+    Args:
+        kind: the class of the model.
+        path: of the weights, ending in ``.pt``; the JSON file lies beside it.
 
     Returns:
-        the model, in eval mode on the CPU, and what its JSON file says.
+        the model, in eval mode, on the CPU, in the type of its weights; and what its JSON file says.
 
     Raises:
-        InputError: missing, truncated or foreign files, another kind of model, weights that do not fit.
+        InputError: missing, truncated or foreign files, another kind of model, weights that do not fit or hold NaN or
+            infinity.
     """
     path = Path(path)
-    about = read_json(path.with_suffix(".json"))
-    if not isinstance(about, dict) or about.get("model") != kind.__name__:
-        found = about.get("model") if isinstance(about, dict) else about
-        raise InputError(f"{path.with_suffix('.json')} describes {found!r}, expected a {kind.__name__}")
-    weights = read_tensors(path, about.get("weights_sha256"))
     try:
-        model = kind(**about["config"])
+        about = _read_about(kind, path.with_suffix(".json"))
+        weights = read_tensors(path, about["weights_sha256"])
+    except OSError as error:  # a folder of that name, no permission
+        raise InputError(f"{error.filename} cannot be read ({error.strerror})") from error
+    try:
+        with torch.device("meta"):  # no memory, so that a wrong size costs nothing
+            outline = kind(**about["config"])
+        cast = _check_weights(weights, outline)
+        model = kind(**about["config"]).to(cast)
         model.load_state_dict(weights)
-    except (TypeError, KeyError, RuntimeError) as error:
+    # A foreign configuration makes a constructor raise almost anything: sizes that overflow, texts that are no sizes.
+    except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} does not fit this version's {kind.__name__} ({reason}); make it again") from error
     return model.eval(), about
+
+
+def _read_about(kind: type[nn.Module], path: Path) -> dict[str, Any]:
+    """The JSON file beside the weights of a ``kind``; ``InputError`` where it describes something else."""
+    try:
+        about = read_json(path)
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply to be a model's description; make it again") from error
+    found = about.get("model") if isinstance(about, dict) else about
+    if not isinstance(about, dict) or found != kind.__name__:
+        raise InputError(f"{path} describes {found!r:.80}, expected a {kind.__name__}")
+    for name, expected in (("config", dict), ("weights_sha256", str)):
+        if not isinstance(about.get(name), expected):
+            raise InputError(f"{path} has no {name!r} that can be used, got {about.get(name)!r:.80}; make it again")
+    return about
+
+
+def _check_weights(weights: Any, outline: nn.Module) -> torch.dtype:
+    """Return the type to cast a model to before it loads ``weights``.
+
+    Args:
+        weights: what the file holds.
+        outline: the model without values, in its usual type.
+
+    Raises:
+        InputError: names, shapes or types are not those of the model, or a value is NaN or infinity.
+    """
+    expected = outline.state_dict()
+    if not isinstance(weights, dict) or weights.keys() != expected.keys():
+        odd = sorted(map(str, set(weights) ^ set(expected))) if isinstance(weights, dict) else type(weights).__name__
+        raise InputError(f"it holds other tensors than the model: {odd!s:.200}")
+    for name, tensor in weights.items():
+        if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
+            raise InputError(f"{name} is no plain tensor")
+    # A model that was cast as a whole is saved as it was. Its first parameter tells; all others have to agree.
+    parameter = next((name for name, _ in outline.named_parameters()), None)
+    cast = torch.float32 if parameter is None else weights[parameter].dtype
+    if cast not in _FLOATS:
+        raise InputError(f"{parameter} is {cast}, expected one of {_FLOATS}")
+    for name, wanted in outline.to(cast).state_dict().items():
+        found = weights[name]
+        if (found.dtype, found.shape) != (wanted.dtype, wanted.shape):
+            raise InputError(
+                f"{name} is {found.dtype} of shape {tuple(found.shape)}, "
+                f"expected {wanted.dtype} of shape {tuple(wanted.shape)}"
+            )
+        if not found.isfinite().all():
+            raise InputError(f"{name} holds NaN or infinity")
+    return cast

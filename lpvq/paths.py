@@ -6,12 +6,26 @@ never into the installed package.
 """
 
 import os
+import tomllib
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").exists() else None
 
-# Where a checkout has what a wheel brings in the package's folder of the same name.
+
+def checkout_around(package: Path) -> Path | None:
+    """Return the folder that ``package`` lies in where that is a checkout of this project, by its pyproject.toml.
+
+    An installed package may lie below somebody else's pyproject.toml, which does not make it a checkout.
+    """
+    try:
+        project = tomllib.loads((package.parent / "pyproject.toml").read_text(encoding="utf-8"))
+        return package.parent if project["project"]["name"] == "lpvq" else None
+    except (OSError, ValueError, LookupError, TypeError):  # there is none, or not one of a project with a name
+        return None
+
+
+CHECKOUT = checkout_around(PACKAGE)
+# Where a checkout has what a wheel brings in the package's folder of the same name, as pyproject.toml says.
 _SHIPPED = {"pretrained": "data/pretrained", "assignments": "notebooks/assignments"}
 
 

@@ -83,6 +83,33 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Compute float32 products and convolutions in float32 meanwhile, whatever shortcuts torch is told to take.
+
+    ``torch.set_float32_matmul_precision("medium")``, which many people put at the top of every notebook, lets them be
+    rounded to bfloat16 or TensorFloat32, with 8 or 11 significant bits instead of 24; and convolutions on a GPU always
+    are, unless torch is told not to. The settings are those of the whole process, and are put back afterwards.
+
+    Code that is being compiled or exported is left to the settings of whoever runs it.
+    """
+    if torch.compiler.is_compiling():
+        yield
+        return
+    backends: Any = torch.backends  # whose attributes mypy does not find
+    operations = (backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul, backends.cudnn.conv)
+    before = [operation.fp32_precision for operation in operations]
+    for operation in operations:
+        operation.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for operation, precision in zip(operations, before, strict=True):
+            operation.fp32_precision = "none"  # follows what is set for all operations together
+            if operation.fp32_precision != precision:
+                operation.fp32_precision = precision
+
+
 @cache
 def keep_memory() -> None:
     """Have the process keep the memory it frees, for its next use.

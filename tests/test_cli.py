@@ -1,7 +1,6 @@
 """The command line: what it says, where it writes, and how it takes a user's mistake."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lpvq import VQVAE, cli, runtime
-from lpvq.experiments import bench
+from lpvq.experiments import bench, profiles, report, studies
 from lpvq.experiments.profiles import PROFILES
 from lpvq.models.vqvae import VQVAEOutput
 from lpvq.training import trainer
@@ -26,8 +25,9 @@ from processes import Running, in_new_process
 from quick import quick_recipe
 
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample", "evaluate", "bench"]
-
+COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample", "evaluate", "study", "bench"]
+COMMANDS += ["grade", "release"]
+SLOW = ("torch", "numpy", "matplotlib", "IPython", "nbformat", "nbclient", "nbgrader", "zmq", "jupyter_client")
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
 
@@ -130,6 +130,32 @@ def test_the_commands_are_those_of_the_design(capsys: Captured) -> None:
     assert run("--help") == 0
     said = capsys.readouterr().out
     assert all(f"\n  {command} " in said for command in COMMANDS)
+    assert list(cli.cli.commands) == COMMANDS
+
+
+def test_help_and_version_and_mistakes_load_nothing_that_is_slow() -> None:
+    code = f"""
+import sys
+from lpvq.cli import main
+for arguments in sys.argv[1:]:
+    try:
+        main(arguments.split())
+    except SystemExit:
+        print("loaded", arguments, [name for name in {SLOW!r} if name in sys.modules])
+"""
+    asked = ["--help", "--version", "", *(f"{command} --help" for command in COMMANDS), "demo --seed x", "train"]
+    result = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True, check=True)
+    loaded = [line for line in result.stdout.splitlines() if line.startswith("loaded")]
+    assert loaded == [f"loaded {arguments} []" for arguments in asked]
+
+
+def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuple(profiles.PROFILES) == cli.PROFILES
+    assert cli.PARTS == report.PARTS
+    assert tuple(studies.STUDIES) == cli.STUDIES
+    monkeypatch.delenv("LPVQ_PROFILE")
+    (profile,) = (option for option in cli.cli.commands["demo"].params if option.name == "profile")
+    assert profile.default == profiles.profile_name()
 
 
 @pytest.mark.parametrize(
@@ -168,7 +194,7 @@ def test_an_unknown_profile_in_the_environment_is_a_mistake_too(
 ) -> None:
     monkeypatch.setenv("LPVQ_PROFILE", "fast")
     assert run("demo") == 2
-    assert "profile 'fast' is unknown; expected one of smoke, laptop, full" in capsys.readouterr().err
+    assert "(env var: 'LPVQ_PROFILE'): 'fast' is not one of 'smoke', 'laptop', 'full'" in capsys.readouterr().err
 
 
 def test_output_that_cannot_be_written_is_one_line_and_status_1(tmp_path: Path, capsys: Captured) -> None:
@@ -199,7 +225,7 @@ def train_quickly(output: Path, before_each_step: Callable[[int], None]) -> None
 
 def train_and_send(output: Path, kind: int | None) -> None:
     """Train, and send a signal in the middle of the third step of this process."""
-    train_quickly(output, lambda step: os.kill(os.getpid(), kind) if step == 3 and kind else None)
+    train_quickly(output, lambda step: signal.raise_signal(kind) if step == 3 and kind else None)
 
 
 @pytest.mark.parametrize(("kind", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -223,7 +249,7 @@ def test_a_second_sigterm_kills_the_command_at_once(tmp_path: Path) -> None:
 
 
 def train_and_send_two(output: Path) -> None:
-    train_quickly(output, lambda step: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2 * (step == 3))])
+    train_quickly(output, lambda step: [signal.raise_signal(signal.SIGTERM) for _ in range(2 * (step == 3))])
 
 
 def train_ignoring(output: Path, kind: int) -> None:
@@ -253,18 +279,18 @@ def interrupt_while_putting_away(output: Path, place: str) -> None:
     def with_three_more(*arguments: Any, **options: Any) -> Any:
         if not is_armed:
             return function(*arguments, **options)
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         try:
             return function(*arguments, **options)
         finally:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     def arm(step: int) -> None:
         nonlocal is_armed
         is_armed = step >= 3
         if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     setattr(owner, name, with_three_more)
     train_quickly(output, arm)

@@ -1,11 +1,15 @@
 """The files around the package: they agree with each other, and the Makefile says what is missing."""
 
+import ast
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -20,7 +24,8 @@ from lpvq import VQVAE
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"data", "lpvq", "notebooks", "output", "tests"}
-FILES = {"LICENSE", "Makefile", "README.md", "environment.yml", "pyproject.toml", "requirements.txt"}
+FILES = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "environment.yml"}
+FILES |= {"pyproject.toml", "requirements.txt"}
 MEGABYTE = 1_000_000
 LARGER_THAN_2_MB = ("data/pretrained/",)
 
@@ -37,8 +42,13 @@ def project() -> dict:
 
 @pytest.fixture(scope="module")
 def pins() -> list[Requirement]:
-    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    return [Requirement(line) for line in lines if line]
+    return [Requirement(line.split(" --hash=")[0]) for line in lines_of_the_lock()]
+
+
+def lines_of_the_lock() -> list[str]:
+    """requirements.txt as pip reads it: without comments, and what is continued on the next line in one."""
+    text = re.sub(r"^ *#.*\n", "", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+    return [" ".join(line.split()) for line in text.replace("\\\n", " ").splitlines()]
 
 
 def tracked_files() -> list[str]:
@@ -95,15 +105,28 @@ def test_what_pyproject_asks_for_is_needed_on_every_platform(project, pins):
     assert not [str(pin) for pin in pins if canonicalize_name(pin.name) in names and pin.marker]
 
 
-def test_the_lock_says_how_it_is_made():
-    header = (ROOT / "requirements.txt").read_text().split("\n\n")[0].splitlines()[:2]
+def test_every_requirement_has_the_checksums_of_its_files_and_nothing_else():
+    for line in lines_of_the_lock():
+        _, *options = line.split(" --")
+        assert options, line
+        assert [option for option in options if not re.fullmatch(r"hash=sha256:[0-9a-f]{64}", option)] == [], line
+
+
+def test_the_lock_says_how_it_is_made_and_one_version_of_the_tool_makes_it():
+    header = (ROOT / "requirements.txt").read_text().splitlines()[:2]
     assert any("make lock" in line for line in header)
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^UV := \d+\.\d+\.\d+$", makefile, re.MULTILINE)
+    assert re.search(r"pip.* install .*\buv==\$\(UV\)$", makefile, re.MULTILINE | re.IGNORECASE)
 
 
-def test_conda_and_binder_install_what_pip_installs(project):
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+def test_conda_installs_what_pip_installs(project):
+    text = (ROOT / "environment.yml").read_text()
+    environment = yaml.safe_load(text)
     *conda, pip = environment["dependencies"]
-    assert pip == {"pip": ["-r requirements.txt", "-e ."]}
+    # Not with the package beside it: a folder has no checksum, and beside those that have one pip refuses it.
+    assert pip == {"pip": ["-r requirements.txt"]}
+    assert f"conda run -n {environment['name']} pip install --no-deps --no-build-isolation --editable .\n" in text
     python = Requirement(next(name for name in conda if name.startswith("python")).replace("=", "=="))
     assert Version(str(python.specifier)[2:]) in SpecifierSet(project["requires-python"])
 
@@ -113,16 +136,122 @@ def test_the_lock_is_made_for_the_oldest_python_that_is_allowed(project):
     assert f"--python-version {oldest} " in (ROOT / "Makefile").read_text()
 
 
-# --- what it takes to begin
+# --- what is imported is declared: for the core, and for the two rooms that need an extra
 
 
-def test_importing_the_package_loads_no_library_that_only_some_need():
-    # Each of these takes a second or more.
-    code = (
-        "import sys, lpvq; print([name for name in ('torchvision', 'torch._dynamo', 'IPython') if name in sys.modules])"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert loaded.strip() == "[]"
+def requirements_of(project: dict, *extras: str) -> set[str]:
+    """The packages that the core asks for, and the extras with what they build upon."""
+    lines = [*project["dependencies"]]
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    asked = [Requirement(line) for line in lines]
+    names = {canonicalize_name(each.name) for each in asked if each.name != project["name"]}
+    inner = [extra for each in asked if each.name == project["name"] for extra in each.extras]
+    return names | (requirements_of(project, *inner) if inner else set())
+
+
+def packages_imported_by(sources: Iterable[str]) -> set[str]:
+    """The packages that some code imports anywhere, as they are called where packages are installed from."""
+    modules = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module and not node.level
+                modules.add(node.module.split(".")[0])
+    ours = {"lpvq"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    installed = packages_distributions()
+    return {canonicalize_name(installed.get(name, [name])[0]) for name in modules - ours - sys.stdlib_module_names}
+
+
+def code_of(folder: str, belongs: Callable[[str], bool]) -> list[str]:
+    """The sources below a folder, those whose path from there ``belongs``."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    return [path.read_text() for path in paths if belongs(path.relative_to(ROOT / folder).as_posix())]
+
+
+def needs_classroom(path: str) -> bool:
+    return path.startswith("classroom/")
+
+
+def needs_notebooks(path: str) -> bool:
+    return path.startswith("course/widgets/") or path == "plotting.py"  # which uses IPython inside a notebook
+
+
+def test_the_core_asks_for_what_it_imports_and_for_nothing_else(project):
+    core = code_of("lpvq", lambda path: not needs_classroom(path) and not needs_notebooks(path))
+    pictures = packages_imported_by(code_of("lpvq", lambda path: path == "plotting.py"))
+    assert packages_imported_by(core) | pictures == requirements_of(project) | {"ipython"}
+
+
+def test_the_rooms_that_need_more_ask_for_it(project):
+    classroom, notebooks = requirements_of(project, "classroom"), requirements_of(project, "notebooks")
+    assert packages_imported_by(code_of("lpvq", needs_classroom)) | requirements_of(project) == classroom
+    assert packages_imported_by(code_of("lpvq", needs_notebooks)) <= notebooks
+
+
+def test_the_notebooks_import_what_their_extra_brings(project):
+    cells = [
+        "".join(cell["source"])
+        for name in tracked_files()
+        if name.startswith("notebooks/") and name.endswith(".ipynb")
+        for cell in json.loads((ROOT / name).read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    assert {"torch", "lpvq"} <= {word for cell in cells for word in cell.split()}
+    assert packages_imported_by(cells) <= requirements_of(project, "notebooks")
+
+
+def test_the_tests_import_what_their_extra_brings(project):
+    assert packages_imported_by(code_of("tests", lambda path: True)) <= requirements_of(project, "test")
+
+
+def test_the_wheel_has_every_room_of_the_package():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    rooms = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "lpvq").rglob("__init__.py")}
+    assert rooms == set(setuptools["packages"]) - set(setuptools["package-dir"])
+
+
+# --- what others read: who forks, who cites, who updates
+
+
+def test_a_fork_runs_on_github_what_runs_here(project):
+    workflow = yaml.load((ROOT / ".github/workflows/ci.yml").read_text(), yaml.BaseLoader)  # where "on" is a word
+    assert {"push", "pull_request"} <= set(workflow["on"])
+    (job,) = workflow["jobs"].values()
+    *prepared, last = job["steps"]
+    assert last == {"run": "bash .ci/run"} and (ROOT / ".ci/run").exists()
+    uses = {step["uses"].split("@")[0]: step for step in prepared}
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in prepared)
+    with_ = uses["actions/setup-python"]["with"]
+    assert Version(with_["python-version"]) in SpecifierSet(project["requires-python"])
+    assert with_["cache"] == "pip" and (ROOT / with_["cache-dependency-path"]).exists()
+    assert "actions/checkout" in uses
+
+
+def test_the_citation_says_what_the_package_says(project):
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "abstract", "authors"} <= citation.keys()  # the first three are required
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["authors"] == [{"name": "The lpvq authors"}]
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert citation["title"].startswith(f"{project['name']}: ")
+
+
+def test_the_changelog_has_the_form_that_it_names(project):
+    lines = (ROOT / "CHANGELOG.md").read_text().splitlines()
+    versions = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    kinds = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_version_stands_in_one_place(project):
+    found = [line for line in lines_that_match(re.compile(rf"\b{re.escape(project['version'])}\b"))
+             if not line.startswith(("requirements.txt", "CHANGELOG.md"))]  # fmt: skip
+    assert {line.split(":")[0] for line in found} == {"pyproject.toml", "CITATION.cff"}  # which a test above compares
 
 
 # --- what is in the repository
@@ -226,7 +355,7 @@ def test_a_second_make_installs_nothing(checkout):
     python = fake_python(checkout, FAKE_VENV)
     assert make(checkout, "demo", python).returncode == 0
     calls = (checkout / "calls").read_text()
-    assert calls.index("--requirement requirements.txt") < calls.index("--no-deps")
+    assert calls.index("--require-hashes --requirement requirements.txt") < calls.index("--no-deps")
     assert make(checkout, "test", python).returncode == 0
     assert (checkout / "calls").read_text() == calls
 

@@ -1,14 +1,27 @@
 """The device, the precision, memory, compiling and the progress bar."""
 
+import importlib
 import io
+import pkgutil
 import sys
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 
 import pytest
 import torch
 from torch import Tensor
 
+import lpvq
 from lpvq import InputError, runtime
-from lpvq.runtime import choose_device, choose_precision, compiled, in_batches, keep_memory, progress
+from lpvq.runtime import (
+    choose_device,
+    choose_precision,
+    compiled,
+    full_precision,
+    in_batches,
+    keep_memory,
+    progress,
+)
 
 
 def test_the_device_is_the_one_named_then_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +115,72 @@ def test_batches_are_small_however_large_an_item_is(number: int, size: int, at_o
     assert torch.cat(batches).tolist() == list(range(number))
 
 
+OPERATIONS = [
+    torch.backends.mkldnn.matmul,
+    torch.backends.mkldnn.conv,
+    torch.backends.cuda.matmul,
+    torch.backends.cudnn.conv,
+]
+
+
+@pytest.fixture
+def precisions() -> Iterator[None]:
+    """What is set for products and convolutions is set back."""
+    before = [operation.fp32_precision for operation in OPERATIONS]
+    yield
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.fp32_precision = "none"
+    for operation, precision in zip(OPERATIONS, before, strict=True):
+        operation.fp32_precision = precision
+
+
+def found() -> list[str]:
+    return [operation.fp32_precision for operation in OPERATIONS]
+
+
+def test_in_full_precision_nothing_is_rounded_and_afterwards_all_is_as_it_was(precisions: None) -> None:
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+    before = found()
+    a, b = torch.randn(64, 64), torch.randn(64, 64)
+    exact = (a.double() @ b.double()).float()
+    with full_precision():
+        assert found() == ["ieee"] * 4
+        torch.testing.assert_close(a @ b, exact, atol=1e-4, rtol=0)  # bfloat16 would be 0.1 off
+        with full_precision():
+            pass
+        assert found() == ["ieee"] * 4
+    assert found() == before and before[:2] == ["bf16", "bf16"]
+    assert torch.get_float32_matmul_precision() == "medium"
+    with pytest.raises(KeyError), full_precision():
+        raise KeyError
+    assert found() == before
+
+
+def test_after_full_precision_an_operation_follows_what_is_set_for_all_again(precisions: None) -> None:
+    for operation in OPERATIONS:
+        operation.fp32_precision = "none"
+    torch.backends.fp32_precision = "bf16"
+    with full_precision():
+        assert found() == ["ieee"] * 4
+    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    torch.backends.fp32_precision = "tf32"
+    assert torch.backends.mkldnn.matmul.fp32_precision == "tf32"
+
+
+def test_what_holds_tensors_is_not_compared_number_by_number() -> None:
+    # The comparison of a frozen dataclass would ask whether a tensor of many truths is true.
+    checked = []
+    for module in pkgutil.walk_packages(lpvq.__path__, "lpvq."):
+        if module.name == "lpvq.__main__" or module.name.startswith("lpvq.classroom"):  # run something, need nbgrader
+            continue
+        for kind in vars(importlib.import_module(module.name)).values():
+            if isinstance(kind, type) and is_dataclass(kind) and any("Tensor" in str(f.type) for f in fields(kind)):
+                checked.append(kind.__name__)
+                assert kind.__eq__ is object.__eq__, kind
+    assert {"Quantized", "VQVAEOutput", "ImageData", "LatentCodes"} <= set(checked)
+
+
 def test_keeping_memory_asks_the_c_library_once_and_takes_no_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -158,3 +237,53 @@ def test_a_short_loop_shows_no_bar_whatever_its_time(monkeypatch: pytest.MonkeyP
     assert stream.getvalue() == ""
     list(progress(range(4), "counting", least=4))
     assert "counting" in stream.getvalue()
+
+
+BACKENDS = torch.backends
+OPERATIONS = {
+    "products on a CPU": BACKENDS.mkldnn.matmul,
+    "convolutions on a CPU": BACKENDS.mkldnn.conv,
+    "products on a GPU": BACKENDS.cuda.matmul,
+    "convolutions on a GPU": BACKENDS.cudnn.conv,
+}
+
+
+def settings() -> dict[str, str]:
+    return {name: operation.fp32_precision for name, operation in OPERATIONS.items()}
+
+
+@pytest.fixture
+def _settings_put_back() -> Iterator[None]:
+    before = settings()
+    yield
+    for name, operation in OPERATIONS.items():
+        operation.fp32_precision = before[name]
+
+
+def product_error() -> float:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 256, 256, generator=generator)
+    return (a @ b - a.double() @ b.double()).abs().max().item()
+
+
+@pytest.mark.usefixtures("_settings_put_back")
+@pytest.mark.parametrize("wish", ["highest", "high", "medium"])
+def test_in_full_precision_nothing_is_rounded_further_and_the_setting_comes_back(wish: str) -> None:
+    torch.set_float32_matmul_precision(wish)
+    before = settings()
+    with full_precision():
+        assert set(settings().values()) == {"ieee"}
+        assert product_error() < 1e-3  # with bfloat16 0.2, on processors that have instructions for it
+    assert settings() == before
+    assert torch.get_float32_matmul_precision() == wish
+
+
+@pytest.mark.usefixtures("_settings_put_back")
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_full_precision_can_be_had_whatever_is_set_and_ends_with_an_error_too(name: str) -> None:
+    # Of a single operation set by itself, torch.get_float32_matmul_precision knows nothing, and raises.
+    OPERATIONS[name].fp32_precision = "tf32"
+    before = settings()
+    with pytest.raises(KeyboardInterrupt), full_precision():
+        raise KeyboardInterrupt
+    assert settings() == before

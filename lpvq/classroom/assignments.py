@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from lpvq.classroom.limits import Limits
 from lpvq.classroom.sandbox import run
 from lpvq.course.questions import NotYetError
+from lpvq.environment import needs_extra
 from lpvq.errors import InputError
 from lpvq.files import write_atomically
 
@@ -118,12 +119,10 @@ def _says_not_done(error: NotebookNode) -> bool:
 
 def _student_version(source: Path) -> NotebookNode:
     """What nbgrader's ``generate_assignment`` makes of a source; without a database."""
-    try:
+    with needs_extra("classroom"):
         from nbgrader.converters import GenerateAssignment
         from nbgrader.coursedir import CourseDirectory
         from traitlets.config import Config
-    except ImportError as error:
-        raise InputError(f"assignments need the extra: pip install 'lpvq[classroom]' ({error})") from error
     with tempfile.TemporaryDirectory() as course:
         inside = Path(course) / "source" / source.stem
         inside.mkdir(parents=True)

@@ -26,8 +26,10 @@ class PublishedSet(NamedTuple):
 _CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
+# The sums of Fashion-MNIST were computed from its files. Those of MNIST and of CIFAR-10 are the ones that several
+# projects publish independently of each other, for files with the MD5s that torchvision expects.
 PUBLISHED_SETS = {
-    # Xiao, Rasul, Vollgraf (2017), arXiv:1708.07747. The publisher gives MD5s of the gzipped files.
+    # Xiao, Rasul, Vollgraf (2017), arXiv:1708.07747.
     "fashion_mnist": PublishedSet(
         folder="FashionMNIST/raw",
         class_names=_CLOTHES,

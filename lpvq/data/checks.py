@@ -61,7 +61,7 @@ def _as_int(value: Any) -> int | None:
 
 
 def check_tensor(what: str, value: Any, dtype: torch.dtype, axes: str) -> None:
-    """Raise ``InputError`` unless ``value`` is a tensor on the CPU, of this type, with these axes, none of length 0.
+    """Raise ``InputError`` unless ``value`` is a tensor on the CPU, of this type, with these axes.
 
     Args:
         what: its name, for the message.
@@ -75,8 +75,6 @@ def check_tensor(what: str, value: Any, dtype: torch.dtype, axes: str) -> None:
         raise InputError(f"{expected}, got a {type(value).__name__}")
     if value.dtype != dtype or value.ndim != len(axes) or value.device.type != "cpu":
         raise InputError(f"{expected}, got {value.dtype} and {tuple(value.shape)} on {value.device}")
-    if 0 in value.shape:
-        raise InputError(f"{expected}, none of them 0; got {tuple(value.shape)}")
 
 
 def check_labels(labels: Any, class_names: Any, number: int, what: str) -> None:

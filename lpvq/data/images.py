@@ -45,6 +45,8 @@ class ImageData(Dataset):
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
         check_tensor(f"the images of {self.name}", self.images, torch.uint8, "NCHW")
+        if self.images.numel() == 0:
+            raise InputError(f"{self.name} has no images, or images without pixels: {tuple(self.images.shape)}")
         check_labels(self.labels, self.class_names, len(self.images), "images")
         for name, values in (self.factors or {}).items():
             if not isinstance(values, Tensor) or values.shape != self.labels.shape:

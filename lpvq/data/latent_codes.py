@@ -19,7 +19,7 @@ from lpvq.models.checks import check_codes
 from lpvq.models.code_usage import code_counts, entropy, perplexity, usage
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
-from lpvq.runtime import in_batches, in_eval_mode, progress
+from lpvq.runtime import in_batches, progress
 
 _POSITIONS_AT_ONCE = 2**15
 _LARGEST_CODEBOOK = 2**24
@@ -57,6 +57,8 @@ class LatentCodes(Dataset):
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
         check_tensor("the codes", self.codes, torch.int64, "NHW")
+        if self.codes.numel() == 0:
+            raise InputError(f"there are no grids of {self.dataset}, or grids without codes: {tuple(self.codes.shape)}")
         if type(self.num_codes) is not int or not 1 <= self.num_codes <= _LARGEST_CODEBOOK:
             raise InputError(f"num_codes must be an int in 1 … {_LARGEST_CODEBOOK}, got {self.num_codes!r}")
         check_codes(self.codes, self.num_codes)
@@ -194,7 +196,7 @@ class LatentCodes(Dataset):
 def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
     """Encode every image of a set, in order; the same VQ-VAE and images give the same codes.
 
-    The VQ-VAE runs in eval mode on the device it is on, and is as before afterwards: nothing is learned here.
+    Computed on the device that the VQ-VAE is on. Nothing is learned, whether it is in training mode or not.
 
     Args:
         vqvae: a trained one.
@@ -208,9 +210,8 @@ def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
         InputError: the images have other channels, or a height or width that ``vqvae`` cannot divide into codes.
     """
     device = next(vqvae.parameters()).device
-    with in_eval_mode(vqvae):
-        batches = progress(data.batches(), "extracting codes")
-        codes = [vqvae.encode(data.floats(batch).to(device)).cpu() for batch in batches]
+    batches = progress(data.batches(), "extracting codes")
+    codes = [vqvae.encode(data.floats(batch).to(device)).cpu() for batch in batches]
     return LatentCodes(
         codes=torch.cat(codes),
         labels=data.labels,

@@ -47,7 +47,7 @@ _FRESH_SETS = 5
 _SEARCHED = 1000  # so many images are searched for among all training images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Set:
     """What is kept of a set of images.
 

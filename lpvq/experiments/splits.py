@@ -71,8 +71,8 @@ class Splits:
         if available is not None and available > len(data):
             takes_all = [name for name in PROFILES if self._takes_all(name, split, available)]
             way_out = f"; the profile {takes_all[0]} uses all" if takes_all else ""
-            used = f"{len(data)} of the {available} {split} images of {self._dataset}"
-            print(f"the profile {self._profile} uses {used}{way_out}", flush=True)
+            images = f"{len(data)} of the {available} {split} images of {self._dataset}"
+            print(f"no more than {images} are used in the profile {self._profile}{way_out}", flush=True)
         return data
 
     def _takes_all(self, profile: str, split: str, available: int) -> bool:

@@ -1,11 +1,37 @@
 """The network of ``lpvq.models.gated`` one code at a time, each feature computed once: the cached sampler.
 
 Ramachandran et al. (2017), Fast Generation for Convolutional Autoregressive Models, arXiv:1704.06001, cache a
-PixelCNN++; this is the same idea for the two stacks.
+PixelCNN++; this is the same idea for the two stacks. A code changes only what comes after it. So once a code is drawn,
+all features before it are final: they are kept, and the next position needs only its own.
 
-Shapes as in ``lpvq.models.gated``, but with channels last. A row is a convolution, as ever; a single code is a few
-matrix products. For these the columns come before the batch: what a code needs of all grids then lies side by side in
-memory.
+**The vertical stack** works row by row. At row r it sees the rows above r only, so as soon as row r − 1 is drawn, row r
+of it can be computed for all columns at once. Each vertical convolution keeps the last rows of its input
+(``_RowByRowConv``). What the vertical stack has to say to the horizontal one comes out of the links, and is kept for
+the row.
+
+**The horizontal stack** works code by code, as the code on the left has to be drawn first. Its features are kept for
+the columns of the current row. A horizontal convolution at a column is the sum of one matrix product for each column
+that its kernel reaches. The products for the columns to the left need nothing new, and are done for all blocks in one
+call; only the product for the column itself has to go from block to block.
+
+**The gate** is computed in another way than it is written. The paper has tanh(a) · σ(b), and one position is so little
+work that the number of calls decides about the time. Now tanh is σ in disguise: tanh(a) = 2σ(2a) − 1. If the two halves
+that the gate is given are 2a and b, one call for both of them yields p = σ(2a) and q = σ(b), and
+
+    tanh(a) · σ(b) = (2p − 1) · q = −(q − 2pq)
+
+where the bracket is one more call, ``addcmul``. That makes two calls instead of six. The 2 in 2a and the minus before
+the bracket cost nothing, because they are put into the weights once, before the first code is drawn:
+
+- whatever adds to a is doubled: the first C of the 2C output channels of a vertical convolution, a link and a
+  horizontal convolution, their biases, and the label shifts;
+- whatever reads the output of a gate is negated: the kernel of the next vertical convolution, and ``output``.
+
+To multiply by 2 or by −1 rounds nothing, so this is still the same network.
+
+Shapes as in ``lpvq.models.gated``: B grids of H × W, C channels, K codes, R columns or rows of reach; L blocks.
+Channels come last here, and where columns are kept, they come before the batch: what a position needs of all grids then
+lies side by side in memory.
 """
 
 from collections.abc import Callable
@@ -25,9 +51,11 @@ Run = Callable[[Callable[[int], None], int], None]
 
 
 class CachedSampler:
-    """The logits of one position from what earlier positions left behind; exact.
+    """The logits of one position from what earlier positions left behind; exact up to rounding.
 
-    A code changes only what lies after it, so every feature is computed once. What it costs to draw a grid of
+    Use it without gradients (``torch.no_grad``, ``torch.inference_mode``): it writes to the same memory at each step.
+
+    A code changes only what comes after it, so every feature is computed once. What it costs to draw a grid of
     N = H·W codes with L blocks of C channels and kernel size 3, in multiply-adds beside input layer and head:
 
     ================================  ==============  ============  =============
@@ -44,99 +72,129 @@ class CachedSampler:
 
     What is kept (zeros stand for the columns outside of the grid, as the padding of the convolutions has them):
 
-    - the rows of each ``_Layer``, (B, R + 1, W, C): the last rows of vertical features;
-    - ``links`` (L, B, W, 2C): what the current row of the vertical stack adds before the horizontal gates;
-    - ``columns`` (R + W, L + 1, B, C): the current row of horizontal features, at the entrance of each block and, last,
-      at the exit.
+    - ``vertical_input`` and the ``vertical`` convolution of each of the ``blocks``: the rows of vertical features that
+      they still see, (B, R, W, C) and (B, R + 1, W, C);
+    - ``links`` (L, B, W, 2C): what the current row of the vertical stack adds before each horizontal gate;
+    - ``h_columns`` (R + W, L + 1, B, C): horizontal features of the current row, those of column c at index R + c. For
+      each column, what goes into each of the L blocks, and at last what comes out of the last block.
 
     Args:
-        network: whose logits to compute.
+        network: whose logits to compute, in float32 or float64. In half precision, 2p − 1 would lose most digits.
         labels: int64 (B,), for a network with classes.
         batch: B.
         width: W.
     """
 
     def __init__(self, network: Stacks, labels: Tensor | None, batch: int, width: int) -> None:
-        weight = network.embedding.weight
-        channels, reach = weight.shape[1], network.vertical_input.reach
+        embedding = network.embedding.weight  # (K, C)
+        channels, reach = embedding.shape[1], network.vertical_input.reach
         blocks = [cast(GatedBlock, block) for block in network.blocks]
         self.batch, self.width, self.reach = batch, width, reach
-        self.outside = len(weight)  # stands for a code left of the grid
-        self.embedding = weight
-        minus = -torch.ones_like(weight[0])  # as if it came from a gate
-        self.first_row = _Rows(network.vertical_input, batch, width, scale=minus, sign=1)
-        self.first_columns = _tables(network)
-        self.layers = [_Layer.of(block, labels, batch, width) for block in blocks]
-        self.past_weights = torch.stack([layer.past for layer in self.layers], dim=1)  # (R, L, C, 2C)
-        self.links = weight.new_empty(len(blocks), batch, width, 2 * channels)
-        # Where the steps write. Memory that is fresh each time would take longer to get than to fill.
-        self.v = weight.new_empty(batch, width, channels)
-        self.columns = weight.new_zeros(reach + width, len(blocks) + 1, batch, channels)
-        self.mixed = weight.new_empty(len(blocks), batch, 2 * channels)
-        self.features = [column.unbind() for column in self.columns]
-        self.each_mixed = [_with_halves(mixed) for mixed in self.mixed]
-        self.gated = weight.new_empty(batch, channels)
-        self.neighbours = torch.empty(reach, batch, dtype=torch.int64, device=weight.device)
+        self.outside = len(embedding)  # K, in place of a code: what stands left of the grid
+        self.embedding = embedding
+        # The first block's vertical convolution has negated weights, as if its input came from a gate. It comes from
+        # the input layer, whose output is negated for that reason.
+        minus = -torch.ones_like(embedding[0])  # (C,)
+        self.vertical_input = _RowByRowConv(network.vertical_input, batch, width, input_sign=1, output_scale=minus)
+        self.horizontal_input = _horizontal_input_tables(network).unbind()  # R tables (K + 1, C)
+        self.blocks = [_CachedBlock.from_block(block, labels, batch, width) for block in blocks]
+        self.left_weights = torch.stack([block.left for block in self.blocks], dim=1).unbind()  # R times (L, C, 2C)
+        self.links = embedding.new_empty(len(blocks), batch, width, 2 * channels)
+        self.h_columns = embedding.new_zeros(reach + width, len(blocks) + 1, batch, channels)
+        # Where the steps write. Memory that is fresh each time would take longer to get than to fill; and to make a
+        # view of it takes as long as a small product, so the views are made here.
+        self.v = embedding.new_empty(batch, width, channels)
+        self.mixed = embedding.new_empty(len(blocks), batch, 2 * channels)
+        self.gated = embedding.new_empty(batch, channels)
+        self.neighbours = [torch.empty(batch, dtype=torch.int64, device=embedding.device) for _ in range(reach)]
+        self.logits = embedding.new_empty(batch, len(embedding))
+        self.h_views = [column.unbind() for column in self.h_columns]  # R + W times L + 1 tensors (B, C)
+        self.mixed_views = [_with_halves(mixed) for mixed in self.mixed]  # L times (B, 2C) and its halves (B, C)
         self.head = [
             (conv.weight.flatten(1).T, cast(Tensor, conv.bias)) for conv in network.head if isinstance(conv, nn.Conv2d)
         ]
-        self.logits = weight.new_empty(batch, len(weight))
         self.done_rows = self.done_columns = 0
         # Not tied to the methods they run: a reference back to this object would keep its memory until a collection.
-        self.run_step: Run = CUDAGraphRunner() if weight.is_cuda else _run
-        self.run_predict: Run = CUDAGraphRunner() if weight.is_cuda else _run
+        self.run_step: Run = CUDAGraphRunner(embedding.device) if embedding.is_cuda else _run
+        self.run_predict: Run = CUDAGraphRunner(embedding.device) if embedding.is_cuda else _run
 
     def begin_row(self, codes: Tensor, row: int) -> None:
-        """Run the vertical stack over the rows since the last call, each from the rows above it; rows only rise."""
+        """Get ready for a row: run the vertical stack over the rows since the last call, each from the rows above it.
+
+        Args:
+            codes: int64 (B, H, W), of which the rows above ``row`` are final.
+            row: 0 … H − 1, larger than at the last call.
+        """
         for index in range(self.done_rows, row + 1):
             self._vertical(codes[:, index - 1] if index > 0 else None, wanted=index == row)
         self.done_rows, self.done_columns = row + 1, 0
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
-        """Return logits (B, K), until the next call; runs the horizontal stack over the columns since the last one."""
+        """Return the logits of a position; runs the horizontal stack over the columns since the last call.
+
+        Args:
+            codes: int64 (B, H, W), of which all before the position are final.
+            row: the row of the last ``begin_row``.
+            column: 0 … W − 1, larger than at the last call for this row.
+
+        Returns:
+            logits (B, K). The next call writes to the same memory.
+        """
         for position in range(self.done_columns, column + 1):
             for tap in range(self.reach):
                 neighbour = position - self.reach + tap
-                self.neighbours[tap] = codes[:, row, neighbour] if neighbour >= 0 else self.outside
+                if neighbour >= 0:
+                    self.neighbours[tap].copy_(codes[:, row, neighbour])
+                else:
+                    self.neighbours[tap].fill_(self.outside)
             self.run_step(self._step, position)
         self.run_predict(self._predict, column)
         self.done_columns = column + 1
         return self.logits
 
     def _vertical(self, above: Tensor | None, wanted: bool) -> None:
-        """Take in the codes (B, W) of one more row; the links are needed only where a code of the next is wanted."""
+        """Run the vertical stack over one row of all grids.
+
+        Args:
+            above: the codes of the row above, int64 (B, W); None for the first row.
+            wanted: whether a code of this row is to be drawn. If not, its features are needed for the rows below, but
+                nobody asks for its links.
+        """
         if above is not None:
-            self.first_row.push(F.embedding(above, self.embedding))
-        v = self.first_row.convolve()
-        for layer, links in zip(self.layers, self.links, strict=True):
-            layer.rows.push(v)
-            features = layer.rows.convolve()
+            self.vertical_input.push(F.embedding(above, self.embedding))  # (B, W, C)
+        v = self.vertical_input.convolve()  # (B, W, C), negated
+        for block, links in zip(self.blocks, self.links, strict=True):  # links: (B, W, 2C)
+            block.vertical.push(v)
+            features = block.vertical.convolve()  # (B, W, 2C), first half doubled
             if wanted:
-                torch.addmm(layer.link_bias, features.flatten(0, 1), layer.link, out=links.flatten(0, 1))
-            if layer.shifts is not None:  # the vertical one after the link, which is taken before it
-                links.add_(layer.shifts[1][:, None])
-                features.add_(layer.shifts[0][:, None])
-            v = _minus_gate(*_with_halves(features), out=self.v)
+                torch.addmm(block.link_bias, features.flatten(0, 1), block.link, out=links.flatten(0, 1))
+            if block.label_shifts is not None:
+                shift_v, shift_h = block.label_shifts  # (B, 2C) both
+                links.add_(shift_h[:, None])
+                features.add_(shift_v[:, None])  # only now: the link is taken before the shift, as in ``GatedBlock``
+            v = _negated_gate(*_with_halves(features), out=self.v)  # (B, W, C)
 
     def _step(self, column: int) -> None:
-        """Run the horizontal stack at one position."""
-        features = self.features[self.reach + column]  # L + 1 tensors (B, C)
-        torch.index_select(self.first_columns[-1], 0, self.neighbours[-1], out=features[0])
-        for table, neighbour in zip(self.first_columns[:-1], self.neighbours[:-1], strict=True):
-            features[0].add_(table[neighbour])
-        # What the columns to the left add is known for all blocks at once.
-        mixed = self.links[:, :, column]
-        for tap, weights in enumerate(self.past_weights):
-            mixed = torch.baddbmm(mixed, self.columns[column + tap, :-1], weights, out=self.mixed)
-        for layer, both, h, next_h in zip(self.layers, self.each_mixed, features[:-1], features[1:], strict=True):
-            both[0].addmm_(h, layer.present)
-            _minus_gate(*both, out=self.gated)
-            torch.addmm(h, self.gated, layer.output, out=next_h)
+        """Run the horizontal stack at one position, from ``neighbours`` to the last entry of its ``h_columns``."""
+        h = self.h_views[self.reach + column]  # L + 1 tensors (B, C), into which this step writes
+        # The input layer: its bias is in the table of the nearest neighbour.
+        torch.index_select(self.horizontal_input[-1], 0, self.neighbours[-1], out=h[0])
+        for table, neighbour in zip(self.horizontal_input[:-1], self.neighbours[:-1], strict=True):
+            h[0].add_(table[neighbour])
+        # For all blocks at once: links, and what the horizontal convolutions make of the R columns to the left.
+        mixed = self.links[:, :, column]  # (L, B, 2C)
+        for tap, weights in enumerate(self.left_weights):
+            mixed = torch.baddbmm(mixed, self.h_columns[column + tap, :-1], weights, out=self.mixed)
+        # From block to block: what it makes of this column, the gate, and the residual connection.
+        for block, both, h_in, h_out in zip(self.blocks, self.mixed_views, h[:-1], h[1:], strict=True):
+            both[0].addmm_(h_in, block.own)  # (B, 2C), first half doubled
+            _negated_gate(*both, out=self.gated)  # (B, C)
+            torch.addmm(h_in, self.gated, block.output, out=h_out)  # (B, C); two minus signs cancel
 
     def _predict(self, column: int) -> None:
-        """Run the head at a position; not where a known code is only passed."""
-        h = self.features[self.reach + column][-1]
-        (inner, inner_bias), (outer, outer_bias) = self.head
+        """Run the head at one position; not where a known code is only passed."""
+        h = self.h_views[self.reach + column][-1]  # (B, C)
+        (inner, inner_bias), (outer, outer_bias) = self.head  # (C, 4C), (4C,), (4C, K), (K,)
         torch.addmm(outer_bias, torch.addmm(inner_bias, h.relu(), inner).relu_(), outer, out=self.logits)
 
 
@@ -145,110 +203,123 @@ def _run(function: Callable[[int], None], number: int) -> None:
 
 
 def cache_bytes(network: Stacks, width: int) -> int:
-    """How much memory ``CachedSampler`` takes for each grid of ``width``: rows, links and columns of all blocks."""
+    """Return about how many bytes a ``CachedSampler`` takes for each grid: rows, links and columns of all blocks.
+
+    Args:
+        network: whose features are kept.
+        width: W of the grids.
+    """
     weight, reach = network.embedding.weight, network.vertical_input.reach
-    numbers = (reach + 1) + 2 + 1
+    numbers = (reach + 1) + 2 + 1  # C numbers each: R + 1 rows, links of two, one column
     return numbers * width * weight.shape[1] * len(network.blocks) * weight.element_size()
 
 
 def _with_halves(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``x`` (…, 2C), and views of its halves: a view takes as long to make as a small product."""
+    """``x`` (…, 2C), and views of its first and second half, (…, C) both."""
     first, second = x.chunk(2, dim=-1)
     return x, first, second
 
 
-def _minus_gate(x: Tensor, first: Tensor, second: Tensor, out: Tensor) -> Tensor:
-    """Write −tanh(a) · σ(b) to ``out`` (…, C), and return it.
+def _negated_gate(x: Tensor, first: Tensor, second: Tensor, out: Tensor) -> Tensor:
+    """Write −tanh(a) · σ(b) to ``out`` (…, C), and return it; see the beginning of this file.
 
-    ``x``, see ``_with_halves``, holds 2a and b, and is used up. With p = σ(2a) and q = σ(b),
-    tanh(a) · σ(b) = (2p − 1) · q = −(q − 2pq): two operations, where the plain formula takes six. So all weights that
-    lead to a are doubled, and those that follow a gate are negative.
+    Args:
+        x: 2a and b, (…, 2C). It is used up: σ of it is left there.
+        first: the half of ``x`` with 2a, (…, C).
+        second: the half of ``x`` with b, (…, C).
+        out: (…, C).
     """
-    x.sigmoid_()
-    return torch.addcmul(second, first, second, value=-2, out=out)
+    x.sigmoid_()  # now p in the first half, q in the second
+    return torch.addcmul(second, first, second, value=-2, out=out)  # q − 2pq
 
 
-class _Rows:
+class _RowByRowConv:
     """A vertical convolution that is given one row at a time, and the rows that it still sees.
 
     Args:
         layer: the convolution.
         batch: B.
         width: W.
-        scale: (out,), what its output is multiplied by.
-        sign: what its input was multiplied by.
+        input_sign: −1 if its input comes from a gate, and is negated for that reason; otherwise 1.
+        output_scale: what its output is to be multiplied by, a number for each channel, (out,).
+
+    Attributes:
+        rows: the last rows of the input, the newest at the end; (B, R, W, in) for mask type A, (B, R + 1, W, in) for B.
     """
 
-    def __init__(self, layer: VerticalConv, batch: int, width: int, scale: Tensor, sign: int) -> None:
-        weight = layer.conv.weight * (sign * scale)[:, None, None, None]
+    def __init__(self, layer: VerticalConv, batch: int, width: int, input_sign: int, output_scale: Tensor) -> None:
+        weight = layer.conv.weight * (input_sign * output_scale)[:, None, None, None]  # (out, in, rows, kernel_size)
         self.weight = weight.contiguous(memory_format=torch.channels_last)
-        self.bias = cast(Tensor, layer.conv.bias) * scale
+        self.bias = cast(Tensor, layer.conv.bias) * output_scale
         self.padding = 0, layer.reach
         self.rows = weight.new_zeros(batch, weight.shape[2], width, weight.shape[1])
 
     def push(self, row: Tensor) -> None:
-        """Take in the next row, (B, W, in)."""
+        """Take in the next row, (B, W, in): all rows move up by one, and the oldest is forgotten."""
         for older, newer in pairwise([*self.rows.unbind(1), row]):
             older.copy_(newer)
 
     def convolve(self) -> Tensor:
         """Return the output for the newest row, (B, W, out)."""
-        output = F.conv2d(self.rows.movedim(-1, 1), self.weight, self.bias, padding=self.padding)
+        output = F.conv2d(self.rows.movedim(-1, 1), self.weight, self.bias, padding=self.padding)  # (B, out, 1, W)
         return output.squeeze(2).movedim(1, -1).contiguous()
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """A gated block's weights, as the steps need them, and its rows.
+@dataclass(frozen=True, eq=False)
+class _CachedBlock:
+    """A gated block's weights as the steps need them, doubled and negated, with the rows of its vertical convolution.
 
-    What leads to the first half of a gate is doubled and what follows a gate is negative, see ``_minus_gate``.
+    Matrices are those of products with the features on the left, (in, out).
 
     Attributes:
-        rows: the vertical convolution and the rows that it sees.
+        vertical: C to 2C, with the rows that it sees.
         link: (2C, 2C).
         link_bias: (2C,).
-        past: (R, C, 2C), the horizontal kernel for the columns to the left.
-        present: (C, 2C), the horizontal kernel for the column itself.
+        left: (R, C, 2C), the horizontal kernel for the R columns to the left, the farthest first.
+        own: (C, 2C), the horizontal kernel for the column itself.
         output: (C, C).
-        shifts: what the labels add before the vertical and the horizontal gate, (B, 2C) both.
+        label_shifts: what the labels add before the vertical and the horizontal gate, (B, 2C) both.
     """
 
-    rows: _Rows
+    vertical: _RowByRowConv
     link: Tensor
     link_bias: Tensor
-    past: Tensor
-    present: Tensor
+    left: Tensor
+    own: Tensor
     output: Tensor
-    shifts: tuple[Tensor, Tensor] | None
+    label_shifts: tuple[Tensor, Tensor] | None
 
     @classmethod
-    def of(cls, block: GatedBlock, labels: Tensor | None, batch: int, width: int) -> "_Layer":
-        doubled = torch.ones_like(cast(Tensor, block.link.bias))
-        doubled[: len(doubled) // 2] = 2
-        horizontal = (block.horizontal.conv.weight[:, :, 0] * doubled[:, None, None]).permute(2, 1, 0)
-        shifts = None
+    def from_block(cls, block: GatedBlock, labels: Tensor | None, batch: int, width: int) -> "_CachedBlock":
+        """Return the block for ``batch`` grids of ``width`` columns with ``labels`` int64 (B,)."""
+        doubled = torch.ones_like(cast(Tensor, block.link.bias))  # (2C,)
+        doubled[: len(doubled) // 2] = 2  # what adds to a
+        horizontal = (block.horizontal.conv.weight[:, :, 0] * doubled[:, None, None]).permute(2, 1, 0)  # (R + 1, C, 2C)
+        label_shifts = None
         if block.label_shift is not None:
-            shift_v, shift_h = block.label_shift(labels).chunk(2, dim=1)
-            shifts = shift_v * doubled, shift_h * doubled
+            shift_v, shift_h = block.label_shift(labels).chunk(2, dim=1)  # (B, 2C) both
+            label_shifts = shift_v * doubled, shift_h * doubled
         return cls(
-            rows=_Rows(block.vertical, batch, width, scale=doubled, sign=-1),
+            vertical=_RowByRowConv(block.vertical, batch, width, input_sign=-1, output_scale=doubled),
+            # Its input, the vertical features, has its first half doubled already: divided by 2 again.
             link=(block.link.weight.flatten(1) * doubled[:, None] / doubled).T,
             link_bias=cast(Tensor, block.link.bias) * doubled,
-            past=horizontal[:-1].contiguous(),
-            present=horizontal[-1].contiguous(),
+            left=horizontal[:-1].contiguous(),
+            own=horizontal[-1].contiguous(),
             output=-block.output.weight.flatten(1).T,
-            shifts=shifts,
+            label_shifts=label_shifts,
         )
 
 
-def _tables(network: Stacks) -> Tensor:
-    """What the horizontal input layer makes of each code, R tables (R, K + 1, C), one for each column to the left.
+def _horizontal_input_tables(network: Stacks) -> Tensor:
+    """Return what the horizontal input layer makes of each code, (R, K + 1, C): a table for each column to the left.
 
-    A convolution over embedded codes only ever sees K different vectors. The last entry stands for a column left of
-    the grid; the table of the nearest column has the bias in it.
+    A convolution over embedded codes only ever sees K different vectors, so its products with them can be made once:
+    the layer is then R look-ups and their sum. The farthest column comes first. The last entry of each table stands for
+    a column left of the grid, which adds nothing; the table of the nearest column has the bias in it.
     """
     conv = network.horizontal_input.conv
-    taps = conv.weight[:, :, 0].permute(2, 1, 0)  # (R, C, C)
-    tables = F.pad(network.embedding.weight @ taps, (0, 0, 0, 1))
+    taps = conv.weight[:, :, 0].permute(2, 1, 0)  # (R, C, C), products from the right
+    tables = F.pad(network.embedding.weight @ taps, (0, 0, 0, 1))  # (R, K, C), and a row of zeros
     tables[-1] += cast(Tensor, conv.bias)
     return tables

@@ -10,9 +10,13 @@ class CUDAGraphRunner:
 
     Launching the many small kernels of a step one by one takes longer than running them; a recorded step is launched
     as one.
+
+    Args:
+        device: the GPU whose memory the function works on; torch's current device may be another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
 
     def __call__(self, function: Callable[[int], None], number: int) -> None:
@@ -23,16 +27,22 @@ class CUDAGraphRunner:
                 twice in a row, and neither allocate what it returns nor wait for the device.
             number: what it is called with.
         """
-        if number in self.graphs:
+        if number not in self.graphs:
+            # Streams and graphs are made on the current device, which need not be the one of the memory.
+            with torch.cuda.device(self.device):
+                self.graphs[number] = self._record(function, number)
+        else:
             self.graphs[number].replay()
-            return
-        # Libraries set themselves up at the first call, which cannot be recorded.
+
+    def _record(self, function: Callable[[int], None], number: int) -> torch.cuda.CUDAGraph:
+        """Do the work once, and return a graph of it."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        with torch.cuda.stream(aside):  # libraries set themselves up at the first call, which cannot be recorded
             function(number)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # A stream of this device: without one, torch takes that of the first graph of the process, on any device.
+        with torch.cuda.graph(graph, stream=aside):
             function(number)
-        self.graphs[number] = graph
+        return graph

@@ -11,51 +11,106 @@ import torch
 from torch import Tensor
 
 from lpvq.errors import InputError
-from lpvq.models.checks import check_vectors
+from lpvq.models.checks import check_codes, check_vectors, whole_number
 from lpvq.models.quantizer import Quantized, Quantizer
+
+_MOST_CODES = 2**63 - 1  # what int64 can number
 
 
 class FSQ(Quantizer):
-    """Round each number of a vector to one of its levels; takes the place of a ``VectorQuantizer``.
+    """Round each number of a vector to one of its levels.
+
+    The levels of a number lie evenly from −1 to 1; tanh brings it between them. (The paper shifts even numbers of
+    levels such that 0 is one of them. Here none is shifted, and −1 and 1 are always levels.)
 
     Args:
-        levels: how many levels each number has, 2 or more; there are as many codes as combinations of them.
+        levels: how many levels each of the D numbers of a vector has, 2 or more; K, the number of codes, is their
+            product.
+
+    Attributes:
+        counts: int64 (D,), the levels.
+        steps: int64 (D,), by how much the code grows from one level to the next, for each number. A code is a number
+            whose digits are the levels, the first one the least.
+        last: (D,), the highest digit of each number, in the type that the quantizer computes in.
+
+    There is nothing to learn and nothing to save.
+
+    Raises:
+        InputError: no levels, fewer than 2 of a number, or more codes than int64 can number.
     """
 
     counts: Tensor
     steps: Tensor
+    last: Tensor
 
     def __init__(self, levels: Sequence[int]) -> None:
         super().__init__()
-        if not levels or min(levels) < 2:
-            raise InputError(f"levels must be one or more numbers of at least 2, got {list(levels)}")
-        self.num_codes = prod(levels)
-        self.code_dim = len(levels)
-        # A code is a number whose digits are the levels, the first one the least.
-        steps = [prod(levels[:index]) for index in range(len(levels))]
-        self.register_buffer("counts", torch.tensor(levels), persistent=False)
+        try:
+            self.levels = [whole_number("levels", count, least=2) for count in levels]
+        except (InputError, TypeError) as error:
+            raise InputError(f"levels must be whole numbers of at least 2, got {levels!r}") from error
+        if not self.levels or prod(self.levels) > _MOST_CODES:
+            raise InputError(f"levels must be one or more, and make less than 2^63 codes, got {levels!r}")
+        self.num_codes = prod(self.levels)
+        self.code_dim = len(self.levels)
+        steps = [prod(self.levels[:index]) for index in range(len(self.levels))]
+        self.register_buffer("counts", torch.tensor(self.levels), persistent=False)
         self.register_buffer("steps", torch.tensor(steps), persistent=False)
+        self.register_buffer("last", (self.counts - 1).float(), persistent=False)
 
     @property
     def codebook(self) -> Tensor:
-        """The vectors that the K codes stand for, (K, D), each number between -1 and 1."""
-        return self._values(
-            torch.arange(self.num_codes, device=self.counts.device)[:, None] // self.steps % self.counts
-        )
+        """The vectors that the K codes stand for, (K, D), each number between −1 and 1."""
+        return self._vectors_of(torch.arange(self.num_codes, device=self.counts.device))
 
     def forward(self, z: Tensor) -> Quantized:
-        """Quantize a grid of vectors, (B, D, H, W); the gradient goes straight through the rounding; the loss is 0."""
+        """Quantize a grid of vectors.
+
+        Args:
+            z: the encoder's output, (B, D, H, W).
+
+        Returns:
+            the vectors of levels, each number between −1 and 1, whose gradient goes straight through the rounding (not
+            through tanh) to ``z``; their codes; and a loss of 0, since nothing has to be pulled together.
+
+        Raises:
+            InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
+        """
         with torch.autocast(z.device.type, enabled=False):
-            squashed = self._squash(z)
+            squashed = self._squash(z)  # (B, H, W, D)
             digits = squashed.round()
             vectors = self._values(squashed + (digits - squashed).detach())
-            codes = (digits.long() * self.steps).sum(-1)
-        return Quantized(vectors.movedim(-1, 1), codes, torch.zeros((), device=z.device))
+            codes = (digits.long() * self.steps).sum(-1)  # (B, H, W)
+        return Quantized(vectors.movedim(-1, 1), codes, vectors.new_zeros(()))
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Return the vectors that codes stand for. They are computed: the codebook may be too large to write down.
+
+        Args:
+            codes: int64 (B, H, W).
+
+        Returns:
+            (B, D, H, W), each number between −1 and 1.
+
+        Raises:
+            InputError: a code is not in 0 … K − 1.
+        """
+        check_codes(codes, self.num_codes)
+        return self._vectors_of(codes).movedim(-1, 1)
+
+    def extra_repr(self) -> str:
+        """What ``print`` shows between the brackets."""
+        return f"levels={self.levels}, {super().extra_repr()}"
 
     def _squash(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), each number between 0 and its last level."""
-        z = check_vectors(z, self.code_dim).float().movedim(1, -1)
-        return (torch.tanh(z) + 1) / 2 * (self.counts - 1)
+        z = check_vectors(z, self.code_dim).to(self.last.dtype).movedim(1, -1)
+        return (torch.tanh(z) + 1) / 2 * self.last
+
+    def _vectors_of(self, codes: Tensor) -> Tensor:
+        """The vectors (…, D) of ``codes`` (…)."""
+        return self._values(codes[..., None] // self.steps % self.counts)
 
     def _values(self, digits: Tensor) -> Tensor:
-        return 2 * digits / (self.counts - 1) - 1
+        """Digits (…, D) as numbers between −1 and 1."""
+        return 2 * digits / self.last - 1

@@ -20,7 +20,10 @@ from lpvq.models.causal import HorizontalConv, VerticalConv
 
 
 def gate(x: Tensor) -> Tensor:
-    """tanh(a) · σ(b), with a and b the two halves of the channels (dimension 1): equation 2 of 2016b."""
+    """Return tanh(a) · σ(b), (B, C, H, W), where a and b are the two halves of the channels of ``x`` (B, 2C, H, W).
+
+    Equation 2 of 2016b. tanh says what a feature is, between −1 and 1; σ says how much of it passes, between 0 and 1.
+    """
     a, b = x.chunk(2, dim=1)
     return _tanh(a) * torch.sigmoid(b)
 
@@ -41,8 +44,18 @@ class GatedBlock(nn.Module):
     The link from the vertical to the horizontal stack is taken before the gate. Nothing flows back, or the vertical
     stack would learn of codes in its own row. Class labels shift the input of both gates (equation 4 of 2016b).
 
-    ``horizontal`` has no bias because ``link``, which is added to it, has one; ``output`` has none because all that
-    follows has.
+    Args:
+        channels: C.
+        kernel_size: odd, at least 3.
+        num_classes: how many labels there are; None for a block without labels.
+
+    Attributes:
+        vertical: C to 2C channels, both halves of the vertical gate.
+        link: 2C to 2C, 1 × 1: from the vertical stack to the horizontal one.
+        horizontal: C to 2C, both halves of the horizontal gate. It has no bias because ``link``, which is added to it,
+            has one.
+        output: C to C, 1 × 1, of what is added to the horizontal features. It has no bias because all that follows has.
+        label_shift: 4C numbers for each label: 2C for the vertical gate, then 2C for the horizontal one.
     """
 
     def __init__(self, channels: int, kernel_size: int, num_classes: int | None) -> None:
@@ -54,19 +67,43 @@ class GatedBlock(nn.Module):
         self.label_shift = None if num_classes is None else nn.Embedding(num_classes, 4 * channels)
 
     def forward(self, v: Tensor, h: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Vertical and horizontal features, both (B, C, H, W), to the same of the next layer."""
-        features = self.vertical(v)
-        mixed = self.horizontal(h) + self.link(features)
+        """Return the vertical and horizontal features of the next layer.
+
+        Args:
+            v: vertical features, (B, C, H, W).
+            h: horizontal features, (B, C, H, W).
+            labels: int64 (B,), for a block with labels.
+
+        Returns:
+            new features, as ``v`` and ``h``, (B, C, H, W) both.
+        """
+        features = self.vertical(v)  # (B, 2C, H, W), what the vertical gate is given
+        mixed = self.horizontal(h) + self.link(features)  # (B, 2C, H, W), what the horizontal gate is given
         if self.label_shift is not None:
             # In the type of the features: a float32 shift would turn bfloat16 features into float32.
-            shifts = self.label_shift(labels)[:, :, None, None].to(features.dtype)
-            shift_v, shift_h = shifts.chunk(2, dim=1)
+            shifts = self.label_shift(labels)[:, :, None, None].to(features.dtype)  # (B, 4C, 1, 1)
+            shift_v, shift_h = shifts.chunk(2, dim=1)  # (B, 2C, 1, 1) both
             features, mixed = features + shift_v, mixed + shift_h
         return gate(features), h + self.output(gate(mixed))
 
 
 class Stacks(nn.Module):
-    """The whole network, from codes to logits; arguments as for ``lpvq.PixelCNN``."""
+    """The whole network, from codes to logits.
+
+    Args:
+        latent_dim: K, the number of distinct codes.
+        num_blocks: number of gated blocks.
+        kernel_size: of all causal convolutions, odd, at least 3.
+        hidden_channels: C, the width of both stacks.
+        num_classes: how many labels there are; None for a network without labels.
+
+    Attributes:
+        embedding: a vector of C numbers for each code; which code has which number means nothing.
+        vertical_input: the first layer of the vertical stack, mask type A.
+        horizontal_input: the first layer of the horizontal stack, mask type A.
+        blocks: the gated blocks.
+        head: from the last horizontal features, C channels, to K logits, position by position.
+    """
 
     def __init__(
         self, latent_dim: int, num_blocks: int, kernel_size: int, hidden_channels: int, num_classes: int | None
@@ -84,10 +121,15 @@ class Stacks(nn.Module):
         )
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Codes (B, H, W), and labels (B,) for a network with classes, to logits (B, K, H, W)."""
+        """Return logits (B, K, H, W), at each position those of its code given the codes before it.
+
+        Args:
+            codes: int64 (B, H, W) in 0 … K − 1.
+            labels: int64 (B,) in 0 … num_classes − 1, for a network with labels.
+        """
         # An embedding has its channels last in memory, and the convolutions leave them there: it is the faster layout.
-        embedded = self.embedding(codes).movedim(-1, 1)
-        v, h = self.vertical_input(embedded), self.horizontal_input(embedded)
+        embedded = self.embedding(codes).movedim(-1, 1)  # (B, C, H, W)
+        v, h = self.vertical_input(embedded), self.horizontal_input(embedded)  # (B, C, H, W) both
         for block in self.blocks:
             v, h = block(v, h, labels)
         return self.head(h)

@@ -41,12 +41,16 @@ class MaskedConv(nn.Conv2d):
                 self.bias.copy_(conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H, W)."""
+        """Return a tensor (B, out, H, W) for ``x`` (B, in, H, W)."""
         return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
 
 
 class MaskedBlock(nn.Module):
-    """The gated block, written with masked convolutions and as the paper writes the gate; without labels."""
+    """The gated block of arXiv:1606.05328 (figure 2), with masked convolutions and the gate as the paper writes it.
+
+    Args:
+        block: the block to compute, without labels; its weights are copied. C is its number of channels.
+    """
 
     def __init__(self, block: GatedBlock) -> None:
         super().__init__()
@@ -54,8 +58,8 @@ class MaskedBlock(nn.Module):
         self.link, self.output = _copy(block.link), _copy(block.output)
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``GatedBlock``."""
-        features = self.vertical(v)
+        """Return the vertical and horizontal features of the next layer, both (B, C, H, W), for those of this one."""
+        features = self.vertical(v)  # (B, 2C, H, W)
         a, b = features.chunk(2, dim=1)
         c, d = (self.horizontal(h) + self.link(features)).chunk(2, dim=1)
         return torch.tanh(a) * torch.sigmoid(b), h + self.output(torch.tanh(c) * torch.sigmoid(d))
@@ -79,7 +83,7 @@ class MaskedPixelCNN(nn.Module):
         self.head = nn.Sequential(*(_copy(layer) if isinstance(layer, nn.Conv2d) else layer for layer in network.head))
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes (B, H, W) to logits (B, K, H, W)."""
+        """Return logits (B, K, H, W) for codes int64 (B, H, W); nothing is checked."""
         embedded = self.embedding(codes).permute(0, 3, 1, 2).contiguous()
         v, h = self.vertical_input(embedded), self.horizontal_input(embedded)
         for block in self.blocks:
@@ -88,18 +92,36 @@ class MaskedPixelCNN(nn.Module):
 
 
 class OneHotQuantizer(VectorQuantizer):
-    """The quantizer with all distances written out, one-hot vectors, and sums over them; without restarts."""
+    """The quantizer with all distances written out, one-hot vectors, and sums over them.
+
+    It neither starts from data nor restarts entries, and checks nothing.
+
+    Args:
+        num_codes: K, the number of codebook entries.
+        code_dim: D, the length of a vector.
+        commitment_weight: β, the weight of the commitment term; 0 or more.
+        decay: γ of the moving averages; at least 0 and below 1.
+        restart_threshold: has no meaning here.
+    """
 
     def forward(self, z: Tensor) -> Quantized:
-        """As ``VectorQuantizer``."""
+        """Quantize a grid of vectors; in training mode, also move the codebook afterwards.
+
+        Args:
+            z: the encoder's output, (B, D, H, W).
+
+        Returns:
+            the chosen entries, whose gradient goes straight through to ``z``; their codes; the commitment loss
+            β·mean((z − sg[e])²).
+        """
         with torch.autocast(z.device.type, enabled=False):
-            z = z.float()
-            flat = z.detach().permute(0, 2, 3, 1).reshape(-1, self.code_dim)
-            codebook = self.codebook
-            distances = flat.square().sum(1, keepdim=True) + codebook.square().sum(1) - 2 * flat @ codebook.T
-            codes = distances.argmin(1)
-            one_hot = torch.zeros(len(flat), self.num_codes, device=z.device).scatter_(1, codes[:, None], 1)
-            chosen = (one_hot @ codebook).view(z.shape[0], *z.shape[2:], -1).permute(0, 3, 1, 2)
+            z = z.to(self.code_sums.dtype)
+            flat = z.detach().permute(0, 2, 3, 1).reshape(-1, self.code_dim)  # (N, D)
+            codebook = self.codebook  # (K, D)
+            distances = flat.square().sum(1, keepdim=True) + codebook.square().sum(1) - 2 * flat @ codebook.T  # (N, K)
+            codes = distances.argmin(1)  # (N,)
+            one_hot = codebook.new_zeros(len(flat), self.num_codes).scatter_(1, codes[:, None], 1)  # (N, K)
+            chosen = (one_hot @ codebook).view(z.shape[0], *z.shape[2:], -1).permute(0, 3, 1, 2)  # (B, D, H, W)
             loss = self.commitment_weight * F.mse_loss(z, chosen)
             if self.training:
                 self.code_counts.lerp_(one_hot.sum(0), 1 - self.decay)
@@ -108,6 +130,7 @@ class OneHotQuantizer(VectorQuantizer):
 
 
 def _copy(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution with the same weights, of its own."""
     bias = conv.bias is not None
     copy = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, bias=bias)  # type: ignore[arg-type]
     copy.load_state_dict(conv.state_dict())

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
-from lpvq.models.checks import check_vectors
+from lpvq.models.checks import check_vectors, not_negative, whole_number
 from lpvq.models.fsq import FSQ
 from lpvq.models.quantizer import Quantized, Quantizer, VectorQuantizer, nearest_codes
 
@@ -17,17 +17,25 @@ class GradientQuantizer(Quantizer):
     """A codebook learned by gradient: equation 3 of van den Oord et al. (2017), arXiv:1711.00937, with both terms.
 
     Args:
-        num_codes: K.
-        code_dim: D.
-        commitment_weight: β, the weight of the second term.
+        num_codes: K, the number of codebook entries.
+        code_dim: D, the length of a vector.
+        commitment_weight: β, the weight of the second term, which pulls the vectors towards the entries; 0 or more.
+
+    Attributes:
+        entries: the codebook, a parameter (K, D).
+
+    Raises:
+        InputError: a size below 1, or a weight that is negative or not finite.
     """
 
     def __init__(self, num_codes: int, code_dim: int, commitment_weight: float = 0.25) -> None:
         super().__init__()
-        self.num_codes, self.code_dim = num_codes, code_dim
-        self.commitment_weight = commitment_weight
+        self.num_codes = whole_number("num_codes", num_codes)
+        self.code_dim = whole_number("code_dim", code_dim)
+        self.commitment_weight = not_negative("commitment_weight", commitment_weight)
         # Small at first, as in most public code: the entries grow towards the vectors that choose them.
-        self.entries = nn.Parameter(torch.empty(num_codes, code_dim).uniform_(-1 / num_codes, 1 / num_codes))
+        bound = 1 / self.num_codes
+        self.entries = nn.Parameter(torch.empty(self.num_codes, self.code_dim).uniform_(-bound, bound))
 
     @property
     def codebook(self) -> Tensor:
@@ -35,20 +43,51 @@ class GradientQuantizer(Quantizer):
         return self.entries
 
     def forward(self, z: Tensor) -> Quantized:
-        """As ``VectorQuantizer``; the loss is mean((sg[z] − e)²) + β·mean((z − sg[e])²)."""
+        """Quantize a grid of vectors.
+
+        Args:
+            z: the encoder's output, (B, D, H, W).
+
+        Returns:
+            the chosen entries, whose gradient goes straight through to ``z``; their codes; the loss
+            mean((sg[z] − e)²) + β·mean((z − sg[e])²), by whose first term the entries learn.
+
+        Raises:
+            InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
+        """
         with torch.autocast(z.device.type, enabled=False):
-            z = check_vectors(z, self.code_dim).to(self.entries.dtype).movedim(1, -1).contiguous()
+            z = check_vectors(z, self.code_dim).to(self.entries.dtype).movedim(1, -1).contiguous()  # (B, H, W, D)
             codes = nearest_codes(z.detach().view(-1, self.code_dim), self.entries.detach()).view(z.shape[:-1])
-            chosen = F.embedding(codes, self.entries)
+            chosen = F.embedding(codes, self.entries)  # (B, H, W, D)
             loss = F.mse_loss(chosen, z.detach()) + self.commitment_weight * F.mse_loss(z, chosen.detach())
             vectors = z + (chosen - z).detach()
         return Quantized(vectors.movedim(-1, 1), codes, loss)
+
+    def extra_repr(self) -> str:
+        """What ``print`` shows between the brackets."""
+        return f"{super().extra_repr()}, commitment_weight={self.commitment_weight}"
 
 
 class NormalisedQuantizer(VectorQuantizer):
     """Vectors and entries of length one, so that directions alone count: Yu et al. (2021), arXiv:2110.04627, 3.2.
 
-    The codebook is learned as that of ``VectorQuantizer``, whose arguments it takes.
+    The codebook is learned by moving averages of normalised vectors, starts from data, and entries that hardly anything
+    chooses are restarted.
+
+    The commitment term is β·mean((z − sg[e])²) for the vectors ``z`` as the encoder gives them. Any loss of normalised
+    vectors has a gradient at right angles to ``z``, along which every step makes ``z`` longer and the next gradient
+    smaller (Salimans and Kingma 2016, arXiv:1602.07868, 2.1, on weights). This term pulls the length back to at most 1.
+
+    Args:
+        num_codes: K, the number of codebook entries.
+        code_dim: D, the length of a vector.
+        commitment_weight: β, the weight of the commitment term; 0 or more.
+        decay: γ of the moving averages; at least 0 and below 1.
+        restart_threshold: an entry is restarted when the moving average of the number of vectors that choose it,
+            per batch, falls below this, or below half of its fair share, N / K, if that is less; 0 never restarts.
+
+    Raises:
+        InputError: a size below 1, or a setting outside its range.
     """
 
     @property
@@ -56,8 +95,9 @@ class NormalisedQuantizer(VectorQuantizer):
         """The K entries, (K, D), each of length one."""
         return F.normalize(self.code_sums, dim=1)
 
-    def _channels_last(self, z: Tensor) -> Tensor:
-        return F.normalize(super()._channels_last(z), dim=-1)
+    def _compared(self, z: Tensor) -> Tensor:
+        """The directions of vectors (B, H, W, D)."""
+        return F.normalize(z, dim=-1)
 
 
 # In how many updates the weight of the rate grows to λ. With 100, one of four small models on Fashion-MNIST still ended
@@ -66,19 +106,31 @@ _WARM_UP = 300
 
 
 class EntropyConstrainedQuantizer(VectorQuantizer):
-    """Weigh distortion against rate: the code is argmin of ‖z − e‖² + λ · s · (−log p).
+    """Weigh the rate against the distortion: the code is argmin of ‖z − e‖² + λ · s · (−log p).
 
-    A code of frequency p has a rate of −log p nats. Weighing it in, codes say less and a prior predicts them better, at
-    hardly more distortion. Entropy-constrained vector quantization: Chou, Lookabaugh, Gray (1989), IEEE Transactions on
-    Acoustics, Speech, and Signal Processing 37(1), 31-42. The scale s is the moving average of the squared distance to
-    the nearest entry, so that λ means the same whatever the length of the vectors. In training, λ is reached step by
-    step: an encoder that cannot tell images apart yet would give everything to the code that is common by chance.
+    The *distortion* is the squared distance to the entry. The *rate* is what it costs to name the entry: −log p nats,
+    for a code of frequency p. λ says how much distortion a nat is worth. At 0 the nearest entry is chosen; the larger
+    λ, the more often a common entry takes the place of a rare one that is nearer. Codes then say less, and a prior
+    predicts them better, at hardly more distortion. Entropy-constrained vector quantization: Chou, Lookabaugh, Gray
+    (1989), IEEE Transactions on Acoustics, Speech, and Signal Processing 37(1), 31-42.
+
+    The scale s is the moving average of the squared distance to the nearest entry, so that λ means the same whatever
+    the length of the vectors. In training, λ is reached step by step: an encoder that cannot tell images apart yet
+    would give everything to the code that is common by chance.
 
     Args:
-        num_codes: K.
-        code_dim: D.
+        num_codes: K, the number of codebook entries.
+        code_dim: D, the length of a vector.
         rate_weight: λ, 0 or more.
-        more: what else ``VectorQuantizer`` takes.
+        more: ``commitment_weight``, ``decay`` and ``restart_threshold``, which mean what they mean for a
+            ``VectorQuantizer``.
+
+    Attributes:
+        scale: s, a buffer.
+        updates: how many updates the codebook has had, a buffer; λ is reached after 300.
+
+    Raises:
+        InputError: a size below 1, or a setting outside its range.
     """
 
     scale: Tensor
@@ -86,21 +138,24 @@ class EntropyConstrainedQuantizer(VectorQuantizer):
 
     def __init__(self, num_codes: int, code_dim: int, rate_weight: float = 0.5, **more: Any) -> None:
         super().__init__(num_codes, code_dim, **more)
-        if rate_weight < 0:
-            raise InputError(f"rate_weight must be at least 0, got {rate_weight}")
-        self.rate_weight = rate_weight
+        self.rate_weight = not_negative("rate_weight", rate_weight)
         self.register_buffer("scale", torch.tensor(0.0))
         self.register_buffer("updates", torch.tensor(0.0))
 
+    def extra_repr(self) -> str:
+        """What ``print`` shows between the brackets."""
+        return f"{super().extra_repr()}, rate_weight={self.rate_weight}"
+
     def _choose(self, vectors: Tensor, codebook: Tensor) -> Tensor:
-        rates = -(self.code_counts / self.code_counts.sum()).log()
-        weight = self.rate_weight * (self.updates / _WARM_UP).clamp(max=1)
-        return nearest_codes(vectors, codebook, weight * self.scale * rates)
+        """The code (N,) with the least distortion and rate for each of ``vectors`` (N, D)."""
+        rates = -(self.code_counts / self.code_counts.sum()).log()  # (K,), in nats
+        reached = self.rate_weight * (self.updates / _WARM_UP).clamp(max=1)
+        return nearest_codes(vectors, codebook, reached * self.scale * rates)
 
     @torch.no_grad()
     def _move_codebook(self, vectors: Tensor, codes: Tensor) -> None:
         # The distance to the nearest, not to the chosen: what is chosen depends on the scale, and both would grow.
-        nearest = F.embedding(nearest_codes(vectors, self.codebook), self.codebook)
+        nearest = F.embedding(nearest_codes(vectors, self.codebook), self.codebook)  # (N, D)
         self.updates += 1
         self.scale.lerp_((vectors - nearest).square().sum(1).mean(), 1 - self.decay)
         super()._move_codebook(vectors, codes)
@@ -128,13 +183,10 @@ def make_quantizer(num_codes: int, code_dim: int, settings: Mapping[str, Any]) -
     """
     kind = settings.get("kind", "ema")
     arguments = {name: value for name, value in settings.items() if name != "kind"}
+    if kind not in (*_KINDS, "fsq"):
+        raise InputError(f"quantizer {kind!r} is unknown; expected one of {', '.join([*_KINDS, 'fsq'])}")
     try:
-        if kind == "fsq":
-            quantizer: Quantizer = FSQ(**arguments)
-        elif kind in _KINDS:
-            quantizer = _KINDS[kind](num_codes, code_dim, **arguments)
-        else:
-            raise InputError(f"quantizer {kind!r} is unknown; expected one of {', '.join([*_KINDS, 'fsq'])}")
+        quantizer = FSQ(**arguments) if kind == "fsq" else _KINDS[kind](num_codes, code_dim, **arguments)
     except TypeError as error:
         raise InputError(f"quantizer {kind!r} does not take these settings: {error}") from error
     if (quantizer.num_codes, quantizer.code_dim) != (num_codes, code_dim):

@@ -6,6 +6,8 @@ Van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel Recurrent Neural Networks,
 gives the factors is in ``lpvq.models.gated``; ``lpvq.models.cached_sampler`` runs it one code at a time.
 """
 
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -14,19 +16,23 @@ from torch import Tensor
 
 from lpvq.errors import InputError
 from lpvq.models.cached_sampler import CachedSampler, cache_bytes
-from lpvq.models.checks import check_codes
+from lpvq.models.checks import ArrayLike, bool_tensor, check_codes, int64_tensor, whole_number
 from lpvq.models.gated import Stacks
 from lpvq.models.sampling import FullForwardSampler, GridSampler, SamplingOptions, sample_grid
 from lpvq.models.saving import Pretrained
-from lpvq.runtime import in_eval_mode, progress
+from lpvq.runtime import autocast, full_precision, in_eval_mode, progress
 
-ImageSize = int | tuple[int, int]
+ImageSize = int | Sequence[int]
+"""Height and width, or one number for both."""
+
 # Grids are drawn in parts whose caches together stay below this. More would not be faster.
 _CACHE_BYTES = 128 * 2**20
 
 
 class PixelCNN(Stacks, Pretrained):
     """A gated PixelCNN over grids of codes.
+
+    Codes and labels are int64; they are also taken in any other integer type, as arrays of numpy and as lists.
 
     Args:
         latent_dim: K, the number of distinct codes.
@@ -36,6 +42,9 @@ class PixelCNN(Stacks, Pretrained):
         kernel_size: odd, at least 3.
         hidden_channels: C, the width of both stacks.
         num_classes: for a model of p(codes | label); None for p(codes).
+
+    Raises:
+        InputError: a number that is not whole or too small, or an even ``kernel_size``.
     """
 
     FILE = "prior.pt"
@@ -49,70 +58,86 @@ class PixelCNN(Stacks, Pretrained):
         hidden_channels: int = 64,
         num_classes: int | None = None,
     ) -> None:
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise InputError(f"kernel_size must be odd and at least 3, got {kernel_size}")
-        if min(latent_dim, num_blocks, hidden_channels, 1 if num_classes is None else num_classes) < 1:
-            raise InputError(
-                "latent_dim, num_blocks, hidden_channels and num_classes must be at least 1, "
-                f"got {latent_dim}, {num_blocks}, {hidden_channels} and {num_classes}"
-            )
-        super().__init__(latent_dim, num_blocks, kernel_size, hidden_channels, num_classes)
-        self.latent_dim = latent_dim
-        self.image_size = height_and_width(image_size)
-        self.num_classes = num_classes
-        self.config: dict[str, Any] = {
-            "latent_dim": latent_dim,
-            "image_size": self.image_size,
-            "num_blocks": num_blocks,
-            "kernel_size": kernel_size,
-            "hidden_channels": hidden_channels,
-            "num_classes": num_classes,
+        config: dict[str, Any] = {
+            "latent_dim": whole_number("latent_dim", latent_dim),
+            "image_size": height_and_width(image_size),
+            "num_blocks": whole_number("num_blocks", num_blocks),
+            "kernel_size": whole_number("kernel_size", kernel_size, least=3),
+            "hidden_channels": whole_number("hidden_channels", hidden_channels),
+            "num_classes": None if num_classes is None else whole_number("num_classes", num_classes),
         }
+        if config["kernel_size"] % 2 == 0:
+            raise InputError(f"kernel_size must be odd, got {kernel_size}")
+        super().__init__(**{name: value for name, value in config.items() if name != "image_size"})
+        self.config = config
+        self.latent_dim: int = config["latent_dim"]
+        self.image_size: tuple[int, int] = config["image_size"]
+        self.num_classes: int | None = config["num_classes"]
 
-    def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+    def extra_repr(self) -> str:
+        """Return what the model was made with, for a printed model."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+
+    def forward(self, codes: ArrayLike, labels: ArrayLike | None = None, return_nll: bool = False) -> Tensor:
         """Return logits (B, K, H, W) for each code given the codes before it (and the label).
 
         Args:
             codes: int64 (B, H, W) in 0 … K − 1.
             labels: int64 (B,) in 0 … num_classes − 1; for a model with classes, and only for one.
+            return_nll: return −log p(codes | labels) in nats per grid instead, (B,), as ``nll`` does. What wraps a
+                model (``DistributedDataParallel``, ``torch.compile``) sees only calls of the model itself; so it is
+                trained by ``wrapper(codes, labels, return_nll=True)``.
 
         Raises:
-            InputError: codes or labels of another type, shape or range.
+            InputError: no codes, or codes or labels of another type, shape or range.
         """
+        codes = int64_tensor("codes", codes, self.embedding.weight.device)
+        labels = self._as_labels(labels)
         self._check(codes, labels)
-        return super().forward(codes, labels)
+        logits = super().forward(codes, labels)
+        return _nats_per_grid(logits, codes) if return_nll else logits
 
-    def nll(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return −log p(codes | labels) in nats per grid, float32 (B,); arguments as for ``forward``."""
-        logits = self(codes, labels)
-        by_position = logits.movedim(1, -1).reshape(-1, self.latent_dim)  # no copy: the channels are last in memory
-        nats = F.cross_entropy(by_position.float(), codes.flatten(), reduction="none")
-        return nats.view(len(codes), -1).sum(1)
+    def nll(self, codes: ArrayLike, labels: ArrayLike | None = None) -> Tensor:
+        """Return −log p(codes | labels), the negative log-likelihood of whole grids, in nats.
+
+        Args:
+            codes: int64 (B, H, W) in 0 … K − 1.
+            labels: int64 (B,) in 0 … num_classes − 1; for a model with classes, and only for one.
+
+        Returns:
+            nats per grid (B,): the sum over its positions; in the precision of the model, but at least float32.
+
+        Raises:
+            InputError: no codes, or codes or labels of another type, shape or range.
+        """
+        return self(codes, labels, return_nll=True)
 
     def generate(
         self,
-        start_sequence: Tensor | None = None,
+        start_sequence: ArrayLike | None = None,
         image_size: ImageSize | None = None,
         batch_size: int | None = None,
-        labels: Tensor | None = None,
+        labels: ArrayLike | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        known: Tensor | None = None,
+        known: ArrayLike | None = None,
         generator: torch.Generator | None = None,
         method: Literal["cached", "plain"] = "cached",
     ) -> Tensor:
-        """Draw grids of codes, int64 (B, H, W).
+        """Draw grids of codes, int64 (B, H, W), on the model's device.
 
         Args:
             start_sequence: the first codes in raster order, (B, n), kept as given; or, with ``known``, full grids
                 (B, H, W).
             image_size: height and width to draw, or one number for both; the model's own where None.
             batch_size: B; where None, that of ``start_sequence`` or ``labels``, or 1.
-            labels: int64 (B,), for a model with classes.
-            temperature: see ``SamplingOptions``, as for ``top_k`` and ``top_p``.
-            top_k: only the most probable codes.
-            top_p: only the most probable codes that together reach this probability.
+            labels: int64 (B,) in 0 … num_classes − 1; for a model with classes, and only for one.
+            temperature: the logits are divided by it. 1 keeps the model's distribution, less sharpens it; 0 takes the
+                most probable code.
+            top_k: draw from the ``top_k`` most probable codes only; from all where None.
+            top_p: draw only from the smallest set of most probable codes that together have at least this probability,
+                after temperature and top-k; from all where None.
             known: bool (H, W) or (B, H, W): these codes of ``start_sequence`` stay, the rest is drawn. What stands
                 where nothing is known is never looked at; it may be −1.
             generator: the source of randomness, on the model's device; torch's global one where None.
@@ -121,22 +146,27 @@ class PixelCNN(Stacks, Pretrained):
 
         Each position of each grid has one random number, whatever is known and however the grids are shared out.
         Any number of grids: they are drawn in parts, so that memory stays bounded, and the bar says in how many.
+        Everything is computed in float32 at least, also inside of ``torch.autocast`` and for a model in half precision:
+        the codes are those that the same weights in float32 give.
 
         Raises:
-            InputError: arguments that contradict each other, are out of range or of another shape.
+            InputError: arguments that contradict each other, are out of range or of another type or shape; a generator
+                of another kind of device; a model whose logits are no distribution, because its weights are not finite.
             KeyboardInterrupt: after Ctrl-C; the model is as it was before.
         """
         options = SamplingOptions(temperature, top_k, top_p)
         if method not in ("cached", "plain"):
             raise InputError(f"method must be 'cached' or 'plain', got {method!r}")
-        labels = None if labels is None else labels.to(self.embedding.weight.device)
+        device = self.embedding.weight.device
+        _check_generator(generator, device)
+        labels = self._as_labels(labels)
         codes, mask = self._start(start_sequence, image_size, batch_size, labels, known)
         self._check(codes, labels)
-        weight = self.embedding.weight
+        model = _without_half_precision(self)
         # The grids and the noise are made outside of inference mode, so the caller may use the codes for training too.
-        uniform = torch.rand(codes.shape, generator=generator, device=weight.device, dtype=weight.dtype)
-        with in_eval_mode(self), torch.inference_mode():
-            self._sample(codes, mask, labels, options, uniform, method)
+        uniform = torch.rand(codes.shape, generator=generator, device=device, dtype=model.embedding.weight.dtype)
+        with in_eval_mode(model), torch.inference_mode(), autocast(device, torch.float32), full_precision():
+            model._sample(codes, mask, labels, options, uniform, method)
         return codes
 
     def _sample(
@@ -166,54 +196,90 @@ class PixelCNN(Stacks, Pretrained):
 
     def _start(
         self,
-        start_sequence: Tensor | None,
+        start_sequence: ArrayLike | None,
         image_size: ImageSize | None,
         batch_size: int | None,
         labels: Tensor | None,
-        known: Tensor | None,
+        known: ArrayLike | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the grids to fill, (B, H, W) with 0 where nothing is known, and the mask of what is known."""
-        if known is not None and (start_sequence is None or start_sequence.ndim != 3):
+        device = self.embedding.weight.device
+        start = None if start_sequence is None else int64_tensor("start_sequence", start_sequence, device)
+        if known is not None and (start is None or start.ndim != 3):
             raise InputError("known needs start_sequence to be full grids of shape (B, H, W)")
-        if start_sequence is not None and start_sequence.ndim != (2 if known is None else 3):
+        if start is not None and start.ndim != (2 if known is None else 3):
             raise InputError(
-                "start_sequence must have shape (B, n), or (B, H, W) together with known; "
-                f"got {tuple(start_sequence.shape)}"
+                f"start_sequence must have shape (B, n), or (B, H, W) together with known; got {tuple(start.shape)}"
             )
         batch = _number_of_grids(
             {
-                "start_sequence": None if start_sequence is None else len(start_sequence),
+                "start_sequence": None if start is None else len(start),
                 "labels": None if labels is None else len(labels),
-                "batch_size": batch_size,
+                "batch_size": None if batch_size is None else whole_number("batch_size", batch_size),
             }
         )
-        device = self.embedding.weight.device
-        if known is not None and start_sequence is not None:
-            return _keep_known(start_sequence.to(device), known.to(device), image_size)
+        if known is not None and start is not None:
+            return _keep_known(start, bool_tensor("known", known, device), image_size)
         height, width = self.image_size if image_size is None else height_and_width(image_size)
-        sequence = torch.empty(batch, 0, dtype=torch.int64) if start_sequence is None else start_sequence
-        return _keep_first(sequence.to(device), height, width)
+        sequence = torch.empty(batch, 0, dtype=torch.int64, device=device) if start is None else start
+        return _keep_first(sequence, height, width)
 
-    def _check(self, codes: Tensor, labels: Tensor | None) -> None:
-        if torch.compiler.is_compiling():  # values cannot be looked at in there
-            return
-        if codes.ndim != 3:
-            raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
-        check_codes(codes, self.latent_dim)
+    def _as_labels(self, labels: ArrayLike | None) -> Tensor | None:
+        """Return labels as int64 (B,) on the model's device; None for a model without classes."""
         if self.num_classes is None:
             if labels is not None:
                 raise InputError("this model has no classes: leave labels out")
-            return
+            return None
         if labels is None:
-            raise InputError(f"this model draws given a label: give labels of shape ({len(codes)},)")
-        if labels.dtype != torch.int64 or labels.shape != codes.shape[:1]:
-            raise InputError(
-                f"labels must be int64 of shape ({len(codes)},), got {labels.dtype} of shape {tuple(labels.shape)}"
-            )
-        if labels.numel() and (labels.min() < 0 or labels.max() >= self.num_classes):
+            raise InputError(f"this model has {self.num_classes} classes: give labels, one for each grid")
+        labels = int64_tensor("labels", labels, self.embedding.weight.device)
+        if labels.ndim != 1:
+            raise InputError(f"labels must have shape (B,), one for each grid, got shape {tuple(labels.shape)}")
+        return labels
+
+    def _check(self, codes: Tensor, labels: Tensor | None) -> None:
+        if codes.ndim != 3:
+            raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
+        if torch.compiler.is_compiling():  # sizes may be symbols in there, and values cannot be looked at
+            return
+        if codes.numel() == 0:
+            raise InputError(f"expected at least one grid with at least one code, got shape {tuple(codes.shape)}")
+        check_codes(codes, self.latent_dim)
+        if labels is None or self.num_classes is None:
+            return
+        if labels.shape != codes.shape[:1]:
+            raise InputError(f"labels must have shape ({len(codes)},), one for each grid, got {tuple(labels.shape)}")
+        if labels.min() < 0 or labels.max() >= self.num_classes:
             raise InputError(
                 f"labels must be in 0 … {self.num_classes - 1}, got {labels.min().item()} … {labels.max().item()}"
             )
+
+
+def _nats_per_grid(logits: Tensor, codes: Tensor) -> Tensor:
+    """−log p (B,) of codes (B, H, W) under logits (B, K, H, W), at least float32."""
+    by_position = logits.movedim(1, -1).flatten(0, 2)  # (B·H·W, K); no copy: the channels are last in memory
+    at_least_float32 = by_position.to(torch.promote_types(logits.dtype, torch.float32))
+    nats = F.cross_entropy(at_least_float32, codes.flatten(), reduction="none")
+    return nats.view(codes.shape[0], -1).sum(1)
+
+
+def _without_half_precision(model: PixelCNN) -> PixelCNN:
+    """The model itself, or a copy of it in float32 if it is in half precision."""
+    return model if model.embedding.weight.dtype in (torch.float32, torch.float64) else deepcopy(model).float()
+
+
+def _check_generator(generator: torch.Generator | None, device: torch.device) -> None:
+    if generator is None:
+        return
+    if not isinstance(generator, torch.Generator):
+        raise InputError(
+            f"generator must be a torch.Generator, such as torch.Generator().manual_seed(0), got {generator!r}"
+        )
+    # Not the number of the device: torch takes a generator of any GPU for any other.
+    if generator.device.type != device.type:
+        raise InputError(
+            f"the generator is on {generator.device}, the model on {device}: use torch.Generator({device.type!r})"
+        )
 
 
 def _number_of_grids(given: dict[str, int | None]) -> int:
@@ -232,10 +298,9 @@ def _keep_known(grids: Tensor, known: Tensor, image_size: ImageSize | None) -> t
     batch, height, width = grids.shape
     if image_size is not None and height_and_width(image_size) != (height, width):
         raise InputError(f"start_sequence is {height} × {width}, but image_size is {image_size}")
-    if known.dtype != torch.bool or known.shape not in ((height, width), grids.shape):
+    if known.shape not in ((height, width), grids.shape):
         raise InputError(
-            f"known must be bool of shape ({height}, {width}) or ({batch}, {height}, {width}), "
-            f"got {known.dtype} of shape {tuple(known.shape)}"
+            f"known must have shape ({height}, {width}) or ({batch}, {height}, {width}), got {tuple(known.shape)}"
         )
     mask = known.expand(grids.shape)
     return grids.masked_fill(~mask, 0), mask
@@ -252,8 +317,14 @@ def _keep_first(sequence: Tensor, height: int, width: int) -> tuple[Tensor, Tens
 
 
 def height_and_width(size: ImageSize) -> tuple[int, int]:
-    """Return (H, W) of a size given as one number or as a pair; ``InputError`` if not positive whole numbers."""
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(length, int) and length >= 1 for length in pair):
-        raise InputError(f"a size is a positive whole number or a pair of them, got {size!r}")
-    return pair
+    """Return (H, W) of a size given as one number or as a pair.
+
+    Raises:
+        InputError: anything but positive whole numbers, or another number of them.
+    """
+    lengths = tuple(size) if isinstance(size, Sequence) else (size, size)
+    try:
+        height, width = (whole_number("a size", length) for length in lengths)
+    except ValueError as error:  # an InputError is one too; the other comes from a number of lengths that is not two
+        raise InputError(f"a size is a positive whole number or a pair of them, got {size!r}") from error
+    return height, width

@@ -4,25 +4,42 @@ A codebook of K vectors stands for all the vectors an encoder can produce. Quant
 entry; its index is the code. The codebook is learned by exponential moving averages of the vectors that chose each
 entry (van den Oord et al. 2017, arXiv:1711.00937, appendix A.1), starts from data, and entries that hardly anything
 chooses are restarted (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1).
+
+Shapes: B grids of H × W vectors of D numbers, K codebook entries; N = B · H · W vectors in all.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
-from lpvq.models.checks import check_codes, check_vectors
+from lpvq.models.checks import check_codes, check_vectors, not_negative, real_number, whole_number
+from lpvq.runtime import full_precision
 
 _VECTORS_AT_ONCE = 2048  # their scores fit into the cache of a processor
 _SMALLEST_COUNT = 1e-6
+# A restart asks for no more than this share of what an entry is chosen if all are chosen equally often.
+_FAIR_ENOUGH = 0.5
+# A codebook is far from zero if the squared length of its mean is more than this share of the mean squared length of
+# its entries: if it is 20 times as far from zero as the entries are from their mean. At that distance, one to a few
+# vectors in a thousand get the second nearest entry for the nearest. The codebooks of the course stay below 14 times.
+_FAR = 1 - 1 / 20**2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantized:
-    """What a quantizer returns: ``vectors`` (B, D, H, W), ``codes`` int64 (B, H, W), ``loss`` a scalar."""
+    """What a quantizer returns.
+
+    Attributes:
+        vectors: (B, D, H, W), what the codes stand for; in float32, in float64 if the quantizer is.
+        codes: int64 (B, H, W), each in 0 … K − 1.
+        loss: a scalar, what the quantizer adds to the loss that is trained on.
+    """
 
     vectors: Tensor
     codes: Tensor
@@ -32,7 +49,13 @@ class Quantized:
 class Quantizer(nn.Module, ABC):
     """What all quantizers have: K codes, each of which stands for a vector of D numbers.
 
-    Called with a grid of vectors (B, D, H, W), a quantizer returns a ``Quantized``.
+    Called with a grid of vectors (B, D, H, W), a quantizer returns a ``Quantized``. It computes in float32, or in
+    float64 after ``double()``, whatever it is given and whatever autocast says. Half precision would flip near-ties
+    between entries; and a moving average in bfloat16 stands still where it should grow by less than 1/256 of itself.
+
+    Attributes:
+        num_codes: K.
+        code_dim: D.
     """
 
     num_codes: int
@@ -45,17 +68,48 @@ class Quantizer(nn.Module, ABC):
 
     @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:
-        """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
+        """Return the codes of vectors and change nothing, whatever the mode.
+
+        Args:
+            z: (B, D, H, W).
+
+        Returns:
+            int64 (B, H, W).
+
+        Raises:
+            InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
+        """
         return self(z).codes
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Return the vectors (B, D, H, W) that ``codes`` (B, H, W) stand for.
+        """Return the vectors that codes stand for.
+
+        Args:
+            codes: int64 (B, H, W).
+
+        Returns:
+            (B, D, H, W).
 
         Raises:
             InputError: a code is not in 0 … K − 1.
         """
         check_codes(codes, self.num_codes)
         return F.embedding(codes, self.codebook).movedim(-1, 1)
+
+    def extra_repr(self) -> str:
+        """What ``print`` shows between the brackets."""
+        return f"num_codes={self.num_codes}, code_dim={self.code_dim}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow ``to``, ``cuda``, ``half`` and the like to any device, but never below float32."""
+
+        def at_least_float32(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            if moved.is_floating_point() and torch.finfo(moved.dtype).bits < 32:
+                return tensor.to(moved.device, torch.float32)
+            return moved
+
+        return super()._apply(at_least_float32, recurse)
 
 
 class VectorQuantizer(Quantizer):
@@ -64,14 +118,22 @@ class VectorQuantizer(Quantizer):
     Args:
         num_codes: K, the number of codebook entries.
         code_dim: D, the length of a vector.
-        commitment_weight: β, the weight of the commitment term (equation 3 of the paper).
-        decay: γ of the moving averages; 0.99 remembers about the last 100 batches.
+        commitment_weight: β, the weight of the commitment term (equation 3 of the paper); 0 or more.
+        decay: γ of the moving averages; 0.99 remembers about the last 100 batches. At least 0 and below 1.
         restart_threshold: an entry is restarted when the moving average of the number of vectors that choose it,
-            per batch, falls below this; 0 never restarts.
+            per batch, falls below this, or below half of its fair share, N / K, if that is less; 0 never restarts.
 
-    All state is in buffers, so it is saved with the weights: ``code_counts`` (K,) and ``code_sums`` (K, D) are the
-    moving averages N and m of the paper. The codebook is their quotient and nothing else, so the three cannot
-    disagree. Training draws random vectors from torch's global generator (at the start and for restarts).
+    Attributes:
+        code_counts: (K,), the moving average N of how many vectors of a batch choose each entry.
+        code_sums: (K, D), the moving average m of their sum.
+        started: a bool, whether the codebook has been set to vectors of a first batch.
+
+    All three are buffers, so they are saved with the weights. The codebook is the quotient m / N and nothing else, so
+    it cannot disagree with them. Training draws random vectors from torch's global generator (at the start and for
+    restarts).
+
+    Raises:
+        InputError: a size below 1, or a setting outside its range.
     """
 
     code_counts: Tensor
@@ -87,18 +149,16 @@ class VectorQuantizer(Quantizer):
         restart_threshold: float = 1.0,
     ) -> None:
         super().__init__()
-        if num_codes < 1 or code_dim < 1:
-            raise InputError(f"num_codes and code_dim must be at least 1, got {num_codes} and {code_dim}")
-        if not 0 <= decay < 1:
+        self.num_codes = whole_number("num_codes", num_codes)
+        self.code_dim = whole_number("code_dim", code_dim)
+        self.commitment_weight = not_negative("commitment_weight", commitment_weight)
+        self.decay = real_number("decay", decay)
+        if not 0 <= self.decay < 1:
             raise InputError(f"decay must be at least 0 and below 1, got {decay}")
-        self.num_codes = num_codes
-        self.code_dim = code_dim
-        self.commitment_weight = commitment_weight
-        self.decay = decay
-        self.restart_threshold = restart_threshold
+        self.restart_threshold = not_negative("restart_threshold", restart_threshold)
         # Counts start at one: with zeros, the first updates would divide the sums by almost nothing.
-        self.register_buffer("code_counts", torch.ones(num_codes))
-        self.register_buffer("code_sums", torch.randn(num_codes, code_dim))
+        self.register_buffer("code_counts", torch.ones(self.num_codes))
+        self.register_buffer("code_sums", torch.randn(self.num_codes, self.code_dim))
         self.register_buffer("started", torch.tensor(False))
 
     @property
@@ -117,29 +177,46 @@ class VectorQuantizer(Quantizer):
             β·mean((z − sg[e])²), the only loss this quantizer needs.
 
         Raises:
-            InputError: ``z`` has another shape or holds NaN or infinity.
+            InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
         """
-        # Half precision would flip near-ties between entries, so the quantizer always works in float32.
         with torch.autocast(z.device.type, enabled=False):
-            z = self._channels_last(z)
-            flat = z.detach().view(-1, self.code_dim)
+            z = self._channels_last(z)  # (B, H, W, D)
+            compared = self._compared(z)  # (B, H, W, D)
+            flat = compared.detach().view(-1, self.code_dim)  # (N, D)
             if self.training and not self.started:
                 self._start_from(flat)
-            codebook = self.codebook
-            codes = self._choose(flat, codebook).view(z.shape[:-1])
-            chosen = F.embedding(codes, codebook)
+            codebook = self.codebook  # (K, D)
+            codes = self._choose(flat, codebook).view(z.shape[:-1])  # (B, H, W)
+            chosen = F.embedding(codes, codebook)  # (B, H, W, D)
             loss = self.commitment_weight * F.mse_loss(z, chosen)
-            vectors = z + (chosen - z).detach()
+            vectors = compared + (chosen - compared).detach()
             if self.training:
                 self._move_codebook(flat, codes.flatten())
         return Quantized(vectors.movedim(-1, 1), codes, loss)
 
     @torch.no_grad()
     def assign(self, z: Tensor) -> Tensor:
-        """Return the codes (B, H, W) of ``z`` (B, D, H, W) and change nothing, whatever the mode."""
+        """Return the codes of vectors and change nothing, whatever the mode.
+
+        Args:
+            z: (B, D, H, W).
+
+        Returns:
+            int64 (B, H, W).
+
+        Raises:
+            InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
+        """
         with torch.autocast(z.device.type, enabled=False):
-            z = self._channels_last(z)
+            z = self._compared(self._channels_last(z))
             return self._choose(z.view(-1, self.code_dim), self.codebook).view(z.shape[:-1])
+
+    def extra_repr(self) -> str:
+        """What ``print`` shows between the brackets."""
+        return (
+            f"{super().extra_repr()}, commitment_weight={self.commitment_weight}, decay={self.decay}, "
+            f"restart_threshold={self.restart_threshold}"
+        )
 
     def _choose(self, vectors: Tensor, codebook: Tensor) -> Tensor:
         """The code (N,) of each of ``vectors`` (N, D)."""
@@ -149,9 +226,13 @@ class VectorQuantizer(Quantizer):
         """(B, D, H, W) to (B, H, W, D), or a vector would be made of several positions; in the codebook's type."""
         return check_vectors(z, self.code_dim).to(self.code_sums.dtype).movedim(1, -1).contiguous()
 
+    def _compared(self, z: Tensor) -> Tensor:
+        """What is compared with the entries and replaced by them, of vectors (B, H, W, D): the vectors themselves."""
+        return z
+
     @torch.no_grad()
     def _start_from(self, vectors: Tensor) -> None:
-        """Set every entry to a vector of the first batch."""
+        """Set every entry to a vector of the first batch, (N, D)."""
         self._restart(torch.ones(self.num_codes, dtype=torch.bool, device=vectors.device), vectors)
         self.started.fill_(True)
 
@@ -172,7 +253,10 @@ class VectorQuantizer(Quantizer):
         scale = (_SMALLEST_COUNT / self.code_counts).clamp(min=1)
         self.code_counts.mul_(scale)
         self.code_sums.mul_(scale[:, None])
-        self._restart(self.code_counts < self.restart_threshold, vectors)
+        # Where a batch has few vectors, no entry is chosen often. A threshold above the fair share would restart nearly
+        # all of them in every step: the codebook would be a handful of the newest vectors, and never an average.
+        fair_share = len(vectors) / self.num_codes
+        self._restart(self.code_counts < min(self.restart_threshold, _FAIR_ENOUGH * fair_share), vectors)
 
     def _restart(self, entries: Tensor, vectors: Tensor) -> None:
         """Move the ``entries`` (a mask, (K,)) to random vectors of a batch, as if each had been chosen once."""
@@ -184,20 +268,57 @@ class VectorQuantizer(Quantizer):
         self.code_counts[entries] = 1.0
         self.code_sums[entries] = vectors[picks]
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        """Load the buffers; ``load_state_dict`` raises what is added to the last of ``more``, a list of errors."""
+        super()._load_from_state_dict(state_dict, prefix, *more)
+        if not self.code_counts.is_meta and not (self.code_counts > 0).all():
+            more[-1].append(f"{prefix}code_counts must all be above 0: the codebook is divided by them")
+
 
 def nearest_codes(vectors: Tensor, codebook: Tensor, rates: Tensor | None = None) -> Tensor:
-    """Return the index (N,) of the codebook entry (K, D) nearest to each of ``vectors`` (N, D).
+    """Return for each vector the index of the codebook entry that is nearest to it.
 
     ‖z − e‖² = ‖z‖² − 2 z·e + ‖e‖², and ‖z‖² is the same for all entries: one matrix product is enough. It is done in
-    chunks, so that the (N, K) scores are never all in memory.
+    chunks, so that the (N, K) scores are never all in memory, and in float32 (float64 for such vectors), whatever
+    torch is told of the precision of matrix products.
+
+    Far from zero the products are large, and their rounding larger than what tells the entries apart. Distances stay
+    the same if both sides move, so there the mean of the codebook is subtracted from both.
 
     Args:
         vectors: (N, D).
         codebook: (K, D).
         rates: (K,), what it costs to use each entry, in squared distances; None where all cost the same.
+
+    Returns:
+        int64 (N,), each in 0 … K − 1; of entries that are equally near, the first.
     """
-    lengths = codebook.square().sum(1)
+    wide = torch.promote_types(vectors.dtype, torch.float32)
+    vectors, codebook = vectors.to(wide), codebook.to(wide)
+    centre = _centre(codebook)
+    if centre is not None:
+        codebook = codebook - centre
+    costs = codebook.square().sum(1)  # (K,)
     if rates is not None:
-        lengths = lengths + rates
-    chunks = vectors.split(_VECTORS_AT_ONCE)
-    return torch.cat([torch.addmm(lengths, chunk, codebook.T, alpha=-2).argmin(1) for chunk in chunks])
+        costs = costs + rates
+    # The number of vectors is not known to a program that is exported for batches of any size.
+    chunks = (vectors,) if torch.compiler.is_compiling() else vectors.split(_VECTORS_AT_ONCE)
+    with torch.autocast(vectors.device.type, enabled=False), full_precision():
+        return torch.cat([_cheapest(chunk if centre is None else chunk - centre, codebook, costs) for chunk in chunks])
+
+
+def _cheapest(vectors: Tensor, codebook: Tensor, costs: Tensor) -> Tensor:
+    """The index (N,) of the entry with the smallest cost (K,) − 2 z·e for each of ``vectors`` (N, D)."""
+    return torch.addmm(costs, vectors, codebook.T, alpha=-2).argmin(1)
+
+
+def _centre(codebook: Tensor) -> Tensor | None:
+    """What to subtract from vectors and entries before their product, (D,); None for nothing.
+
+    Only where it is needed: it takes time, and rounding decides near-ties otherwise.
+    """
+    mean = codebook.mean(0)
+    far = mean.square().sum() > _FAR * codebook.square().sum(1).mean()
+    if torch.compiler.is_compiling():  # where values cannot decide what is done
+        return torch.where(far, mean, 0)
+    return mean if far else None

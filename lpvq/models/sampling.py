@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lpvq.errors import InputError
+from lpvq.models.checks import real_number, whole_number
 from lpvq.models.gated import Stacks
 
 
@@ -25,6 +26,9 @@ class SamplingOptions:
         top_k: only the ``top_k`` most probable codes, or None for all.
         top_p: only the smallest set of most probable codes that together have at least this probability (after
             temperature and top-k), or None for all.
+
+    Raises:
+        InputError: a temperature below 0 or not finite, ``top_k`` below 1 or not whole, ``top_p`` outside of (0, 1].
     """
 
     temperature: float = 1.0
@@ -32,28 +36,37 @@ class SamplingOptions:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that describe no distribution."""
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(f"temperature must be at least 0 and finite, got {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            raise InputError(f"top_k must be at least 1, or None for all codes, got {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise InputError(f"top_p must be above 0 and at most 1, or None for all codes, got {self.top_p}")
+        """Make plain numbers of those of numpy and torch; refuse what describes no distribution."""
+        temperature = real_number("temperature", self.temperature)
+        if not 0 <= temperature < float("inf"):  # NaN fails this too
+            raise InputError(f"temperature must be at least 0 and finite, got {temperature}")
+        object.__setattr__(self, "temperature", temperature)
+        if self.top_k is not None:
+            object.__setattr__(self, "top_k", whole_number("top_k", self.top_k))
+        if self.top_p is not None:
+            top_p = real_number("top_p", self.top_p)
+            if not 0 < top_p <= 1:
+                raise InputError(f"top_p must be above 0 and at most 1, or None for all codes, got {top_p}")
+            object.__setattr__(self, "top_p", top_p)
 
 
 def restrict_logits(logits: Tensor, options: SamplingOptions) -> Tensor:
     """Apply temperature, top-k and top-p, in this order.
 
     Args:
-        logits: (B, K).
+        logits: (B, K), of any floating type.
         options: the temperature must be above 0 here.
 
     Returns:
-        logits (B, K) of the distribution to draw from; the codes left out have −∞.
+        logits (B, K) of the distribution to draw from, at least float32; the codes left out have −∞.
     """
+    logits = _at_least_float32(logits)
     if options.temperature != 1:
+        # A number that the type of the logits can hold: below, it would be 0, and above, infinity.
+        limits = torch.finfo(logits.dtype)
+        temperature = min(max(options.temperature, limits.tiny), limits.max)
         # The largest is moved to 0 first: at a very low temperature the quotient would overflow.
-        logits = (logits - logits.amax(-1, keepdim=True)) / options.temperature
+        logits = (logits - logits.amax(-1, keepdim=True)) / temperature
     if options.top_k is None and options.top_p is None:
         return logits
     # From the most probable code on, as many as top-k leaves.
@@ -68,22 +81,56 @@ def restrict_logits(logits: Tensor, options: SamplingOptions) -> Tensor:
 
 
 def sample_code(logits: Tensor, options: SamplingOptions, uniform: Tensor) -> Tensor:
-    """Sample a code for each row of ``logits`` (B, K), given numbers ``uniform`` in [0, 1), (B,); returns int64 (B,).
+    """Sample a code for each row of logits, given a random number for each.
 
     Think of the probabilities as lengths laid end to end on a line: the code is the one that the number falls on. One
-    random number for each code, no answer that a GPU has to be waited for, and two samplers given the same numbers can
-    be compared code by code.
+    random number for each code, and two samplers given the same numbers can be compared code by code.
+
+    Args:
+        logits: (B, K), of any floating type; −∞ for a code that must not be drawn.
+        options: temperature, top-k, top-p.
+        uniform: random numbers in [0, 1), (B,).
+
+    Returns:
+        codes, int64 (B,).
+
+    Raises:
+        InputError: logits that describe no distribution: NaN, +∞, or −∞ for all codes.
     """
+    codes = _sample_or_fail(logits, options, uniform)
+    _refuse_failures(codes, logits.shape[-1])
+    return codes
+
+
+def _sample_or_fail(logits: Tensor, options: SamplingOptions, uniform: Tensor) -> Tensor:
+    """Codes (B,) as ``sample_code`` returns them, but K, which is no code, where the logits are no distribution."""
+    num_codes = logits.shape[-1]
     if options.temperature == 0:
-        return logits.argmax(-1)
+        highest, codes = logits.max(-1)
+        return codes.masked_fill(~highest.isfinite(), num_codes)
+    # ends (B, K): where the length of each code ends. One NaN or +∞ makes all of them NaN, and so do −∞ alone.
     ends = restrict_logits(logits, options).softmax(-1).cumsum(-1)
     # Not the number itself: after rounding, the line may end a little before or after 1.
     fallen_on = uniform[:, None] * ends[:, -1:]
+    # The first code that ends beyond it. Nothing ends beyond NaN: that gives K.
     return torch.searchsorted(ends, fallen_on, right=True).squeeze(-1)
 
 
+def _refuse_failures(codes: Tensor, num_codes: int) -> None:
+    """Raise ``InputError`` if one of ``codes`` is K."""
+    if int(codes.max()) >= num_codes:
+        raise InputError(
+            "no code can be drawn from logits that hold NaN or +∞, or −∞ for all codes: check the model's weights"
+        )
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    """In half precision a sum of many small probabilities stops growing, and the last codes would never be drawn."""
+    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+
+
 class GridSampler(Protocol):
-    """What ``sample_grid`` asks for logits; ``codes`` (B, H, W) is the grid as drawn so far."""
+    """What ``sample_grid`` asks for logits; ``codes`` int64 (B, H, W) is the grid as drawn so far."""
 
     def begin_row(self, codes: Tensor, row: int) -> None:
         """Get ready for a row: the rows above it are final. Rows come in rising order, not all of them."""
@@ -106,6 +153,9 @@ def sample_grid(
 
     Yields:
         each position (row, column), once its codes are sampled.
+
+    Raises:
+        InputError: the sampler's logits describe no distribution: NaN, +∞, or −∞ for all codes.
     """
     wanted_by_all, wanted = (~mask).all(dim=0).tolist(), (~mask).any(dim=0).tolist()
     for row in range(codes.shape[1]):
@@ -113,16 +163,24 @@ def sample_grid(
         if columns:
             sampler.begin_row(codes, row)
         for column in columns:
-            sampled = sample_code(sampler.logits_at(codes, row, column), options, uniform[:, row, column])
-            if wanted_by_all[row][column]:
-                codes[:, row, column] = sampled
-            else:
-                codes[:, row, column] = torch.where(mask[:, row, column], codes[:, row, column], sampled)
+            logits = sampler.logits_at(codes, row, column)
+            sampled = _sample_or_fail(logits, options, uniform[:, row, column])
+            if not wanted_by_all[row][column]:
+                sampled = torch.where(mask[:, row, column], codes[:, row, column], sampled)
+            codes[:, row, column] = sampled
+            # Once for a row, not for each code: a GPU computes while the program goes on, and would be waited for.
+            if column == columns[-1]:
+                _refuse_failures(codes[:, row], logits.shape[-1])
             yield row, column
 
 
 class FullForwardSampler:
-    """The logits of one position by a forward pass over the whole grid: simple, and a reference for the cache."""
+    """The logits of one position by a forward pass over the whole grid: simple, and a reference for the cache.
+
+    Args:
+        network: whose logits to compute.
+        labels: int64 (B,), for a network with classes.
+    """
 
     def __init__(self, network: Stacks, labels: Tensor | None) -> None:
         self.network = network
@@ -132,5 +190,6 @@ class FullForwardSampler:
         """Nothing to get ready."""
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
-        """Return logits (B, K)."""
+        """Return logits (B, K) for a position, given the codes (B, H, W) before it."""
+        _refuse_failures(codes, len(self.network.embedding.weight))  # the network would refuse them in other words
         return self.network(codes, self.labels)[:, :, row, column]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 
 from torch import nn
 
+from lpvq.errors import InputError
 from lpvq.files import load_model, save_model
 
 
@@ -12,7 +13,7 @@ class Pretrained(nn.Module):
     """A model whose weights (a plain state dict) and configuration (JSON beside it) can be saved and loaded.
 
     Attributes:
-        config: the arguments that the model was made with.
+        config: the arguments that the model was made with, as plain Python values.
     """
 
     FILE: ClassVar[str]
@@ -24,7 +25,12 @@ class Pretrained(nn.Module):
         """Write the weights and the configuration, atomically.
 
         Args:
-            path: a folder, which gets ``FILE``; or a file ending in ``.pt``. The configuration goes beside it, as JSON.
+            path: a folder, which is made where there is none and gets ``FILE``; or a file ending in ``.pt``. The
+                configuration goes beside it, under the same name ending in ``.json``. ``~`` is the user's home.
+
+        Raises:
+            InputError: ``path`` is a file that does not end in ``.pt``.
+            OSError: the disk is full or not writable.
         """
         save_model(self, self._file(path))
 
@@ -33,7 +39,7 @@ class Pretrained(nn.Module):
         """Return the model that was written to ``path``, in eval mode, on the CPU. No pickled code is run.
 
         Args:
-            path: as for ``save_pretrained``.
+            path: the folder or the file ending in ``.pt`` that ``save_pretrained`` wrote to. ``~`` is the user's home.
 
         Raises:
             InputError: the files are missing, damaged, foreign, or of another kind of model.
@@ -42,5 +48,10 @@ class Pretrained(nn.Module):
 
     @classmethod
     def _file(cls, path: str | Path) -> Path:
-        path = Path(path)
-        return path if path.suffix == ".pt" else path / cls.FILE
+        """The weights' file."""
+        path = Path(path).expanduser()
+        if path.suffix == ".pt" and not path.is_dir():
+            return path
+        if path.is_file():
+            raise InputError(f"{path} is a file; expected a folder, or the name of a file ending in .pt")
+        return path / cls.FILE

@@ -10,18 +10,28 @@ import torch
 from torch.utils.data import DataLoader
 
 from lpvq import VQVAE, InputError, LatentCodes, PixelCNN, extract_codes
+from lpvq.data import images
 from lpvq.data.images import ImageData
 from lpvq.files import checksum
 
 
-def test_extraction_is_deterministic_and_learns_nothing(vqvae: VQVAE, smileys: ImageData) -> None:
+@pytest.fixture
+def vqvae(vqvae: VQVAE, smileys: ImageData) -> VQVAE:
+    """One whose codebook has begun with vectors of the images: else all images would have the same codes."""
     vqvae.train()
-    vqvae(smileys.floats())
+    for _ in range(2):
+        vqvae(smileys.floats())
+    assert len(extract_codes(vqvae, smileys).codes.unique(dim=0)) > 48
+    return vqvae
+
+
+def test_extraction_is_deterministic_and_learns_nothing(vqvae: VQVAE, smileys: ImageData) -> None:
     before = {name: value.clone() for name, value in vqvae.state_dict().items()}
     first, second = extract_codes(vqvae, smileys), extract_codes(vqvae, smileys)
     assert torch.equal(first.codes, second.codes)
     assert vqvae.training
     assert all(torch.equal(before[name], value) for name, value in vqvae.state_dict().items())
+    assert torch.equal(extract_codes(vqvae.eval(), smileys).codes, first.codes) and not vqvae.training
 
 
 def test_codes_come_in_the_order_of_the_images_with_what_belongs_to_them(vqvae: VQVAE, smileys: ImageData) -> None:
@@ -31,6 +41,20 @@ def test_codes_come_in_the_order_of_the_images_with_what_belongs_to_them(vqvae: 
     assert torch.equal(codes.labels, smileys.labels)
     assert codes.class_names == smileys.class_names and codes.num_codes == 8 and codes.dataset == "smileys"
     assert codes.vqvae_checksum == checksum(vqvae) and codes.data_checksum == smileys.checksum()
+
+
+def test_codes_of_many_batches_are_in_the_order_of_the_images(
+    vqvae: VQVAE, smileys: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = extract_codes(vqvae, smileys)
+    monkeypatch.setattr(images, "_PIXELS_AT_ONCE", 10 * 16**2)
+    assert len(smileys.batches()) == 10
+    assert torch.equal(extract_codes(vqvae, smileys).codes, whole.codes)
+
+
+def test_codes_of_no_images_are_refused_in_words(vqvae: VQVAE, smileys: ImageData) -> None:
+    with pytest.raises(InputError, match="smileys has no images"):
+        extract_codes(vqvae, smileys[96:])
 
 
 @pytest.mark.parametrize(("num_codes", "kind"), [(8, np.uint8), (256, np.uint8), (257, np.uint16), (65_537, np.uint32)])
@@ -65,8 +89,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "images": ({"codes": torch.zeros(96, 1, 4, 5, dtype=torch.int64)}, r"got torch.int64 and \(96, 1, 4, 5\)"),
     "an array": ({"codes": np.zeros((96, 4, 5), int)}, "codes must be a tensor.*got a ndarray"),
     "another device": ({"codes": torch.zeros(96, 4, 5, dtype=torch.int64, device="meta")}, "on the CPU.*on meta"),
-    "no grids": ({"codes": torch.zeros(0, 4, 5, dtype=torch.int64)}, r"none of them 0; got \(0, 4, 5\)"),
-    "no width": ({"codes": torch.zeros(96, 4, 0, dtype=torch.int64)}, r"none of them 0; got \(96, 4, 0\)"),
+    "no grids": ({"codes": torch.zeros(0, 4, 5, dtype=torch.int64)}, r"no grids of rows.*\(0, 4, 5\)"),
+    "no width": ({"codes": torch.zeros(96, 4, 0, dtype=torch.int64)}, r"grids without codes: \(96, 4, 0\)"),
     "a code too large": ({"num_codes": 5}, "codes must be in 0 … 4, got 0 … 7"),
     "a negative code": ({"codes": torch.full((96, 4, 5), -1)}, "codes must be in 0 … 7, got -1 … -1"),
     "no codebook": ({"num_codes": 0}, "num_codes must be an int in 1 … 16777216, got 0"),
@@ -120,7 +144,7 @@ def test_a_slice_is_a_set_and_a_slice_of_nothing_is_refused(codes: LatentCodes) 
     part = codes[10:20]
     assert torch.equal(part.codes, codes.codes[10:20]) and torch.equal(part.labels, codes.labels[10:20])
     assert part.codes.data_ptr() == codes.codes[10].data_ptr() and part.dataset == "rows"
-    with pytest.raises(InputError, match="none of them 0"):
+    with pytest.raises(InputError, match="no grids of rows"):
         codes[96:]
 
 

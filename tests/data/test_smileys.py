@@ -1,4 +1,4 @@
-"""Tests of the drawing of smileys."""
+"""Smileys: the same on every machine, every factor uniform, independent and visible."""
 
 import hashlib
 from itertools import combinations

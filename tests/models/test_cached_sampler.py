@@ -3,8 +3,6 @@
 import gc
 import random
 import weakref
-from collections.abc import Callable
-from functools import partial
 
 import pytest
 import torch
@@ -13,7 +11,6 @@ from torch import Tensor, nn
 from lpvq import PixelCNN, load_pretrained, runtime
 from lpvq.models import pixelcnn
 from lpvq.models.cached_sampler import CachedSampler, cache_bytes
-from lpvq.models.cuda_graphs import CUDAGraphRunner
 
 
 def a_model(seed: int = 0, **options: int | tuple[int, int] | None) -> PixelCNN:
@@ -202,8 +199,8 @@ def test_the_estimate_of_the_caches_memory_is_close() -> None:
         steps = CachedSampler(model, None, batch, 32)
         for row in range(3):
             steps.begin_row(torch.zeros(batch, 32, 32, dtype=torch.int64), row)
-    tensors = [steps.links, steps.columns, steps.mixed, steps.first_row.rows]
-    tensors += [layer.rows.rows for layer in steps.layers]
+    tensors = [steps.links, steps.h_columns, steps.mixed, steps.vertical_input.rows]
+    tensors += [block.vertical.rows for block in steps.blocks]
     # A quarter: what belongs to no block is left out of the estimate.
     assert sum(tensor.nbytes for tensor in tensors) == pytest.approx(batch * cache_bytes(model, 32), rel=0.25)
 
@@ -212,9 +209,9 @@ def test_the_memory_is_free_again_as_soon_as_the_cache_is_gone() -> None:
     gc.disable()  # it would find what a circle of references holds
     try:
         steps = CachedSampler(a_model(), None, 2, 7)
-        columns = weakref.ref(steps.columns)
+        h_columns = weakref.ref(steps.h_columns)
         del steps
-        assert columns() is None
+        assert h_columns() is None
     finally:
         gc.enable()
 
@@ -235,63 +232,6 @@ def test_ctrl_c_stops_between_codes_and_leaves_the_model_as_it_was(
     assert model.training == training
     assert not torch.is_inference_mode_enabled()
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-class FakeGraphs:
-    """Stands for ``torch.cuda``: a graph remembers what was called while it was recorded."""
-
-    def __init__(self) -> None:
-        self.recorded: Callable[[], None] | None = None
-        self.replays: list[int] = []
-
-    def install(self, monkeypatch: pytest.MonkeyPatch, function: Callable[[int], None]) -> Callable[[int], None]:
-        owner = self
-
-        class Graph:
-            number: int
-
-            def replay(self) -> None:
-                owner.replays.append(self.number)
-
-        class Context:
-            def __init__(self, graph: Graph | None = None) -> None:
-                self.graph = graph
-
-            def __enter__(self) -> None:
-                owner.recording = self.graph
-
-            def __exit__(self, *_: object) -> None:
-                owner.recording = None
-
-            def wait_stream(self, _: object) -> None:
-                pass
-
-        self.recording: Graph | None = None
-        for name, fake in {
-            "CUDAGraph": Graph,
-            "graph": Context,
-            "stream": lambda _: Context(),
-            "Stream": Context,
-            "current_stream": Context,
-        }.items():
-            monkeypatch.setattr(torch.cuda, name, fake)
-
-        def noted(number: int) -> None:
-            if self.recording is not None:
-                self.recording.number = number
-            function(number)
-
-        return partial(CUDAGraphRunner(), noted)
-
-
-def test_a_replayed_step_is_done_once_recorded_once_and_then_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    graphs = FakeGraphs()
-    step = graphs.install(monkeypatch, calls.append)
-    for number in (0, 1, 0, 1, 1):
-        step(number)
-    assert calls == [0, 0, 1, 1]  # each done, then recorded
-    assert graphs.replays == [0, 1, 1]
 
 
 def test_doing_a_step_twice_changes_nothing() -> None:

@@ -1,7 +1,10 @@
 """Finite scalar quantization: levels, codes as numbers with digits, gradients straight through."""
 
 import itertools
+import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,10 +58,46 @@ def test_nothing_has_to_be_saved_or_learned() -> None:
     assert not quantizer.state_dict() and not list(quantizer.parameters())
 
 
-@pytest.mark.parametrize("levels", [[], [1, 3]])
-def test_levels_without_sense_are_refused(levels: list[int]) -> None:
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_vectors_of_any_type_reach_every_code(kind: torch.dtype) -> None:
+    z = 2 * torch.randn(64, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert len(FSQ([8, 5, 5, 5])(z.to(kind)).codes.unique()) > 990
+
+
+def test_a_quantizer_in_float64_stays_there_and_one_in_half_precision_does_not() -> None:
+    z = torch.randn(1, 2, 3, 4, dtype=torch.float64)
+    exact = FSQ([4, 3]).double()
+    output = exact(z)
+    for vectors in (output.vectors, exact.codebook, exact.lookup(output.codes)):
+        assert vectors.dtype == torch.float64
+        # Thirds in float32 would be 1e-8 off.
+        assert set(vectors.flatten().tolist()) <= {-1, -1 + 2 / 3, -1 + 4 / 3, 0, 1}
+    assert FSQ([4, 3]).bfloat16()(z.bfloat16()).vectors.dtype == torch.float32
+
+
+def test_a_code_of_a_huge_codebook_is_looked_up_without_writing_the_codebook_down() -> None:
+    quantizer = FSQ([8] * 20)
+    z = 2 * torch.randn(1, 20, 2, 2)
+    output = quantizer(z)
+    assert quantizer.num_codes == 2**60
+    torch.testing.assert_close(quantizer.lookup(output.codes), output.vectors)
+    with pytest.raises(InputError, match=r"2\^63"):
+        FSQ([8] * 21)
+
+
+@pytest.mark.parametrize(
+    "levels", [[], [1, 3], [0], [-4, 2], 8, None, "84", [2.0, 3], [True, 3], [math.nan], [[2, 3]], torch.ones(2)]
+)
+def test_levels_without_sense_are_refused(levels: Any) -> None:
     with pytest.raises(InputError, match="levels must be"):
         FSQ(levels)
+
+
+@pytest.mark.parametrize("levels", [(4, 3), np.array([4, 3]), torch.tensor([4, 3]), [np.int64(4), 3]])
+def test_levels_may_be_any_whole_numbers(levels: Any) -> None:
+    quantizer = FSQ(levels)
+    assert (quantizer.levels, quantizer.num_codes, quantizer.code_dim) == ([4, 3], 12, 2)
+    assert [type(level) for level in quantizer.levels] == [int, int]
 
 
 def test_what_cannot_be_quantized_is_refused() -> None:

@@ -22,11 +22,13 @@ def test_masked_kernels_and_cropped_kernels_give_the_same_logits_and_gradients(k
     assert full[:, :, rows:].eq(0).all()
 
 
-def test_one_hot_vectors_and_indices_give_the_same_codes_vectors_loss_and_codebook() -> None:
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+def test_one_hot_vectors_and_indices_give_the_same_codes_vectors_loss_and_codebook(kind: torch.dtype) -> None:
     fast, plain = VectorQuantizer(16, 4, restart_threshold=0), OneHotQuantizer(16, 4, restart_threshold=0)
     fast.started.fill_(True)  # both begin with the same random codebook
     plain.load_state_dict(fast.state_dict())
-    z = torch.randn(2, 4, 5, 6)
+    fast, plain = fast.to(kind), plain.to(kind)
+    z = torch.randn(2, 4, 5, 6).to(kind)
     a, b = fast(z), plain(z)
     assert torch.equal(a.codes, b.codes)
     torch.testing.assert_close(a.vectors, b.vectors)

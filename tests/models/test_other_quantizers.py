@@ -1,10 +1,14 @@
 """The quantizers to compare with: what each does differently, and that the rest of the project takes any of them."""
 
+import inspect
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lpvq import VQVAE, InputError, VectorQuantizer
 from lpvq.data.images import ImageData
@@ -58,6 +62,47 @@ def test_assigning_learns_nothing_and_agrees_with_the_call(settings: dict[str, A
     assert quantizer.codebook.shape == (8, 2)
 
 
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_every_quantizer_computes_in_float32_or_float64(settings: dict[str, Any], kind: torch.dtype) -> None:
+    expected = torch.float64 if kind == torch.float64 else torch.float32
+    quantizer = make_quantizer(8, 2, settings)
+    z = torch.randn(4, 2, 5, 5).to(kind)
+    quantizer(z)  # the start from data, where there is one
+    plain = make_quantizer(8, 2, settings)
+    plain.load_state_dict(quantizer.state_dict())
+    plain.eval()
+    quantizer.eval().to(kind)
+    output = quantizer(z)
+    assert {value.dtype for value in quantizer.state_dict().values()} <= {expected, torch.bool}
+    assert output.vectors.dtype == output.loss.dtype == quantizer.codebook.dtype == expected
+    assert quantizer.lookup(output.codes).dtype == expected
+    assert torch.equal(output.codes, plain(z.float()).codes)
+    torch.testing.assert_close(output.vectors.float(), plain(z.float()).vectors)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = quantizer(z)
+    assert inside.vectors.dtype == expected and torch.equal(inside.codes, output.codes)
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
+def test_every_quantizer_refuses_what_is_not_there(settings: dict[str, Any]) -> None:
+    quantizer = make_quantizer(8, 2, settings)
+    for function in (quantizer, quantizer.assign):
+        with pytest.raises(InputError, match="at least one vector"):
+            function(torch.zeros(0, 2, 3, 3))
+        with pytest.raises(InputError, match="NaN or infinity"):
+            function(torch.full((1, 2, 3, 3), math.inf))
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
+def test_printing_any_quantizer_shows_its_settings(settings: dict[str, Any]) -> None:
+    quantizer = make_quantizer(8, 2, settings)
+    shown = repr(quantizer)
+    assert "num_codes=8, code_dim=2" in shown
+    for name in inspect.signature(type(quantizer)).parameters:
+        assert name == "more" or f"{name}={getattr(quantizer, name)}" in shown
+
+
 def test_each_term_of_the_gradient_quantizers_loss_has_the_gradient_of_the_paper() -> None:
     quantizer = GradientQuantizer(2, 1, commitment_weight=0.25)
     with torch.no_grad():
@@ -84,6 +129,38 @@ def test_directions_alone_count_for_the_normalised_quantizer() -> None:
     assert torch.equal(quantizer.assign(z), quantizer.assign(z * lengths))
     quantizer.eval()
     torch.testing.assert_close(quantizer(z).vectors.norm(dim=1), torch.ones(8, 2, 2))
+
+
+def test_the_vectors_that_are_normalised_do_not_grow_without_end() -> None:
+    # The decoder's gradient is at right angles to z, so that each step makes z longer: here without end, were it not
+    # for the commitment. The vectors are what is learned, and what is wanted of them changes at random.
+    z = torch.nn.Parameter(torch.randn(4, 8, 4, 4))
+    quantizer = NormalisedQuantizer(16, 8, commitment_weight=1.0)
+    optimizer = torch.optim.SGD([z], lr=20.0)
+    for _ in range(300):
+        output = quantizer(z)
+        loss = (output.vectors * torch.randn_like(z)).mean() + output.loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert z.norm(dim=1).mean() < 1.5
+
+
+def test_the_commitment_of_a_normalised_quantizer_is_to_the_entry_itself() -> None:
+    quantizer = NormalisedQuantizer(2, 2, commitment_weight=0.5).eval()
+    quantizer.code_sums.copy_(torch.tensor([[1.0, 0.0], [0.0, 7.0]]))
+    z = torch.tensor([3.0, 1.0]).view(1, 2, 1, 1).requires_grad_()
+    output = quantizer(z)
+    assert output.loss.item() == pytest.approx(0.5 * ((3 - 1) ** 2 + 1) / 2)
+    output.loss.backward()
+    torch.testing.assert_close(z.grad.flatten(), 0.5 * torch.tensor([2.0, 1.0]))
+    z.grad = None
+    output = quantizer(z)
+    (output.vectors * torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)).sum().backward()
+    # Straight through the choice, but not through the division by the length: at right angles to z.
+    direction, length = F.normalize(z.detach().flatten(), dim=0), z.detach().norm()
+    wanted = torch.tensor([1.0, 2.0])
+    torch.testing.assert_close(z.grad.flatten(), (wanted - (wanted @ direction) * direction) / length)
 
 
 def test_a_rare_code_has_to_be_much_nearer() -> None:
@@ -138,7 +215,17 @@ def test_a_weight_of_zero_is_the_plain_quantizer() -> None:
             "'lattice' is unknown; expected one of ema, gradient, normalised, entropy-constrained, fsq",
         ),
         ({"kind": "gradient", "decay": 0.9}, "'gradient' does not take these settings.*decay"),
-        ({"kind": "entropy-constrained", "rate_weight": -1}, "rate_weight must be at least 0, got -1"),
+        ({"kind": "entropy-constrained", "rate_weight": -1}, "rate_weight must be at least 0 and finite, got -1"),
+        (
+            {"kind": "entropy-constrained", "rate_weight": math.nan},
+            "rate_weight must be at least 0 and finite",
+        ),
+        ({"kind": "entropy-constrained", "decay": -1}, "decay must be at least 0"),
+        ({"kind": "gradient", "commitment_weight": math.nan}, "commitment_weight must be at least 0 and finite"),
+        ({"kind": "ema", "num_codes": 4}, "'ema' does not take these settings.*num_codes"),
+        ({"kind": ["ema"]}, r"\['ema'\] is unknown"),
+        ({"kind": None}, "None is unknown"),
+        ({"kind": "fsq", "levels": 8}, "levels must be"),
         ({"kind": "fsq"}, "'fsq' does not take these settings.*levels"),
         ({"kind": "fsq", "levels": [3, 3]}, "9 codes of 2 numbers, expected 8 of 2"),
     ],
@@ -146,6 +233,15 @@ def test_a_weight_of_zero_is_the_plain_quantizer() -> None:
 def test_quantizers_without_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_quantizer(8, 2, settings)
+
+
+@pytest.mark.parametrize("kind", ["ema", "gradient", "normalised", "entropy-constrained"])
+def test_sizes_of_every_codebook_are_whole_numbers(kind: str) -> None:
+    for sizes in ((0, 2), (8, -1), (8.0, 2), (8, "2"), (None, 2), (math.nan, 2)):
+        with pytest.raises(InputError, match=r"num_codes|code_dim"):
+            make_quantizer(*sizes, {"kind": kind})
+    quantizer = make_quantizer(np.int64(8), np.int16(2), {"kind": kind})
+    assert (type(quantizer.num_codes), type(quantizer.code_dim)) == (int, int)
 
 
 @pytest.mark.parametrize("name", ["encoder_blocks", "decoder_blocks"])

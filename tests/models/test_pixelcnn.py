@@ -2,15 +2,20 @@
 
 import itertools
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lpvq import VQVAE, InputError, PixelCNN
-from lpvq.models.causal import HorizontalConv, VerticalConv
-from lpvq.models.gated import GatedBlock, gate
+from lpvq import VQVAE, InputError, PixelCNN, load_pretrained
+from lpvq.models import pixelcnn
+from lpvq.models.sampling import SamplingOptions, sample_code
 
 HEIGHT, WIDTH = 5, 7
 POSITIONS = list(itertools.product(range(HEIGHT), range(WIDTH)))
@@ -67,9 +72,8 @@ def test_the_probabilities_of_all_grids_sum_to_one(labels: int | None) -> None:
     grids = torch.tensor(list(itertools.product(range(3), repeat=4))).view(-1, 2, 2)
     for label in range(labels or 1):
         given = None if labels is None else torch.full((len(grids),), label)
-        total = (-model.double().nll(grids, given).double()).exp().sum().item()
-        # nll is float32: 81 terms, each rounded at 6e-8 relative to logarithms of about 4.
-        assert total == pytest.approx(1, abs=1e-5)
+        total = (-model.nll(grids, given)).exp().sum().item()
+        assert total == pytest.approx(1, abs=1e-13)  # a few roundings of float64
 
 
 def test_nll_is_the_sum_of_the_logarithms_of_the_softmax() -> None:
@@ -78,8 +82,20 @@ def test_nll_is_the_sum_of_the_logarithms_of_the_softmax() -> None:
     log_p = model(codes).log_softmax(1)
     for grid in range(2):
         by_hand = -sum(log_p[grid, codes[grid, row, column], row, column] for row, column in POSITIONS)
-        assert model.nll(codes)[grid].item() == pytest.approx(by_hand.item(), rel=1e-5)
-    assert model.nll(codes).dtype == torch.float32
+        assert model.nll(codes)[grid].item() == pytest.approx(by_hand.item(), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("model", "likelihood"),
+    [(torch.float64, torch.float64), (torch.float32, torch.float32), (torch.bfloat16, torch.float32)],
+)
+def test_nll_has_the_precision_of_the_model_but_at_least_float32(model: torch.dtype, likelihood: torch.dtype) -> None:
+    network = small_model()
+    exact = network.nll(some_codes(network, 2))
+    nats = network.to(model).nll(some_codes(network, 2))
+    assert nats.dtype == likelihood
+    # Of logits below 1, bfloat16 keeps 8 bits: for 35 codes, 35 times 2⁻⁸ at the most.
+    torch.testing.assert_close(nats.double(), exact, atol=35 / 256 if model == torch.bfloat16 else 1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("method", ["cached", "plain"])
@@ -88,7 +104,7 @@ def test_the_samplers_frequencies_are_the_models_probabilities(method: str) -> N
     for parameter in model.head.parameters():
         nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(2))  # far from uniform
     grids = torch.tensor(list(itertools.product(range(3), repeat=4))).view(-1, 2, 2)
-    probabilities = (-model.nll(grids)).exp().double()
+    probabilities = (-model.nll(grids)).exp()
     number = 20_000
     drawn = model.generate(batch_size=number, method=method, generator=torch.Generator().manual_seed(3))
     powers = torch.tensor([27, 9, 3, 1])
@@ -99,6 +115,25 @@ def test_the_samplers_frequencies_are_the_models_probabilities(method: str) -> N
     degrees = int(many.sum())
     assert degrees > 30
     assert chi_square < degrees + 5 * math.sqrt(2 * degrees)  # mean and five standard deviations
+
+
+@pytest.mark.parametrize("method", ["cached", "plain"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temperature": 0}, {"temperature": 0.3}, {"temperature": 2, "top_k": 2}, {"top_p": 0.4}, {"top_k": 1}],
+    ids=str,
+)
+def test_each_code_is_drawn_from_the_models_logits_as_the_options_say(method: str, options: dict) -> None:
+    model = small_model(num_classes=3)
+    for parameter in model.head.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=torch.Generator().manual_seed(2))  # far from uniform
+    labels = torch.tensor([2, 0])
+    drawn = model.generate(labels=labels, method=method, generator=torch.Generator().manual_seed(3), **options)
+    uniform = torch.rand(drawn.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    logits = model(drawn, labels)  # at each position, those of the code given the drawn ones before it
+    for row, column in POSITIONS:
+        expected = sample_code(logits[:, :, row, column], SamplingOptions(**options), uniform[:, row, column])
+        assert torch.equal(drawn[:, row, column], expected)
 
 
 @pytest.mark.parametrize("method", ["cached", "plain"])
@@ -192,44 +227,7 @@ def test_codes_are_categories_not_numbers() -> None:
     renamed = torch.tensor([3, 5, 0, 1, 4, 2])
     for table in (model.embedding.weight, model.head[-1].weight, model.head[-1].bias):
         table.data[renamed] = table.data.clone()
-    torch.testing.assert_close(model.nll(renamed[codes]), before)
-
-
-def test_the_vertical_stack_hears_nothing_from_the_horizontal() -> None:
-    block = GatedBlock(4, 3, None)
-    v, h = torch.randn(1, 4, 3, 3), torch.randn(1, 4, 3, 3, requires_grad=True)
-    out_v, out_h = block(v, h, None)
-    assert not out_v.requires_grad or torch.autograd.grad(out_v.sum(), h, allow_unused=True)[0] is None
-    assert torch.autograd.grad(out_h.sum(), h)[0].abs().sum() > 0
-
-
-def test_a_block_is_what_the_paper_draws() -> None:
-    # Written out once more, with full kernels whose forbidden part is zero.
-    torch.manual_seed(0)
-    block = GatedBlock(4, 3, 2).double()
-    v, h = torch.randn(2, 1, 4, 5, 6, dtype=torch.float64)
-    vertical, horizontal = torch.zeros(8, 4, 3, 3).double(), torch.zeros(8, 4, 3, 3).double()
-    vertical[:, :, :2] = block.vertical.conv.weight
-    horizontal[:, :, 1, :2] = block.horizontal.conv.weight[:, :, 0]
-    features = F.conv2d(v, vertical, block.vertical.conv.bias, padding=1)
-    shift_v, shift_h = block.label_shift.weight[1].view(2, 8, 1, 1)
-    before_gate = F.conv2d(h, horizontal, padding=1) + block.link(features) + shift_h
-
-    def gated(x: Tensor) -> Tensor:
-        return torch.tanh(x[:, :4]) * torch.sigmoid(x[:, 4:])
-
-    out_v, out_h = block(v, h, torch.tensor([1]))
-    torch.testing.assert_close(out_v, gated(features + shift_v))
-    torch.testing.assert_close(out_h, h + block.output(gated(before_gate)))
-
-
-def test_the_first_layer_leaves_out_what_it_must() -> None:
-    x = torch.randn(1, 2, 4, 5, dtype=torch.float64)
-    for kind, kernel in ((VerticalConv, (slice(0, 1), slice(0, 3))), (HorizontalConv, (slice(1, 2), slice(0, 1)))):
-        layer = kind(2, 3, 3, mask_type="A").double()
-        full = torch.zeros(3, 2, 3, 3, dtype=torch.float64)
-        full[:, :, kernel[0], kernel[1]] = layer.conv.weight
-        torch.testing.assert_close(layer(x), F.conv2d(x, full, layer.conv.bias, padding=1))
+    torch.testing.assert_close(model.nll(renamed[codes]), before, atol=1e-10, rtol=0)
 
 
 def test_the_first_layer_has_no_residual() -> None:
@@ -239,20 +237,6 @@ def test_the_first_layer_has_no_residual() -> None:
         for parameter in module.parameters():
             nn.init.zeros_(parameter)
     assert not influence(model, 2, 3).any()
-
-
-def test_gate_is_tanh_times_sigmoid_of_the_two_halves() -> None:
-    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4)
-    expected = [[math.tanh(1) / (1 + math.exp(-3)), math.tanh(2) / (1 + math.exp(-4))]]
-    torch.testing.assert_close(gate(x), torch.tensor(expected))
-
-
-def test_convolutions_are_cropped_not_masked() -> None:
-    model = PixelCNN(6, 4, num_blocks=1, hidden_channels=8)
-    assert tuple(model.blocks[0].vertical.conv.weight.shape) == (16, 8, 2, 3)
-    assert tuple(model.blocks[0].horizontal.conv.weight.shape) == (16, 8, 1, 2)
-    assert tuple(model.vertical_input.conv.weight.shape) == (8, 8, 1, 3)
-    assert tuple(model.horizontal_input.conv.weight.shape) == (8, 8, 1, 1)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -272,6 +256,131 @@ def test_the_same_generator_draws_the_same_and_the_global_one_is_left_alone() ->
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("method", ["cached", "plain"])
+def test_the_first_grids_are_the_same_however_many_are_drawn(method: str) -> None:
+    model = small_model(num_classes=3)
+    labels = torch.arange(20) % 3
+    drawn = {
+        number: model.generate(
+            labels=labels[:number], method=method, generator=torch.Generator().manual_seed(7), image_size=3
+        )
+        for number in (1, 2, 7, 20)
+    }
+    for number, grids in drawn.items():
+        assert torch.equal(grids, drawn[20][:number])
+
+
+def test_each_position_has_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def noted(sampler: Any, codes: Tensor, mask: Tensor, options: Any, uniform: Tensor) -> Iterator[None]:
+        seen.append(uniform)
+        return iter(())
+
+    monkeypatch.setattr(pixelcnn, "sample_grid", noted)
+    small_model().generate(batch_size=3, generator=torch.Generator().manual_seed(0))
+    expected = torch.rand(3, HEIGHT, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.cat(seen), expected)
+    assert len(expected.unique()) == 3 * HEIGHT * WIDTH
+
+
+AROUND = {
+    "nothing": nullcontext,
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast to bfloat16": lambda: torch.autocast("cpu", torch.bfloat16),
+    "autocast to float16": lambda: torch.autocast("cpu", torch.float16),
+}
+
+
+@pytest.fixture(scope="module")
+def prior() -> PixelCNN:
+    """The trained one: the logits of a fresh model are small, and so would be what rounding does to them."""
+    return load_pretrained("smileys")[1]
+
+
+@pytest.fixture(scope="module")
+def drawn_by(prior: PixelCNN) -> dict[str, Tensor]:
+    """Codes of each method in float32, without anything around it."""
+    return {method: four_of(prior, method) for method in ("cached", "plain")}
+
+
+def four_of(model: PixelCNN, method: str) -> Tensor:
+    return model.generate(labels=torch.arange(4) % 3, generator=torch.Generator().manual_seed(1), method=method)
+
+
+@pytest.mark.parametrize("method", ["cached", "plain"])
+@pytest.mark.parametrize("around", list(AROUND))
+def test_what_is_drawn_does_not_depend_on_what_is_around_it(
+    around: str, method: str, prior: PixelCNN, drawn_by: dict[str, Tensor]
+) -> None:
+    context: AbstractContextManager = AROUND[around]()
+    with context:
+        assert torch.equal(four_of(prior, method), drawn_by[method])
+
+
+@pytest.mark.parametrize("around", list(AROUND))
+def test_nll_inside_of_autocast_is_near_to_that_outside(
+    around: str, prior: PixelCNN, drawn_by: dict[str, Tensor]
+) -> None:
+    codes, labels = drawn_by["plain"], torch.arange(4) % 3
+    outside = prior.nll(codes, labels)
+    with AROUND[around]():
+        inside = prior.nll(codes, labels)
+    assert inside.dtype == torch.float32
+    # Half precision has 8 bits; an error of 2⁻⁸ of logits of about ten in each of 64 codes may have any sign.
+    torch.testing.assert_close(inside, outside, rtol=0, atol=2 if "autocast" in around else 0)
+
+
+@pytest.mark.parametrize("method", ["cached", "plain"])
+def test_what_is_drawn_does_not_depend_on_the_precision_of_products(
+    method: str, prior: PixelCNN, drawn_by: dict[str, Tensor]
+) -> None:
+    # On processors with instructions for bfloat16, products are rounded to 8 bits then.
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert torch.equal(four_of(prior, method), drawn_by[method])
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("method", ["cached", "plain"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_half_precision_draws_what_its_weights_draw_in_float32(
+    dtype: torch.dtype, method: str, prior: PixelCNN
+) -> None:
+    half = deepcopy(prior).to(dtype).train()
+    before = {name: value.clone() for name, value in half.state_dict().items()}
+    drawn = four_of(half, method)
+    assert torch.equal(drawn, four_of(deepcopy(half).float(), method))
+    assert half.training
+    assert all(torch.equal(value, before[name]) for name, value in half.state_dict().items())
+
+
+def test_a_model_in_half_precision_draws_each_of_many_equally_probable_codes() -> None:
+    model = PixelCNN(512, 8, num_blocks=1, hidden_channels=4)
+    for parameter in model.head.parameters():
+        nn.init.zeros_(parameter)
+    number = 400 * 64
+    codes = model.to(torch.bfloat16).generate(batch_size=400, generator=torch.Generator().manual_seed(0))
+    counts = torch.bincount(codes.flatten(), minlength=512)
+    # Mean and five standard deviations of a chi-square of 511 degrees of freedom.
+    assert ((counts - number / 512) ** 2 / (number / 512)).sum() < 511 + 5 * math.sqrt(2 * 511)
+
+
+@pytest.mark.parametrize("method", ["cached", "plain"])
+@pytest.mark.parametrize("temperature", [0, 0.5, 1])
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_a_model_whose_weights_are_not_finite_is_refused(method: str, temperature: float, weight: float) -> None:
+    model = small_model().train()
+    model.head[-1].bias.data[2] = weight
+    with pytest.raises(InputError, match="check the model's weights"):
+        model.generate(method=method, temperature=temperature)
+    assert model.training
+
+
 START = torch.zeros(2, 3, dtype=torch.int64)
 GRID = torch.zeros(2, HEIGHT, WIDTH, dtype=torch.int64)
 MASK = torch.ones(HEIGHT, WIDTH, dtype=torch.bool)
@@ -282,6 +391,12 @@ MASK = torch.ones(HEIGHT, WIDTH, dtype=torch.bool)
     [
         ({"start_sequence": START + 6}, r"0 … 5, got 0 … 6"),
         ({"start_sequence": START.float()}, "int64"),
+        ({"start_sequence": START.bool()}, "int64"),
+        ({"start_sequence": [[0.5]]}, "int64"),
+        ({"start_sequence": [[0], [1, 2]]}, "start_sequence must be"),
+        ({"start_sequence": START[:0]}, "at least 1, got 0"),
+        ({"start_sequence": GRID[:0], "known": MASK}, "at least 1, got 0"),
+        ({"start_sequence": GRID[:, :0], "known": MASK[:0]}, "at least one code"),
         ({"start_sequence": START[0]}, r"\(B, n\)"),
         ({"start_sequence": GRID}, r"\(B, n\), or \(B, H, W\) together with known"),
         ({"start_sequence": START, "batch_size": 3}, "agree on the number of grids"),
@@ -290,12 +405,26 @@ MASK = torch.ones(HEIGHT, WIDTH, dtype=torch.bool)
         ({"start_sequence": GRID, "known": MASK.long()}, "known must be bool"),
         ({"start_sequence": GRID, "known": MASK.T}, r"shape \(5, 7\)"),
         ({"start_sequence": GRID, "known": MASK, "image_size": 5}, "5 × 7, but image_size is 5"),
+        ({"start_sequence": GRID, "known": [1, 0]}, "known must be bool"),
         ({"image_size": 0}, "positive whole number"),
+        ({"image_size": 8.0}, "positive whole number"),
+        ({"image_size": True}, "positive whole number"),
+        ({"image_size": "8"}, "positive whole number"),
+        ({"image_size": "88"}, "positive whole number"),
+        ({"image_size": np.array([3, 4])}, "positive whole number"),
         ({"image_size": (3, 4, 5)}, "positive whole number"),
         ({"batch_size": 0}, "at least 1, got 0"),
+        ({"batch_size": 2.0}, "batch_size must be a whole number"),
+        ({"batch_size": True}, "batch_size must be a whole number"),
         ({"method": "fast"}, "'cached' or 'plain'"),
         ({"labels": torch.tensor([0])}, "no classes"),
+        ({"labels": 0}, "no classes"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"top_k": 2.5}, "top_k"),
         ({"top_p": 2.0}, "top_p"),
+        ({"generator": 5}, "must be a torch.Generator"),
+        ({"generator": np.random.default_rng(5)}, "must be a torch.Generator"),
     ],
 )
 def test_arguments_of_generate_that_do_not_fit_are_refused(arguments: dict, message: str) -> None:
@@ -311,12 +440,85 @@ def test_arguments_of_generate_that_do_not_fit_are_refused(arguments: dict, mess
         (torch.tensor([0, -1]), r"0 … 2, got -1 … 0"),
         (torch.tensor([0]), r"shape \(2,\)"),
         (torch.tensor([0.0, 1.0]), "int64"),
+        (torch.tensor([False, True]), "int64"),
+        (np.array([0.0, 1.0]), "int64"),
+        (["happy", "sad"], "labels must be"),
+        (torch.tensor(1), r"shape \(B,\)"),
+        (1, r"shape \(B,\)"),
+        (torch.tensor([[0], [1]]), r"shape \(B,\)"),
     ],
 )
-def test_labels_the_model_has_no_class_for_are_refused(labels: Tensor | None, message: str) -> None:
+@pytest.mark.parametrize("ask", ["forward", "nll", "generate"])
+def test_labels_the_model_has_no_class_for_are_refused(ask: str, labels: Any, message: str) -> None:
     model = small_model(num_classes=3)
+    asked = {
+        "forward": lambda: model(GRID, labels),
+        "nll": lambda: model.nll(GRID, labels),
+        "generate": lambda: model.generate(batch_size=2, labels=labels),
+    }
+    if ask == "generate" and message == r"shape \(2,\)":
+        message = "agree on the number of grids"
     with pytest.raises(InputError, match=message):
-        model(GRID, labels)
+        asked[ask]()
+
+
+LABELS = [[1, 2], (1, 2), np.array([1, 2]), np.array([1, 2], dtype="u1"), torch.tensor([1, 2], dtype=torch.int32)]
+
+
+@pytest.mark.parametrize("labels", LABELS, ids=lambda labels: f"{type(labels).__name__} {getattr(labels, 'dtype', '')}")
+def test_labels_may_be_whole_numbers_of_any_kind(labels: Any) -> None:
+    model, expected = small_model(num_classes=3), torch.tensor([1, 2])
+    codes = some_codes(model, 2)
+    assert torch.equal(model(codes, labels), model(codes, expected))
+    assert torch.equal(model.nll(codes, labels), model.nll(codes, expected))
+    drawn = [model.generate(labels=given, generator=torch.Generator().manual_seed(0)) for given in (labels, expected)]
+    assert torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("kind", [Tensor.tolist, Tensor.numpy, Tensor.int, lambda codes: codes.numpy().astype("u2")])
+def test_codes_may_be_whole_numbers_of_any_kind(kind: Any) -> None:
+    model = small_model()
+    codes = some_codes(model, 2)
+    known = torch.rand(HEIGHT, WIDTH) < 0.5
+    assert torch.equal(model(kind(codes)), model(codes))
+    assert torch.equal(model.nll(kind(codes)), model.nll(codes))
+
+    def drawn(start: Any, known: Any = None) -> Tensor:
+        return model.generate(start, known=known, generator=torch.Generator().manual_seed(0))
+
+    assert torch.equal(drawn(kind(codes.flatten(1)[:, :9])), drawn(codes.flatten(1)[:, :9]))
+    for mask in (known.tolist(), known.numpy()):
+        assert torch.equal(drawn(kind(codes), mask), drawn(codes, known))
+
+
+def test_sizes_may_be_integers_of_numpy() -> None:
+    model = PixelCNN(np.int64(6), (np.int32(3), np.int64(4)), np.int64(1), np.int64(3), np.int64(4), np.int64(2))
+    assert model.config == PixelCNN(6, (3, 4), 1, 3, 4, 2).config
+    assert all(type(value) is int for name, value in model.config.items() if name != "image_size")
+    assert model.generate(labels=[0, 1], image_size=np.int64(2), batch_size=np.int64(2)).shape == (2, 2, 2)
+    assert model.generate(labels=[0], image_size=torch.Size([2, 3])).shape == (1, 2, 3)
+
+
+def test_a_start_of_no_codes_may_have_any_type() -> None:
+    assert small_model().generate([[], []]).shape == (2, HEIGHT, WIDTH)
+    assert small_model().generate(torch.empty(2, 0)).shape == (2, HEIGHT, WIDTH)
+
+
+def test_a_generator_of_another_device_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"generator is on cpu, the model on meta: use torch.Generator\('meta'\)"):
+        small_model().to("meta").generate(generator=torch.Generator())
+
+
+class FakeGenerator(torch.Generator):
+    """Says that it is on a device which this machine does not have."""
+
+    device = torch.device("mps", 0)
+
+
+def test_a_generator_of_the_models_kind_of_device_is_taken_whatever_its_number() -> None:
+    pixelcnn._check_generator(FakeGenerator(), torch.device("mps"))
+    with pytest.raises(InputError, match="generator is on mps:0, the model on cuda:1"):
+        pixelcnn._check_generator(FakeGenerator(), torch.device("cuda", 1))
 
 
 def test_grids_that_are_none_are_refused() -> None:
@@ -326,9 +528,102 @@ def test_grids_that_are_none_are_refused() -> None:
         small_model().nll(GRID + 9)
 
 
+@pytest.mark.parametrize("codes", [GRID[:0], GRID[:, :0], GRID[:, :, :0]])
+@pytest.mark.parametrize("ask", ["__call__", "nll"])
+def test_no_grids_and_grids_of_nothing_are_refused(codes: Tensor, ask: str) -> None:
+    with pytest.raises(InputError, match="at least one grid"):
+        getattr(small_model(), ask)(codes)
+
+
+@pytest.mark.parametrize("codes", [GRID.float(), GRID.bool(), GRID.numpy().astype("f4"), "codes", None])
+@pytest.mark.parametrize("ask", ["__call__", "nll"])
+def test_what_is_no_grid_of_whole_numbers_is_refused(codes: Any, ask: str) -> None:
+    with pytest.raises(InputError, match="codes must be"):
+        getattr(small_model(), ask)(codes)
+
+
 @pytest.mark.parametrize(
-    "options", [{"kernel_size": 4}, {"kernel_size": 1}, {"latent_dim": 0}, {"num_blocks": 0}, {"num_classes": 0}]
+    "options",
+    [
+        {"kernel_size": 4},
+        {"kernel_size": 1},
+        {"kernel_size": 3.0},
+        {"latent_dim": 0},
+        {"latent_dim": "512"},
+        {"num_blocks": 0},
+        {"num_blocks": True},
+        {"hidden_channels": 2.5},
+        {"num_classes": 0},
+    ],
 )
-def test_settings_without_sense_are_refused_by_name(options: dict[str, int]) -> None:
+def test_settings_without_sense_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         PixelCNN(**options)
+
+
+def test_a_printed_model_says_what_it_was_made_with() -> None:
+    assert repr(PixelCNN(6, 4, 1, 3, 8, 2)).startswith(
+        "PixelCNN(\n  latent_dim=6, image_size=(4, 4), num_blocks=1, kernel_size=3, hidden_channels=8, num_classes=2\n"
+    )
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_the_nll_can_be_had_by_calling_the_model(num_classes: int | None) -> None:
+    model = small_model(num_classes=num_classes)
+    codes, labels = some_codes(model, 2), None if num_classes is None else torch.tensor([0, 2])
+    assert torch.equal(model(codes, labels, return_nll=True), model.nll(codes, labels))
+
+
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[None]:
+    """A distributed training of a single process."""
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch is built without it")
+@pytest.mark.usefixtures("one_process")
+def test_a_distributed_model_takes_the_same_step() -> None:
+    models = [small_model(num_classes=3) for _ in range(2)]
+    codes, labels = some_codes(models[0], 4), torch.arange(4) % 3
+    wrapped = nn.parallel.DistributedDataParallel(models[0])
+    seen = []
+
+    def note(_: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:
+        seen.append(bucket)
+        future: torch.futures.Future[Tensor] = torch.futures.Future()
+        future.set_result(bucket.buffer())
+        return future
+
+    wrapped.register_comm_hook(None, note)
+    for model, call in ((models[0], wrapped), (models[1], models[1])):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        call(codes, labels, return_nll=True).mean().backward()
+        optimizer.step()
+    assert seen  # the wrapper has seen the gradients, and in a larger group would have averaged them
+    for ours, theirs in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("return_nll", [False, True])
+def test_the_model_can_be_exported_for_any_number_of_grids(return_nll: bool) -> None:
+    model = small_model(num_classes=3).eval()
+    codes, labels = some_codes(model, 3), torch.tensor([2, 0, 1])
+    number = torch.export.Dim("number", min=2)
+    shapes = {"codes": {0: number}, "labels": {0: number}, "return_nll": None}
+    exported = torch.export.export(model, (codes[:2], labels[:2], return_nll), dynamic_shapes=shapes).module()
+    torch.testing.assert_close(
+        exported(codes, labels, return_nll), model(codes, labels, return_nll), atol=1e-12, rtol=0
+    )
+
+
+def test_the_model_can_be_traced_by_a_compiler() -> None:
+    # Without a back end: this is what torch.compile does first, and most of what it cannot do fails here.
+    torch._dynamo.reset()
+    model = small_model(num_classes=3)
+    codes, labels = some_codes(model, 2), torch.tensor([2, 0])
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(codes, labels, return_nll=True), model.nll(codes, labels))
+    assert torch.equal(compiled(codes, labels), model(codes, labels))

@@ -1,5 +1,8 @@
 """From logits to codes: each control alone and together, and the walk over a grid."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -108,10 +111,49 @@ def test_a_low_temperature_approaches_the_most_probable() -> None:
     assert codes.tolist() == [1] * 1000
 
 
-@pytest.mark.parametrize("temperature", [1e-30, 1e-40])
-def test_the_lowest_temperatures_do_not_overflow(temperature: float) -> None:
-    logits = torch.tensor([[1.0, 5.0, 9.0, 2.0]])
+# Below 1.2e-38 float32 has no normal numbers; 1e-46 is 0 there, and 5e-324 the smallest number above 0 of all.
+@pytest.mark.parametrize("temperature", [1e-30, 1e-40, 1e-46, 5e-324])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_the_lowest_temperatures_do_not_overflow(temperature: float, dtype: torch.dtype) -> None:
+    logits = torch.tensor([[1.0, 5.0, 9.0, 2.0]], dtype=dtype)
     assert sample_code(logits, SamplingOptions(temperature), torch.tensor([0.5])).tolist() == [2]
+    both = torch.tensor([[1.0, 9.0, 9.0, 2.0]], dtype=dtype)
+    probabilities = restrict_logits(both, SamplingOptions(temperature)).softmax(-1)
+    assert probabilities.tolist() == [[0, 0.5, 0.5, 0]]
+
+
+def test_the_highest_temperatures_make_all_codes_equally_probable_but_those_that_are_impossible() -> None:
+    logits = torch.tensor([[1.0, -torch.inf, 9.0]])
+    for temperature in (1e30, 1e300):  # float32 ends at 3e38
+        assert restrict_logits(logits, SamplingOptions(temperature)).softmax(-1).tolist() == [[0.5, 0, 0.5]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.5}, {"top_k": 512}, {"top_p": 1.0}])
+def test_in_half_precision_each_of_many_equally_probable_codes_can_be_drawn(dtype: torch.dtype, options: dict) -> None:
+    numbers = (torch.arange(512) + 0.5) / 512  # one in the middle of each code's stretch
+    codes = sample_code(torch.zeros(512, 512, dtype=dtype), SamplingOptions(**options), numbers)
+    assert codes.tolist() == list(range(512))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0}, {"temperature": 0.5}, {"temperature": 2, "top_k": 2}, {"top_p": 0.5}]
+)
+@pytest.mark.parametrize(
+    "row", [[0, torch.nan, 1], [torch.nan] * 3, [0, torch.inf, 1], [torch.inf, -torch.inf, torch.inf], [-torch.inf] * 3]
+)
+def test_logits_that_are_no_distribution_are_refused(row: list[float], options: dict, dtype: torch.dtype) -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0], row], dtype=dtype)
+    with pytest.raises(InputError, match="NaN or"):
+        sample_code(logits, SamplingOptions(**options), torch.tensor([0.0, 0.5]))
+
+
+def test_temperature_zero_takes_the_first_where_several_are_most_probable() -> None:
+    logits = torch.randint(0, 3, (200, 50)).float()
+    codes = sample_code(logits, SamplingOptions(temperature=0), torch.rand(200))
+    first = [row.index(max(row)) for row in logits.tolist()]
+    assert codes.tolist() == first
 
 
 @pytest.mark.parametrize(
@@ -119,15 +161,32 @@ def test_the_lowest_temperatures_do_not_overflow(temperature: float) -> None:
     [
         {"temperature": -1},
         {"temperature": float("nan")},
+        {"temperature": np.float32("nan")},
         {"temperature": float("inf")},
+        {"temperature": "hot"},
+        {"temperature": None},
+        {"temperature": True},
         {"top_k": 0},
+        {"top_k": 2.0},
+        {"top_k": np.float64(2)},
+        {"top_k": True},
+        {"top_k": "2"},
         {"top_p": 0.0},
         {"top_p": 1.1},
+        {"top_p": float("nan")},
+        {"top_p": "most"},
+        {"top_p": True},
     ],
 )
-def test_options_without_sense_are_refused_by_name(options: dict[str, float]) -> None:
+def test_options_without_sense_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         SamplingOptions(**options)
+
+
+def test_options_may_be_numbers_of_numpy_and_torch() -> None:
+    options = SamplingOptions(np.float32(0.5), np.int64(3), torch.tensor(0.75))
+    assert options == SamplingOptions(0.5, 3, 0.75)
+    assert [type(number) for number in (options.temperature, options.top_k, options.top_p)] == [float, int, float]
 
 
 class Recorder:
@@ -165,3 +224,31 @@ def test_the_walk_asks_only_where_a_grid_has_something_to_draw() -> None:
     assert list(sample_grid(model, codes, known, SamplingOptions(), torch.rand(2, 2, 2))) == model.asked
     assert model.asked == [(0, 1), (1, 1)]
     assert codes.tolist() == [[[1, 2], [1, 1]], [[1, 1], [1, 2]]]
+
+
+class Broken(Recorder):
+    """A model that is sure of code 2, but whose logits for the first grid are NaN at (0, 1)."""
+
+    def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
+        logits = super().logits_at(codes, row, column).clone()
+        if (row, column) == (0, 1):
+            logits[0] = torch.nan
+        return logits
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_a_model_without_a_distribution_ends_the_walk_before_the_next_row(temperature: float) -> None:
+    model, codes = Broken(), torch.zeros(2, 2, 3, dtype=torch.int64)
+    walk = sample_grid(
+        model, codes, torch.zeros_like(codes, dtype=torch.bool), SamplingOptions(temperature), torch.rand(2, 2, 3)
+    )
+    with pytest.raises(InputError, match="NaN or"):
+        list(walk)
+    assert model.asked == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_a_grid_that_knows_the_code_does_not_mind_that_the_model_has_no_distribution() -> None:
+    codes = torch.ones(2, 1, 3, dtype=torch.int64)
+    known = torch.tensor([[[False, True, False]], [[False, False, False]]])
+    list(sample_grid(Broken(), codes, known, SamplingOptions(), torch.rand(2, 1, 3)))
+    assert codes.tolist() == [[[2, 1, 2]], [[2, 2, 2]]]

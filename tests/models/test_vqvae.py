@@ -1,17 +1,43 @@
 """The VQ-VAE: shapes, what it learns from, what it refuses."""
 
+import io
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.export import Dim, export
 
 from lpvq import VQVAE, InputError
-from lpvq.models.vqvae import ResidualBlock, Upsampling
+from lpvq.models.vqvae import ResidualBlock, Upsampling, VQVAEOutput
+
+KINDS: list[dict[str, Any]] = [
+    {"kind": "ema"},
+    {"kind": "gradient"},
+    {"kind": "normalised"},
+    {"kind": "entropy-constrained", "rate_weight": 0.3},
+    {"kind": "fsq", "levels": [4, 2]},
+]
 
 
 @pytest.fixture
 def images() -> Tensor:
     return torch.rand(3, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def everything_in_bfloat16() -> Iterator[None]:
+    """Products and convolutions of float32 may be rounded; on a CPU with instructions for bfloat16, they then are."""
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+    yield
+    torch.backends.mkldnn.conv.fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -71,6 +97,108 @@ def test_many_images_are_taken_in_batches_without_a_difference() -> None:
     torch.testing.assert_close(model.decode(codes)[1000:], model.decode(codes[1000:]))
 
 
+def test_images_have_the_same_codes_whatever_the_precision_of_products(request: pytest.FixtureRequest) -> None:
+    model = VQVAE(3, 64, 16, 32).eval()
+    images = torch.rand(64, 3, 32, 32)
+    model.train()(images)
+    expected = model.encode(images)
+    request.getfixturevalue("everything_in_bfloat16")
+    assert torch.equal(model.encode(images), expected)
+    assert torch.backends.mkldnn.conv.fp32_precision == "bf16"
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_cast_as_a_whole_takes_and_gives_images_of_its_type(
+    settings: dict[str, Any], kind: torch.dtype, images: Tensor
+) -> None:
+    model = VQVAE(3, 8, 2, 8, quantizer=settings)
+    model(images)
+    model.to(kind)
+    images = images.to(kind)
+    output = model(images)
+    (output.reconstruction_loss + output.quantizer_loss).backward()
+    assert output.reconstruction.dtype == kind and output.codes.dtype == torch.int64
+    wide = torch.float64 if kind == torch.float64 else torch.float32
+    assert output.reconstruction_loss.dtype == output.quantizer_loss.dtype == wide
+    expected = F.mse_loss(output.reconstruction.to(wide), images.to(wide))
+    torch.testing.assert_close(output.reconstruction_loss, expected)
+    model.eval()
+    codes = model.encode(images)
+    assert torch.equal(codes, model(images).codes)
+    decoded = model.decode(codes)
+    assert decoded.dtype == kind and decoded.min() >= 0 and decoded.max() <= 1
+    torch.testing.assert_close(decoded, model(images).reconstruction.clamp(0, 1))
+    other = torch.float32 if kind == torch.float64 else torch.float64
+    for function in (model, model.encode):
+        with pytest.raises(InputError, match=f"must be {kind} as the model, got {other}"):
+            function(images.to(other))
+
+
+def test_inside_autocast_types_are_those_outside_and_codes_are_near(images: Tensor) -> None:
+    model = VQVAE(3, 6, 4, 8)
+    model(images)
+    model.eval()
+    outside = model(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        codes, decoded = model.encode(images), model.decode(outside.codes)
+        inside = model(images)
+        (inside.reconstruction_loss + inside.quantizer_loss).backward()  # after encoding: weights still have gradients
+    assert decoded.dtype == inside.reconstruction.dtype == torch.float32
+    assert inside.reconstruction_loss.dtype == inside.quantizer_loss.dtype == torch.float32
+    assert codes.dtype == torch.int64 and (codes == outside.codes).double().mean() > 0.9
+    assert torch.equal(codes, inside.codes)
+    # bfloat16 has 8 significant bits: 0.4 % a product, a few of them one after the other.
+    torch.testing.assert_close(decoded, model.decode(outside.codes), atol=0.02, rtol=0)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+class Encoding(nn.Module):
+    def __init__(self, model: VQVAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model.encode(images)
+
+
+class Decoding(Encoding):
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.model.decode(codes)
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
+def test_an_exported_model_gives_the_same_for_batches_of_another_size(settings: dict[str, Any]) -> None:
+    model = VQVAE(3, 8, 2, 8, quantizer=settings)
+    images, others = torch.rand(3, 3, 16, 16), torch.rand(5, 3, 16, 16)
+    model(images)
+    model.eval()
+    whole = export(model, (images,), dynamic_shapes=({0: Dim("batch", min=2)},)).module()
+    found, expected = whole(others), model(others)
+    assert isinstance(found, VQVAEOutput)
+    assert torch.equal(found.codes, expected.codes)
+    for name in ("reconstruction", "reconstruction_loss", "quantizer_loss"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+    for module, given, other in (
+        (Encoding(model), images, others),
+        (Decoding(model), model.encode(images), expected.codes),
+    ):
+        part = export(module.eval(), (given,), dynamic_shapes=({0: Dim("batch", min=2)},)).module()
+        torch.testing.assert_close(part(other), module(other))
+
+
+def test_an_exported_model_survives_the_disk_and_vectors_far_from_zero() -> None:
+    model = VQVAE(3, 64, 4, 8)
+    nn.init.constant_(model.encoder[-1].bias, 1000.0)
+    images = torch.rand(8, 3, 16, 16)
+    model(images)
+    model.eval()
+    file = io.BytesIO()
+    torch.export.save(export(model, (images,)), file)
+    file.seek(0)
+    assert torch.equal(torch.export.load(file).module()(images).codes, model(images).codes)
+
+
 def test_a_residual_block_leaves_its_input_alone() -> None:
     x = torch.randn(1, 4, 5, 5)
     before = x.clone()
@@ -98,6 +226,9 @@ def test_no_two_layers_share_their_weights() -> None:
         (torch.full((1, 3, 16, 16), float("nan")), "finite"),
         (torch.full((1, 3, 16, 16), float("inf")), "finite"),
         (torch.rand(0, 3, 16, 16), "at least one image"),
+        (torch.rand(2, 3, 0, 16), "multiples of 4, got 0 × 16"),
+        (torch.rand(2, 3, 16, 0), "multiples of 4, got 16 × 0"),
+        (torch.full((1, 3, 16, 16), -1e-3), r"in \[0, 1\]"),
     ],
 )
 def test_images_that_do_not_fit_are_refused_by_name(images: Tensor, message: str) -> None:
@@ -113,11 +244,61 @@ def test_codes_that_do_not_fit_are_refused_by_name() -> None:
         model.decode(torch.zeros(4, 4, dtype=torch.int64))
     with pytest.raises(InputError, match=r"0 … 5, got 0 … 6"):
         model.decode(torch.tensor([[[0, 6]]]))
+    with pytest.raises(InputError, match=r"int64, got torch\.int32"):
+        model.decode(torch.zeros(1, 4, 4, dtype=torch.int32))
+    for shape in ((0, 4, 4), (2, 0, 4), (2, 4, 0)):
+        with pytest.raises(InputError, match="at least one code"):
+            model.decode(torch.zeros(shape, dtype=torch.int64))
 
 
-def test_a_downsampling_that_is_none_is_refused() -> None:
-    with pytest.raises(InputError, match="2, 4 or 8, got 3"):
-        VQVAE(3, 6, 4, 8, downsample=3)
+ARGUMENTS: dict[str, Any] = {"in_channels": 3, "num_codes": 6, "code_dim": 4, "hidden_channels": 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ARGUMENTS for value in (0, -1, 2.0, math.nan, None, "3", True, [3])),
+        *(("downsample", value) for value in (0, 3, 16, -4, 4.0, "4", None)),
+        *((name, value) for name in ("encoder_blocks", "decoder_blocks") for value in (-1, 0.5, None, 10**9)),
+        *(("quantizer", value) for value in ({"kind": 3}, {"kind": "ema", "decay": {}}, {1}, {"kind": {1}})),
+    ],
+)
+def test_sizes_without_sense_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match="quantizer|decay" if name == "quantizer" else name):
+        VQVAE(**{**ARGUMENTS, name: value})
+
+
+def test_a_configuration_holds_plain_values_whatever_it_was_given() -> None:
+    levels = np.array([4, 2])
+    model = VQVAE(
+        *(np.int64(3), np.int32(8), torch.tensor(2), np.uint8(8)),
+        downsample=np.int64(2),
+        encoder_blocks=np.int64(0),
+        decoder_blocks=np.int64(1),
+        quantizer={"kind": "fsq", "levels": levels},
+    )
+    expected = {
+        **{"in_channels": 3, "num_codes": 8, "code_dim": 2, "hidden_channels": 8, "downsample": 2},
+        **{"encoder_blocks": 0, "decoder_blocks": 1, "quantizer": {"kind": "fsq", "levels": [4, 2]}},
+    }
+    assert model.config == expected and json.loads(json.dumps(model.config)) == expected
+    assert model(torch.rand(1, 3, 4, 4)).codes.shape == (1, 2, 2)
+    weight = np.float32(0.5)
+    settings = VQVAE(3, 8, 2, 8, quantizer={"commitment_weight": weight, "decay": np.float64(0.5)}).config["quantizer"]
+    assert json.dumps(settings) == '{"commitment_weight": 0.5, "decay": 0.5}'
+
+
+def test_printing_a_model_shows_its_parts_with_their_settings() -> None:
+    shown = repr(VQVAE(3, 6, 4, 8, downsample=8))
+    for part in ("downsample=8", "channels=8", "num_codes=6, code_dim=4, commitment_weight=0.25"):
+        assert part in shown
+
+
+def test_outputs_can_be_compared_and_kept_in_sets(images: Tensor) -> None:
+    model = VQVAE(3, 6, 4, 8).eval()
+    outputs = [model(images), model(images)]
+    assert outputs[0] == outputs[0] and outputs[0] != outputs[1]
+    assert len(set(outputs)) == 2
 
 
 def test_a_plain_background_has_the_same_code_at_the_border_as_in_the_middle(vqvae: VQVAE) -> None:

@@ -1,6 +1,5 @@
 """Signals while a model is trained: the step is finished and kept, and the handlers are as before afterwards."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -59,7 +58,7 @@ def train(path: Path, signals: dict[int, list[int]], handlers: dict[int, str]) -
 
     def loss(_: Tensor) -> Tensor:
         for kind in signals.get(trainer.step, []):
-            os.kill(os.getpid(), kind)
+            signal.raise_signal(kind)
         return weight.value.sum() * torch.rand(())
 
     trainer.loss = loss
@@ -172,7 +171,7 @@ def test_handlers_are_there_again_whatever_ends_the_training() -> None:
 def test_where_a_kind_of_signal_does_not_exist_the_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(signal, "SIGHUP")  # as on Windows
     with stop_requests() as stop_if_asked:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert stop_if_asked.is_set()
         with pytest.raises(KeyboardInterrupt):
             stop_if_asked()
@@ -191,7 +190,7 @@ def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch: pytest.MonkeyP
 def test_a_training_inside_another_stops_both() -> None:
     with stop_requests() as outer:
         with pytest.raises(KeyboardInterrupt), stop_requests() as inner:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             assert inner.is_set() and not outer.is_set()
             inner()
         assert outer.is_set()

@@ -4,10 +4,13 @@ Each is a picture that follows its controls, with the mouse or from the keyboard
 draws the same picture of any setting without a widget.
 """
 
-from lpvq.course.widgets.codebook import CodebookExplorer
-from lpvq.course.widgets.completion import CompletionExplorer
-from lpvq.course.widgets.plane import PlaneExplorer
-from lpvq.course.widgets.receptive_field import ReceptiveFieldExplorer
-from lpvq.course.widgets.sampling import SamplingPlayer
+from lpvq.environment import needs_extra
+
+with needs_extra("notebooks"):
+    from lpvq.course.widgets.codebook import CodebookExplorer
+    from lpvq.course.widgets.completion import CompletionExplorer
+    from lpvq.course.widgets.plane import PlaneExplorer
+    from lpvq.course.widgets.receptive_field import ReceptiveFieldExplorer
+    from lpvq.course.widgets.sampling import SamplingPlayer
 
 __all__ = ["CodebookExplorer", "CompletionExplorer", "PlaneExplorer", "ReceptiveFieldExplorer", "SamplingPlayer"]
