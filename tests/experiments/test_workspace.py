@@ -106,8 +106,8 @@ def test_nothing_is_written_by_merely_making_a_workspace(tmp_path: Path) -> None
 # What is trained is what the recipe says: the same as by hand, with nothing of the workspace.
 
 
-def sums_by_hand(seed: int) -> dict[str, list[str]]:
-    """The checksums of both models after each step, and at last with the weights that did best."""
+def train_by_hand(seed: int) -> tuple[dict[str, list[str]], dict[str, list[float]]]:
+    """The checksums of both models after each step, and at last with the weights that did best; their validations."""
     data = load("smileys", "train", limit=64)
     config = TrainConfig(steps=6, batch_size=16, validations=2, seed=seed)
     sums: dict[str, list[str]] = {"vqvae": [], "prior": []}
@@ -117,19 +117,33 @@ def sums_by_hand(seed: int) -> dict[str, list[str]]:
 
     torch.manual_seed(seed)
     vqvae = VQVAE(3, 8, 16, 16, 4, 0, 4, {"kind": "entropy-constrained", "rate_weight": 0.5})
-    train_vqvae(vqvae, data[:58], config, data[58:], after_step=partial(look, "vqvae", vqvae))
+    vqvae_history = train_vqvae(vqvae, data[:58], config, data[58:], after_step=partial(look, "vqvae", vqvae))
     codes = extract_codes(vqvae, data)
     torch.manual_seed(seed)
     prior = PixelCNN(8, (8, 8), 2, 3, hidden_channels=16, num_classes=3)
-    train_prior(prior, codes[:58], config, codes[58:], after_step=partial(look, "prior", prior))
-    return {"vqvae": [*sums["vqvae"], checksum(vqvae)], "prior": [*sums["prior"], checksum(prior)]}
+    prior_history = train_prior(prior, codes[:58], config, codes[58:], after_step=partial(look, "prior", prior))
+    sums["vqvae"].append(checksum(vqvae))
+    sums["prior"].append(checksum(prior))
+    return sums, {"vqvae": valid_losses(vqvae_history), "prior": valid_losses(prior_history)}
+
+
+def valid_losses(history: History) -> list[float]:
+    return [record["valid_loss"] for record in history]
+
+
+def sums_by_hand(seed: int) -> dict[str, list[str]]:
+    return train_by_hand(seed)[0]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_models_are_those_that_the_recipe_says_trained_by_hand(seed: int, tmp_path: Path) -> None:
-    by_hand, made = sums_by_hand(seed), make(tmp_path, seed=seed)
-    assert checksum(made.vqvae) == by_hand["vqvae"][-1]
-    assert checksum(made.prior) == by_hand["prior"][-1]
+    sums, losses = train_by_hand(seed)
+    made = make(tmp_path, seed=seed)
+    assert checksum(made.vqvae) == sums["vqvae"][-1]
+    assert checksum(made.prior) == sums["prior"][-1]
+    # The best weights may be those of the last step whatever they are chosen by, so what they are chosen by counts too.
+    assert valid_losses(made.vqvae_about["history"]) == losses["vqvae"]
+    assert valid_losses(made.prior_about["history"]) == losses["prior"]
 
 
 def test_another_seed_starts_from_other_weights(tmp_path: Path) -> None:
