@@ -37,8 +37,8 @@ def _prior(figures: Result) -> str:
         )
         for likelihood in figures["likelihoods"]
     ]
-    share = figures["share_of_unigram_entropy"]
-    rows.append(("share of the unigram entropy", "" if share is None else f"{share:.1%}", "", ""))
+    share = figures["share_of_unigram"]
+    rows.append(("prior / unigram", "" if share is None else f"{share:.1%}", "", ""))
     rows.append(("training", f"{figures['seconds']:.0f} s", "", ""))
     return text_table(
         "prior: the PixelCNN on test images", ["", "bits per code", "nats per image", "bits per pixel"], rows
