@@ -82,13 +82,8 @@ def test_what_cannot_be_classified_or_trained_is_refused(smileys: ImageData) -> 
     with pytest.raises(InputError, match="cannot be compiled"):
         train_classifier(model, smileys, TrainConfig(steps=1, compile=True))
     plain_data = ImageData(smileys.images, smileys.labels, smileys.class_names, "plain")
-    for data, validation, got in (
-        (smileys[:0], None, "got 0 with"),
-        (smileys, smileys[:0], "got 0 with"),
-        (plain_data, None, "with {'label': 3}"),
-    ):
-        with pytest.raises(InputError, match=rf"expected images with the tasks {{'mouth': 3}}, .*{got}"):
-            train_classifier(model, data, TrainConfig(steps=1), validation)
+    with pytest.raises(InputError, match=r"expected images with the tasks {'mouth': 3}, .*with {'label': 3}"):
+        train_classifier(model, plain_data, TrainConfig(steps=1))
 
 
 def test_of_no_images_there_is_nothing_to_say(smileys: ImageData) -> None:
