@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
-from lpvq.models.checks import whole_number
+from lpvq.models.checks import check_tensor, whole_number
 from lpvq.models.other_quantizers import make_quantizer
 from lpvq.models.saving import Pretrained
 from lpvq.runtime import full_precision, in_batches
@@ -168,6 +168,7 @@ class VQVAE(Pretrained):
         Raises:
             InputError: ``codes`` are not (B, H, W), not int64, out of range, or none at all.
         """
+        check_tensor("codes", codes)
         if codes.ndim != 3:
             raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
         if not torch.compiler.is_compiling() and codes.numel() == 0:
@@ -204,6 +205,7 @@ class VQVAE(Pretrained):
     def _check(self, images: Tensor) -> None:
         if torch.compiler.is_compiling():  # values cannot be looked at in there
             return
+        check_tensor("images", images)
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise InputError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(images.shape)}")
         if len(images) == 0:

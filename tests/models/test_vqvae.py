@@ -226,6 +226,7 @@ def test_no_two_layers_share_their_weights() -> None:
         (torch.full((1, 3, 16, 16), float("nan")), "finite"),
         (torch.full((1, 3, 16, 16), float("inf")), "finite"),
         (torch.rand(0, 3, 16, 16), "at least one image"),
+        (torch.rand(1, 3, 16, 16).numpy(), "images must be a tensor, got ndarray"),
         (torch.rand(2, 3, 0, 16), "multiples of 4, got 0 × 16"),
         (torch.rand(2, 3, 16, 0), "multiples of 4, got 16 × 0"),
         (torch.full((1, 3, 16, 16), -1e-3), r"in \[0, 1\]"),
@@ -244,6 +245,8 @@ def test_codes_that_do_not_fit_are_refused_by_name() -> None:
         model.decode(torch.zeros(4, 4, dtype=torch.int64))
     with pytest.raises(InputError, match=r"0 … 5, got 0 … 6"):
         model.decode(torch.tensor([[[0, 6]]]))
+    with pytest.raises(InputError, match="codes must be a tensor, got list"):
+        model.decode([[[0, 1]]])
     with pytest.raises(InputError, match=r"int64, got torch\.int32"):
         model.decode(torch.zeros(1, 4, 4, dtype=torch.int32))
     for shape in ((0, 4, 4), (2, 0, 4), (2, 4, 0)):
