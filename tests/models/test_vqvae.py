@@ -70,6 +70,18 @@ def test_the_reconstruction_loss_reaches_the_encoder(images: Tensor) -> None:
     )
 
 
+def test_a_reconstruction_beyond_white_and_black_still_has_a_gradient(images: Tensor) -> None:
+    model = VQVAE(3, 6, 4, 8).eval()
+    last = model.decoder[-1].bias
+    for beyond in (5.0, -5.0):
+        nn.init.constant_(last, beyond)
+        output = model(images)
+        assert output.reconstruction.abs().min() > 1
+        last.grad = None
+        output.reconstruction_loss.backward()
+        assert (last.grad * beyond > 1).all()
+
+
 def test_encoding_learns_nothing_even_in_training_mode(images: Tensor) -> None:
     model = VQVAE(3, 6, 4, 8)
     model(images)
@@ -103,7 +115,10 @@ def test_images_have_the_same_codes_whatever_the_precision_of_products(request: 
     model.train()(images)
     expected = model.encode(images)
     request.getfixturevalue("everything_in_bfloat16")
+    settings: list[str] = []  # where a CPU has no instructions for bfloat16, only they show what is asked of it
+    model.encoder.register_forward_hook(lambda *_: settings.append(torch.backends.mkldnn.conv.fp32_precision))
     assert torch.equal(model.encode(images), expected)
+    assert settings == ["ieee"]
     assert torch.backends.mkldnn.conv.fp32_precision == "bf16"
 
 
