@@ -15,25 +15,33 @@ ArrayLike = Tensor | npt.ArrayLike
 """A tensor, or what numpy makes an array of: numbers, lists of them, lists of lists, an array."""
 
 
-def check_vectors(z: Tensor, code_dim: int) -> Tensor:
-    """Return ``z``; raise ``InputError`` unless it is (B, ``code_dim``, H, W), real, finite and not empty."""
+def check_tensor(name: str, value: Any) -> None:
+    """Raise ``InputError`` unless ``value`` is a tensor; ``name`` says what to call it."""
+    if not isinstance(value, Tensor):
+        raise InputError(f"{name} must be a tensor, got {type(value).__name__}: torch.as_tensor makes one of numbers")
+
+
+def check_vectors(z: Tensor, code_dim: int) -> None:
+    """Raise ``InputError`` unless ``z`` is (B, ``code_dim``, H, W), real, finite and not empty."""
     if torch.compiler.is_compiling():  # values cannot be looked at in there
-        return z
+        return
+    check_tensor("the vectors to quantize", z)
     if z.ndim != 4 or z.shape[1] != code_dim:
         raise InputError(f"expected vectors of shape (B, {code_dim}, H, W), got {tuple(z.shape)}")
     if z.numel() == 0:
         raise InputError(f"expected at least one vector, got none: the shape is {tuple(z.shape)}")
     if z.is_complex():
         raise InputError(f"the vectors to quantize must be real, got {z.dtype}")
-    if not torch.stack(z.detach().aminmax()).isfinite().all():
+    lowest, highest = z.detach().aminmax()
+    if not (lowest.isfinite() & highest.isfinite()):
         raise InputError("the vectors to quantize hold NaN or infinity: check the images, lower the learning rate")
-    return z
 
 
 def check_codes(codes: Tensor, num_codes: int) -> None:
     """Raise ``InputError`` unless ``codes`` are int64 and all in 0 … ``num_codes`` − 1."""
     if torch.compiler.is_compiling():
         return
+    check_tensor("codes", codes)
     if codes.dtype != torch.int64:
         raise InputError(f"codes must be int64, got {codes.dtype}")
     if codes.numel() == 0:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lpvq.errors import InputError
 from lpvq.models.checks import check_codes, check_vectors, whole_number
-from lpvq.models.quantizer import Quantized, Quantizer
+from lpvq.models.quantizer import Quantized, Quantizer, state_type
 
 _MOST_CODES = 2**63 - 1  # what int64 can number
 
@@ -56,7 +56,7 @@ class FSQ(Quantizer):
         steps = [prod(self.levels[:index]) for index in range(len(self.levels))]
         self.register_buffer("counts", torch.tensor(self.levels), persistent=False)
         self.register_buffer("steps", torch.tensor(steps), persistent=False)
-        self.register_buffer("last", (self.counts - 1).float(), persistent=False)
+        self.register_buffer("last", (self.counts - 1).to(state_type()), persistent=False)
 
     @property
     def codebook(self) -> Tensor:
@@ -76,6 +76,7 @@ class FSQ(Quantizer):
         Raises:
             InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
         """
+        check_vectors(z, self.code_dim)
         with torch.autocast(z.device.type, enabled=False):
             squashed = self._squash(z)  # (B, H, W, D)
             digits = squashed.round()
@@ -104,8 +105,7 @@ class FSQ(Quantizer):
 
     def _squash(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), each number between 0 and its last level."""
-        z = check_vectors(z, self.code_dim).to(self.last.dtype).movedim(1, -1)
-        return (torch.tanh(z) + 1) / 2 * self.last
+        return (torch.tanh(z.to(self.last.dtype).movedim(1, -1)) + 1) / 2 * self.last
 
     def _vectors_of(self, codes: Tensor) -> Tensor:
         """The vectors (…, D) of ``codes`` (…)."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lpvq.errors import InputError
 from lpvq.models.checks import check_vectors, not_negative, whole_number
 from lpvq.models.fsq import FSQ
-from lpvq.models.quantizer import Quantized, Quantizer, VectorQuantizer, nearest_codes
+from lpvq.models.quantizer import Quantized, Quantizer, VectorQuantizer, nearest_codes, state_type
 
 
 class GradientQuantizer(Quantizer):
@@ -35,7 +35,8 @@ class GradientQuantizer(Quantizer):
         self.commitment_weight = not_negative("commitment_weight", commitment_weight)
         # Small at first, as in most public code: the entries grow towards the vectors that choose them.
         bound = 1 / self.num_codes
-        self.entries = nn.Parameter(torch.empty(self.num_codes, self.code_dim).uniform_(-bound, bound))
+        entries = torch.empty(self.num_codes, self.code_dim, dtype=state_type())
+        self.entries = nn.Parameter(entries.uniform_(-bound, bound))
 
     @property
     def codebook(self) -> Tensor:
@@ -55,8 +56,9 @@ class GradientQuantizer(Quantizer):
         Raises:
             InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
         """
+        check_vectors(z, self.code_dim)
         with torch.autocast(z.device.type, enabled=False):
-            z = check_vectors(z, self.code_dim).to(self.entries.dtype).movedim(1, -1).contiguous()  # (B, H, W, D)
+            z = z.to(self.entries.dtype).movedim(1, -1).contiguous()  # (B, H, W, D)
             codes = nearest_codes(z.detach().view(-1, self.code_dim), self.entries.detach()).view(z.shape[:-1])
             chosen = F.embedding(codes, self.entries)  # (B, H, W, D)
             loss = F.mse_loss(chosen, z.detach()) + self.commitment_weight * F.mse_loss(z, chosen.detach())
@@ -139,8 +141,8 @@ class EntropyConstrainedQuantizer(VectorQuantizer):
     def __init__(self, num_codes: int, code_dim: int, rate_weight: float = 0.5, **more: Any) -> None:
         super().__init__(num_codes, code_dim, **more)
         self.rate_weight = not_negative("rate_weight", rate_weight)
-        self.register_buffer("scale", torch.tensor(0.0))
-        self.register_buffer("updates", torch.tensor(0.0))
+        self.register_buffer("scale", torch.zeros((), dtype=state_type()))
+        self.register_buffer("updates", torch.zeros((), dtype=state_type()))
 
     def extra_repr(self) -> str:
         """What ``print`` shows between the brackets."""

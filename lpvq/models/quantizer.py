@@ -157,8 +157,8 @@ class VectorQuantizer(Quantizer):
             raise InputError(f"decay must be at least 0 and below 1, got {decay}")
         self.restart_threshold = not_negative("restart_threshold", restart_threshold)
         # Counts start at one: with zeros, the first updates would divide the sums by almost nothing.
-        self.register_buffer("code_counts", torch.ones(self.num_codes))
-        self.register_buffer("code_sums", torch.randn(self.num_codes, self.code_dim))
+        self.register_buffer("code_counts", torch.ones(self.num_codes, dtype=state_type()))
+        self.register_buffer("code_sums", torch.randn(self.num_codes, self.code_dim, dtype=state_type()))
         self.register_buffer("started", torch.tensor(False))
 
     @property
@@ -179,6 +179,7 @@ class VectorQuantizer(Quantizer):
         Raises:
             InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
         """
+        check_vectors(z, self.code_dim)
         with torch.autocast(z.device.type, enabled=False):
             z = self._channels_last(z)  # (B, H, W, D)
             compared = self._compared(z)  # (B, H, W, D)
@@ -207,6 +208,7 @@ class VectorQuantizer(Quantizer):
         Raises:
             InputError: ``z`` has another shape, is empty, or holds NaN or infinity.
         """
+        check_vectors(z, self.code_dim)
         with torch.autocast(z.device.type, enabled=False):
             z = self._compared(self._channels_last(z))
             return self._choose(z.view(-1, self.code_dim), self.codebook).view(z.shape[:-1])
@@ -224,7 +226,7 @@ class VectorQuantizer(Quantizer):
 
     def _channels_last(self, z: Tensor) -> Tensor:
         """(B, D, H, W) to (B, H, W, D), or a vector would be made of several positions; in the codebook's type."""
-        return check_vectors(z, self.code_dim).to(self.code_sums.dtype).movedim(1, -1).contiguous()
+        return z.to(self.code_sums.dtype).movedim(1, -1).contiguous()
 
     def _compared(self, z: Tensor) -> Tensor:
         """What is compared with the entries and replaced by them, of vectors (B, H, W, D): the vectors themselves."""
@@ -273,6 +275,11 @@ class VectorQuantizer(Quantizer):
         super()._load_from_state_dict(state_dict, prefix, *more)
         if not self.code_counts.is_meta and not (self.code_counts > 0).all():
             more[-1].append(f"{prefix}code_counts must all be above 0: the codebook is divided by them")
+
+
+def state_type() -> torch.dtype:
+    """Return the type that a quantizer is made in: torch's default type, but float32 at least."""
+    return torch.promote_types(torch.get_default_dtype(), torch.float32)
 
 
 def nearest_codes(vectors: Tensor, codebook: Tensor, rates: Tensor | None = None) -> Tensor:

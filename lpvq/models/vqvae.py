@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
-from lpvq.models.checks import whole_number
+from lpvq.models.checks import check_tensor, whole_number
 from lpvq.models.other_quantizers import make_quantizer
 from lpvq.models.saving import Pretrained
 from lpvq.runtime import full_precision, in_batches
@@ -121,7 +121,8 @@ class VQVAE(Pretrained):
         """Reconstruct images; in training mode, the codebook learns from them.
 
         Args:
-            images: in [0, 1], (B, C, H, W), in the model's type, float32; H and W are multiples of ``downsample``.
+            images: float32 (or what the model was cast to) in [0, 1], (B, C, H, W); H and W are multiples of
+                ``downsample``.
 
         Returns:
             the reconstruction, the codes and the two terms of the loss.
@@ -144,7 +145,8 @@ class VQVAE(Pretrained):
         have the same codes everywhere (autocast is obeyed). Any number of images: they are taken in batches.
 
         Args:
-            images: in [0, 1], (B, C, H, W), in the model's type, float32; H and W are multiples of ``downsample``.
+            images: float32 (or what the model was cast to) in [0, 1], (B, C, H, W); H and W are multiples of
+                ``downsample``.
 
         Returns:
             int64 (B, H / downsample, W / downsample), each in 0 … K − 1.
@@ -163,11 +165,12 @@ class VQVAE(Pretrained):
             codes: int64 (B, H, W), each in 0 … K − 1.
 
         Returns:
-            in [0, 1], (B, C, H · downsample, W · downsample), in the model's type, float32.
+            float32 (or what the model was cast to) in [0, 1], (B, C, H · downsample, W · downsample).
 
         Raises:
             InputError: ``codes`` are not (B, H, W), not int64, out of range, or none at all.
         """
+        check_tensor("codes", codes)
         if codes.ndim != 3:
             raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
         if not torch.compiler.is_compiling() and codes.numel() == 0:
@@ -184,7 +187,7 @@ class VQVAE(Pretrained):
         return self.decoder(vectors.to(self._type))
 
     def _images(self, vectors: Tensor) -> Tensor:
-        """The images (B, C, H, W) of vectors, in [0, 1], in the model's type."""
+        """The images (B, C, H, W) of vectors, in [0, 1], in the type of the weights."""
         return self._decode(vectors).to(self._type).clamp_(0, 1)
 
     @property
@@ -204,6 +207,7 @@ class VQVAE(Pretrained):
     def _check(self, images: Tensor) -> None:
         if torch.compiler.is_compiling():  # values cannot be looked at in there
             return
+        check_tensor("images", images)
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise InputError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(images.shape)}")
         if len(images) == 0:

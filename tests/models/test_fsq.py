@@ -72,6 +72,8 @@ def test_a_quantizer_in_float64_stays_there_and_one_in_half_precision_does_not()
         assert vectors.dtype == torch.float64
         # Thirds in float32 would be 1e-8 off.
         assert set(vectors.flatten().tolist()) <= {-1, -1 + 2 / 3, -1 + 4 / 3, 0, 1}
+    # tanh of these is nothing to float32 beside the 1 that is added.
+    assert FSQ([2]).double()(torch.tensor([[[[-1e-12, 1e-12]]]]).double()).codes.tolist() == [[[0, 1]]]
     assert FSQ([4, 3]).bfloat16()(z.bfloat16()).vectors.dtype == torch.float32
 
 

@@ -85,6 +85,22 @@ def test_every_quantizer_computes_in_float32_or_float64(settings: dict[str, Any]
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_a_model_made_while_torch_makes_other_types_works_too(settings: dict[str, Any], kind: torch.dtype) -> None:
+    torch.set_default_dtype(kind)
+    try:
+        model = VQVAE(3, 8, 2, 8, quantizer=settings)
+        images = torch.rand(2, 3, 8, 8)
+        assert model(images).reconstruction.dtype == images.dtype == kind
+        model.eval()
+        assert torch.equal(model.encode(images), model(images).codes)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    expected = torch.float64 if kind == torch.float64 else torch.float32
+    assert model.quantizer.codebook.dtype == expected
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
 def test_every_quantizer_refuses_what_is_not_there(settings: dict[str, Any]) -> None:
     quantizer = make_quantizer(8, 2, settings)
     for function in (quantizer, quantizer.assign):

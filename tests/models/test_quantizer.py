@@ -313,7 +313,8 @@ def test_every_cast_leaves_at_least_float32() -> None:
         assert cast() is quantizer
         assert {quantizer.code_counts.dtype, quantizer.code_sums.dtype} == {expected}
         assert quantizer.started.dtype == torch.bool
-    assert quantizer.to("meta").code_sums.is_meta
+    moved = quantizer.to("meta", torch.float16).code_sums
+    assert moved.is_meta and moved.dtype == torch.float32
 
 
 def test_a_quantizer_in_float64_computes_in_float64(z: Tensor) -> None:
@@ -335,6 +336,10 @@ def test_vectors_of_another_shape_or_not_finite_are_refused(z: Tensor) -> None:
     z[0, 0, 0, 0] = math.nan
     with pytest.raises(InputError, match="NaN"):
         VectorQuantizer(7, 4)(z)
+    with pytest.raises(InputError, match="the vectors to quantize must be a tensor, got ndarray"):
+        VectorQuantizer(7, 4)(z.numpy())
+    with pytest.raises(InputError, match="codes must be a tensor, got list"):
+        VectorQuantizer(7, 4).lookup([[[0]]])
     with pytest.raises(InputError, match="must be real"):
         VectorQuantizer(7, 4)(torch.zeros(1, 4, 1, 1, dtype=torch.complex64))
 

@@ -70,6 +70,18 @@ def test_the_reconstruction_loss_reaches_the_encoder(images: Tensor) -> None:
     )
 
 
+def test_a_reconstruction_beyond_white_and_black_still_has_a_gradient(images: Tensor) -> None:
+    model = VQVAE(3, 6, 4, 8).eval()
+    last = model.decoder[-1].bias
+    for beyond in (5.0, -5.0):
+        nn.init.constant_(last, beyond)
+        output = model(images)
+        assert output.reconstruction.abs().min() > 1
+        last.grad = None
+        output.reconstruction_loss.backward()
+        assert (last.grad * beyond > 1).all()
+
+
 def test_encoding_learns_nothing_even_in_training_mode(images: Tensor) -> None:
     model = VQVAE(3, 6, 4, 8)
     model(images)
@@ -103,7 +115,10 @@ def test_images_have_the_same_codes_whatever_the_precision_of_products(request: 
     model.train()(images)
     expected = model.encode(images)
     request.getfixturevalue("everything_in_bfloat16")
+    settings: list[str] = []  # where a CPU has no instructions for bfloat16, only they show what is asked of it
+    model.encoder.register_forward_hook(lambda *_: settings.append(torch.backends.mkldnn.conv.fp32_precision))
     assert torch.equal(model.encode(images), expected)
+    assert settings == ["ieee"]
     assert torch.backends.mkldnn.conv.fp32_precision == "bf16"
 
 
@@ -226,6 +241,7 @@ def test_no_two_layers_share_their_weights() -> None:
         (torch.full((1, 3, 16, 16), float("nan")), "finite"),
         (torch.full((1, 3, 16, 16), float("inf")), "finite"),
         (torch.rand(0, 3, 16, 16), "at least one image"),
+        (torch.rand(1, 3, 16, 16).numpy(), "images must be a tensor, got ndarray"),
         (torch.rand(2, 3, 0, 16), "multiples of 4, got 0 × 16"),
         (torch.rand(2, 3, 16, 0), "multiples of 4, got 16 × 0"),
         (torch.full((1, 3, 16, 16), -1e-3), r"in \[0, 1\]"),
@@ -244,6 +260,8 @@ def test_codes_that_do_not_fit_are_refused_by_name() -> None:
         model.decode(torch.zeros(4, 4, dtype=torch.int64))
     with pytest.raises(InputError, match=r"0 … 5, got 0 … 6"):
         model.decode(torch.tensor([[[0, 6]]]))
+    with pytest.raises(InputError, match="codes must be a tensor, got list"):
+        model.decode([[[0, 1]]])
     with pytest.raises(InputError, match=r"int64, got torch\.int32"):
         model.decode(torch.zeros(1, 4, 4, dtype=torch.int32))
     for shape in ((0, 4, 4), (2, 0, 4), (2, 4, 0)):
