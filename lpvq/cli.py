@@ -3,6 +3,7 @@
 What a command needs is imported only when that command runs, so that ``lpvq --help`` answers at once.
 """
 
+import codecs
 import io
 import json
 import os
@@ -32,6 +33,7 @@ STUDIES = ("trade-off", "quantizers")
 
 _DEMO_IMAGES = 60
 _STOPPED = "stopped; the same command goes on from here"
+_PLAIN = {"─": "-", "×": "x", "±": "+-", "é": "e", "…": "..."}  # where an encoding lacks what tables are made of
 
 _WORKSPACE_OPTIONS = [
     click.option("--dataset", default="smileys", show_default=True, metavar="NAME",
@@ -397,9 +399,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _let_every_terminal_show_everything() -> None:
     """Have characters that the terminal's or the log's encoding lacks replaced, not end the command."""
+    codecs.register_error("lpvq", _in_plain_characters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="lpvq")
+
+
+def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that cannot be encoded, and where to go on: tables stay readable."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character, "?") for character in lacking), error.end
 
 
 def _interrupt_once(*_: object) -> None:

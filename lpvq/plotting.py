@@ -1,4 +1,4 @@
-"""Every picture that the notebooks and the command line show.
+"""Every picture that the notebooks and the command line show. ``plot_…`` makes a figure, ``put_…`` fills an axis.
 
 Pictures of data keep their pixels: they are enlarged without smoothing. A grid of codes is always shown beside its
 image. Colours are safe for colour-blind readers: viridis for codes, Okabe and Ito's for lines, which also differ in
@@ -24,28 +24,26 @@ from lpvq.runtime import running_in_notebook
 from lpvq.training.trainer import History
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
-
-
 # All eight of Okabe and Ito's colours but yellow, which is pale on white, and sky blue, which is close to blue.
 _COLOURS = (BLACK, BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00")
+
 SHARPNESS = 2
 """Pixels of a picture for each pixel of a page that is open: dense screens show them all."""
-
 
 _DOTS_PER_INCH = 100
 _SMALL = 9  # points
 
 
 class Estimated(Protocol):
-    """A figure and its standard error."""
+    """A value and its standard error."""
 
     @property
     def value(self) -> float:
-        """The figure."""
+        """The value."""
 
     @property
     def error(self) -> float:
-        """How far chance may have moved it, one standard error."""
+        """How far chance may have moved it: one standard error."""
 
 
 def render(figure: Figure, description: str, sharpness: int = 1) -> bytes:
@@ -104,7 +102,7 @@ def plot_with_codes(
         codes: int64 (N, H, W).
         num_codes: K, the top of the colour scale.
         titles: one per row.
-        columns: what stands above the columns, in the order drawn.
+        columns: what stands above the columns, from the left.
     """
     width = len(images) + 1
     figure = Figure((2.1 * width, 2.1 * len(codes) + 0.3), layout="constrained")
@@ -124,14 +122,14 @@ def plot_with_codes(
 def plot_whole_way(
     image: Tensor, codes: Tensor, reconstruction: Tensor, drawn: Tensor, generated: Tensor, num_codes: int
 ) -> Figure:
-    """Plot the way of the data: an image to codes and back, and below it drawn codes to a new image.
+    """Plot the way of the data: an image to codes and back, and below it new codes to a new image.
 
     Args:
-        image: (C, H, W), floats in [0, 1], as ``reconstruction`` and ``generated``.
+        image: (C, H, W), floats in [0, 1].
         codes: the image's own codes, int64 (h, w).
-        reconstruction: what they decode to.
-        drawn: codes that a prior has drawn, int64 (h, w).
-        generated: what those decode to.
+        reconstruction: what they decode to, (C, H, W), floats in [0, 1].
+        drawn: codes drawn from a prior, int64 (h, w).
+        generated: what those decode to, (C, H, W), floats in [0, 1].
         num_codes: K, the top of the colour scale.
     """
     figure = Figure((9, 4.9), layout="constrained")
@@ -159,7 +157,7 @@ def put_arrow(axis: Axes, text: str) -> None:
 
 
 def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
-    """Draw one image (C, H, W), floats in [0, 1], into ``axis``."""
+    """Plot one image (C, H, W), floats in [0, 1], into ``axis``."""
     pixels = image.detach().cpu().movedim(0, -1).numpy()
     axis.imshow(
         np.squeeze(pixels, -1) if pixels.shape[-1] == 1 else pixels,
@@ -172,7 +170,14 @@ def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
 
 
 def put_codes(axis: Axes, codes: Tensor, num_codes: int, title: str = "") -> None:
-    """Plot one grid of codes (H, W) into ``axis``; grids of up to 8 × 8 with the codes as numbers."""
+    """Plot one grid of codes, int64 (h, w), into ``axis``; up to 8 × 8 codes with their numbers.
+
+    Args:
+        axis: to fill.
+        codes: 0 … K − 1.
+        num_codes: K, the top of the colour scale.
+        title: above the grid.
+    """
     grid = codes.cpu().numpy()
     axis.imshow(grid, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
     _bare(axis, title)
@@ -213,7 +218,7 @@ def plot_positions(
 
 
 def plot_history(history: History, ylabel: str) -> Figure:
-    """Plot training and validation loss over the steps."""
+    """Plot training and validation loss over the steps; ``ylabel`` names the loss and its unit."""
     figure = Figure((5.5, 3.2), layout="constrained")
     axis = figure.subplots()
     steps = [record["step"] for record in history]
@@ -227,7 +232,7 @@ def plot_history(history: History, ylabel: str) -> Figure:
 
 
 def plot_probabilities(probabilities: Tensor, most: int) -> Figure:
-    """Plot the ``most`` largest of ``probabilities`` (K,), each bar with the number of its code."""
+    """Plot the ``most`` largest of ``probabilities`` (K,), 0 … 1, each bar with the number of its code."""
     figure = Figure((5.5, 2.8), layout="constrained")
     axis = figure.subplots()
     largest = probabilities.detach().cpu().topk(most)
@@ -239,14 +244,14 @@ def plot_probabilities(probabilities: Tensor, most: int) -> Figure:
 
 
 def plot_usage(counts: Tensor) -> Figure:
-    """Plot how often each code occurs, the most frequent first; ``counts`` as from ``code_counts``, (K,)."""
+    """Plot how often each code occurs, the most frequent first; ``counts`` (K,) say how often."""
     figure = Figure((5.5, 2.8), layout="constrained")
     put_usage(figure.subplots(), counts)
     return figure
 
 
 def put_usage(axis: Axes, counts: Tensor) -> None:
-    """Plot what ``plot_usage`` draws into ``axis``."""
+    """Plot into ``axis`` how often each code occurs, the most frequent first; ``counts`` (K,) say how often."""
     share = (counts.double().sort(descending=True).values / counts.sum()).numpy()
     axis.bar(np.arange(len(counts)), 100 * share, width=1.0, color=BLUE)
     axis.axhline(100 / len(counts), color=ORANGE, linestyle="--", label="if all were equally frequent")
@@ -259,11 +264,11 @@ def plot_codes_in_use(counts: Tensor, shown: Tensor, shares: Sequence[float], me
     """Plot how often each code is used, and below it what some codes stand for.
 
     Args:
-        counts: as from ``code_counts``, (K,).
-        shown: the codes to show, (N,): the most used ones, then as many of the least used.
-        shares: of all codes of the set, one for each of ``shown``.
+        counts: how often each code occurs, (K,).
+        shown: the codes to show, int64 (N,): the most used ones, then as many of the least used.
+        shares: how often each of ``shown`` occurs, 0 … 1 of all codes of the set.
         means: the mean image patch of each of ``shown``, (N, C, P, P), floats in [0, 1].
-        decoded: what each of ``shown`` decodes to, as ``means``.
+        decoded: what each of ``shown`` decodes to, (N, C, P, P), floats in [0, 1].
     """
     half = len(shown) // 2
     figure = Figure((max(7, 0.75 * half + 1), 6.4), layout="constrained")
@@ -373,8 +378,8 @@ def plot_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], er
 
     Args:
         recipes: group and name of each; those of one group share a marker, the first group a large one.
-        nats: per image.
-        errors: MSE / variance.
+        nats: −log p of the codes of an image under a prior, for each recipe.
+        errors: MSE / variance, for each recipe.
     """
     figure = Figure((9, 6.5), layout="constrained")
     axis = figure.subplots()

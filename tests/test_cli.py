@@ -1,6 +1,7 @@
 """The command line: what it says, where it writes, and how it takes a user's mistake."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -114,6 +115,21 @@ def test_a_later_command_makes_what_it_needs_from_the_earlier_ones(tmp_path: Pat
     assert {"vqvae.pt", "prior.pt", "samples.png", "sample_1.png"} <= names and "sample_5.png" not in names
 
 
+def test_every_option_of_sampling_changes_what_is_drawn(tmp_path: Path) -> None:
+    def drawn(*options: str) -> bytes:
+        assert run("sample", "--output", str(tmp_path), "--count", "3", *options) == 0
+        return (tmp_path / "smileys" / "smoke" / "samples.png").read_bytes()
+
+    usual = drawn()
+    assert drawn("--draw-seed", "0") == usual  # as --seed, which is 0
+    greedy = drawn("--temperature", "0")
+    pictures = [usual, greedy, drawn("--draw-seed", "1"), drawn("--label", "sad"), drawn("--temperature", "1000")]
+    assert len(set(pictures)) == len(pictures)
+    # The most probable code alone, whatever the seed.
+    for only in (("--temperature", "0"), ("--top-k", "1"), ("--top-p", "0.000001")):
+        assert drawn(*only, "--draw-seed", "1") == greedy
+
+
 def test_the_demo_with_pretrained_weights_trains_nothing(tmp_path: Path, capsys: Captured) -> None:
     assert run("demo", "--pretrained", "--output", str(tmp_path)) == 0
     assert "training it" not in capsys.readouterr().out
@@ -201,6 +217,38 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1(tmp_path: Path, 
     (tmp_path / "smileys").write_text("a file where a folder should be")
     assert run("demo", "--output", str(tmp_path)) == 1
     assert "smileys" in capsys.readouterr().err
+
+
+PRINTING = """
+import click
+from lpvq import cli
+from lpvq.experiments.tables import text_table
+
+@cli.cli.command("print")
+def print_table():
+    table = text_table("Fréchet", ["", "x"], [("8 × 8", "1 ± 2")])
+    click.echo(table)
+    print(table)
+    print("… →")
+
+cli.main(["print"])
+"""
+
+
+def test_a_table_can_be_read_in_a_log_of_any_encoding() -> None:
+    full = ["─" * 14, "Fréchet", f"{'x':>14}", "  8 × 8  1 ± 2"]
+    dashes = ["-" * 14, *full[1:]]
+    plain = ["-" * 14, "Frechet", f"{'x':>14}", "  8 x 8  1 +- 2"]
+    expected = {
+        "utf-8": [*full, *full, "… →"],
+        "cp1252": [*dashes, *dashes, "… ?"],
+        "ascii": [*full, *plain, "... ?"],  # click takes ASCII for a mistake of the system's and writes UTF-8
+    }
+    for encoding, lines in expected.items():
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        result = subprocess.run([sys.executable, "-c", PRINTING], capture_output=True, env=environment, check=True)
+        printed = result.stdout.decode("utf-8" if encoding == "ascii" else encoding)
+        assert (encoding, printed.splitlines()) == (encoding, lines)
 
 
 # Ctrl-C and other signals, in processes of their own.

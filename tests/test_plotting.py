@@ -65,7 +65,10 @@ def test_curves_have_labelled_axes_and_are_told_apart_without_colour() -> None:
     axis = plotting.plot_history(history, "nats per code").axes[0]
     assert axis.get_xlabel() and axis.get_ylabel() == "nats per code" and axis.get_legend()
     assert len({line.get_linestyle() for line in axis.lines}) == 2
-    assert axis.lines[1].get_ydata() == pytest.approx([2, 1, 2 / 3])
+    curves = {line.get_label(): line for line in axis.lines}
+    assert curves["training"].get_ydata() == pytest.approx([1, 1 / 2, 1 / 3])
+    assert curves["validation"].get_ydata() == pytest.approx([2, 1, 2 / 3])
+    assert all(list(line.get_xdata()) == [1, 2, 3] for line in curves.values())
 
 
 def test_usage_is_drawn_from_the_most_frequent_code_down() -> None:

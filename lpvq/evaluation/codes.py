@@ -23,7 +23,7 @@ class Reconstruction:
 
     Attributes:
         mse: mean squared error per pixel and channel, images in [0, 1].
-        variance: of all pixel values of the same images, in [0, 1] too.
+        variance: of all pixel values of the same images, scaled to [0, 1] too.
         relative_error: ``mse / variance``: 0 is perfect, 1 is what the mean colour alone would reach.
         psnr: peak signal-to-noise ratio of the whole set in decibels, 10 · log10(1 / mse); infinite where mse is 0.
         ssim: structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861), averaged over images: 1 is perfect.

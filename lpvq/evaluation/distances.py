@@ -78,12 +78,14 @@ def neighbourhoods(real: Tensor, other: Tensor, k: int = NEIGHBOURS) -> Neighbou
     """Compare two sets of vectors by balls that reach from each vector to its ``k``-th neighbour.
 
     The standard errors are those of means of independent vectors, times the root of the *design effect* (Kish 1965,
-    "Survey Sampling"): vectors that share a ball are in or out together, and the balls are drawn by chance too. It is
-    found on random groups of both sets that have no vector in common (Wolter 2007, "Introduction to Variance
-    Estimation", chapter 2): by how much the variance between groups exceeds that of means of independent vectors. A
-    bootstrap cannot find it: a vector that is drawn twice is its own neighbour. Nor can halves that overlap or the
-    jackknife: subsets that share vectors share balls, and the measures are not smooth. The effect itself hardly
-    depends on how large the groups are. Of fewer than 2 (k + 1) vectors no groups can be made: then it is taken as 1.
+    "Survey Sampling"): vectors that share a ball are in or out together, and the balls lie where chance has put them.
+    Random groups of both sets show it, that have no vector in common (Wolter 2007, "Introduction to Variance
+    Estimation", chapter 2): it is the variance between groups, divided by that of means of independent vectors. It
+    hardly depends on how large the groups are. A bootstrap cannot show it, because a vector that is drawn twice is its
+    own neighbour; nor can the jackknife or halves that overlap, because these measures are not smooth. On Gaussians of
+    8 and 64 features, 500 and 1000 vectors, the errors came within 8 % of the spread over 400 fresh sets.
+
+    From fewer than 2 (k + 1) vectors no groups can be made; then the effect is taken as 1.
 
     Args:
         real: (N, F).

@@ -25,7 +25,8 @@ class SampleQuality:
         name: the set.
         number: of images in it, and of training images it is compared with.
         frechet: the Fréchet classifier distance: 0 for equal means and covariances.
-        step: how much larger that is than of the set before it; None for the first. See ``Frechet.step_from``.
+        step: how much larger that is than the distance of the set before; None for the first. Its error may be smaller
+            than those of both distances, because they are from the same training images.
         neighbourhoods: precision, recall, density and coverage.
         accuracy: the share of images whose class the classifier finds to be the one they were made for, 0 … 1; None
             where they were made for none.

@@ -23,8 +23,6 @@ from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import autocast, compiled, keep_memory, progress
 
 NUM_CODES, BLOCKS, CHANNELS = 512, 10, 64
-
-
 SAMPLED = ((8, 1), (8, 16), (8, 64), (32, 1), (32, 4), (32, 16), (32, 64))  # height and width, number of grids
 TRAINED = (64, 128)  # number of grids
 QUANTIZED = (32, 64, 64, 64)  # 131,072 vectors of 64 numbers
@@ -66,7 +64,7 @@ def measure(runs: int) -> list[Row]:
     """Measure sampling, training, quantizer, matrix products, memory and import, all of it on the CPU.
 
     Args:
-        runs: how many the medians are of.
+        runs: how many the medians are of, at least 1.
     """
     keep_memory()  # as training does, and for the references too: what it brings depends on the machine
     rows: list[Row] = []
@@ -77,7 +75,7 @@ def measure(runs: int) -> list[Row]:
 
 
 def about_the_machine() -> dict[str, Any]:
-    """Say what a reader has to know about this machine to compare figures."""
+    """Say what one has to know about this machine to compare figures with those of another."""
     capabilities = torch.cpu.get_capabilities()
     return {
         "architecture": capabilities["architecture"],
@@ -90,7 +88,7 @@ def about_the_machine() -> dict[str, Any]:
 
 
 def format_table(rows: list[Row]) -> str:
-    """Return the rows as text."""
+    """Return the rows as text, with a heading for each part."""
     lines, part = [], None
     for row in rows:
         if row.part != part:

@@ -262,7 +262,7 @@ class Report:
 
     def _truth(self) -> Measured:
         classifier, size = self.workspace.classifier, self.workspace.recipe.size
-        # Seeds that no training or test image was drawn with.
+        # Seeds that no training or test image was rendered with.
         fresh = [
             classifier.predict(load("smileys", "test", size, self._number, seed=1 + index).floats())
             for index in progress(range(_FRESH_SETS), "rendering true faces anew")

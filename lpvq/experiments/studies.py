@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from lpvq import plotting
+from lpvq.errors import InputError
 from lpvq.experiments.profiles import Recipe
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import write_json
@@ -40,11 +41,11 @@ class Variant:
 
 
 def trade_off(recipe: Recipe, size: int) -> list[Variant]:
-    """Return the recipes of the study of that name.
+    """Return the recipes of the study "trade-off": the profile's, and others that differ from it in one thing.
 
     Args:
         recipe: what the profile makes of the data set.
-        size: height and width of the images.
+        size: height and width of the images, in pixels.
     """
     quantizer = dict(recipe.quantizer)
     weighted = {**quantizer, "kind": "entropy-constrained"}
@@ -66,7 +67,7 @@ def trade_off(recipe: Recipe, size: int) -> list[Variant]:
 
 
 def quantizers(recipe: Recipe, _: int) -> list[Variant]:
-    """Return the recipes of the study of that name: as many codes in each as far as that is possible."""
+    """Return the recipes of the study "quantizers", with equally many codes as far as that is possible."""
     levels = _levels(recipe.num_codes)
     kinds: list[tuple[str, dict[str, Any]]] = [
         ("gradient", {"quantizer": {"kind": "gradient"}}),
@@ -88,13 +89,13 @@ class Point:
     """What became of a recipe, on test images.
 
     Attributes:
-        group: see ``Variant``.
-        name: see ``Variant``.
+        group: the thing in which the recipe differs from the profile's.
+        name: what that thing is here.
         seed: that it was trained from.
-        error: MSE / variance.
-        nats: −log p of a grid of codes under a PixelCNN that knows the label.
+        error: MSE / variance of the reconstructions.
+        nats: −log p of a grid of codes under a PixelCNN that knows the label; the mean over grids.
         usage: share of codes that occur, 0 … 1.
-        perplexity: how many codes would be in use if all were used equally.
+        perplexity: how many codes would be in use if all were used equally, 1 … K.
     """
 
     group: str
@@ -114,7 +115,20 @@ STUDIES: dict[str, tuple[Callable[[Recipe, int], list[Variant]], int]] = {
 
 
 def study(workspace: Workspace, name: str) -> list[Point]:
-    """Train and measure all recipes of a study; write ``study_NAME.json`` and ``study_NAME.png``."""
+    """Train and measure all recipes of a study; write ``study_NAME.json`` and ``study_NAME.png``.
+
+    Args:
+        workspace: whose data set, profile and seed to use.
+        name: one of ``STUDIES``.
+
+    Returns:
+        what became of each recipe, from each seed.
+
+    Raises:
+        InputError: there is no study of that name.
+    """
+    if name not in STUDIES:
+        raise InputError(f"study {name!r} is unknown; expected one of {', '.join(STUDIES)}")
     recipes, seeds = STUDIES[name]
     variants = recipes(workspace.recipe, workspace.test_data.images.shape[-1])
     runs = [(variant, workspace.seed + seed) for variant in variants for seed in range(seeds)]

@@ -10,7 +10,7 @@ Result = dict[str, Any]
 
 
 def format_part(part: str, figures: Result) -> str:
-    """Return the table of one part of a ``Report``."""
+    """Return the table of one part of a ``Report``: its name, and the figures that ``Report.measure`` returned."""
     return {"codes": _codes, "prior": _prior, "samples": _samples, "truth": _truth}[part](figures)
 
 
@@ -118,7 +118,14 @@ def _estimate(value: Result, digits: int) -> str:
 
 
 def text_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as what stands in them, the first one at the left, the others at the right."""
+    """Return a table as text: a line, the title and the rows.
+
+    Args:
+        title: of the table.
+        head: of each column; where all are empty, there is no such row.
+        rows: the cells of each row, as many as in ``head``. The first column stands at the left, the others at the
+            right.
+    """
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
         "  " + "  ".join(

@@ -1,7 +1,11 @@
 """The benchmark: it measures what it says and prints what it measured. How fast is no test's business."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from lpvq import PixelCNN
@@ -58,6 +62,45 @@ def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: py
     assert len(made_fast) == 4
     assert ("import", "a new process that imports lpvq") in rows
     assert all(row.here > 0 for row in rows.values() if row.unit != "MB")
+
+
+class _Seen(TorchDispatchMode):
+    """Notes the number types that convolutions, or where there are none matrix products, are computed in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions: set[torch.dtype] = set()
+        self.products: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for kind, seen in (("convolution", self.convolutions), ("mm", self.products)):
+            if function.overloadpacket.__name__ == kind:
+                seen.add(args[0].dtype)
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_precision_is_what_was_computed_in_while_its_time_was_taken(
+    tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_turns(runs: int, **actions: Callable[[], object]) -> dict[str, float]:
+        seconds = {}
+        for name, action in actions.items():
+            with _Seen() as seen:
+                action()
+            (kind,) = seen.convolutions or seen.products  # one kind alone: nothing falls back to another
+            seconds[name] = float(kind.itemsize)
+        return seconds
+
+    monkeypatch.setattr(bench, "_in_turns", in_turns)
+    monkeypatch.setattr(bench, "compiled", lambda function: function)
+    training = bench._prior_training(1) + bench._vqvae_training(1)
+    assert len(training) == 2 * 4 + 2
+    for row in training:
+        assert row.here == (2 if "bfloat16" in row.what else 4), row
+    assert {row.reference for row in training[:8]} == {4}  # as most public code has it
+    assert [row.reference for row in training[8:]] == [4, 2]  # the same precision, another quantizer
+    peaks = {row.what: row.here for row in bench._products(1, training) if "×" in row.what}
+    assert peaks["bfloat16, 16 × 16"] == 2 * peaks["float32, 16 × 16"]  # in half the time
 
 
 def test_the_ratio_says_how_many_times_better() -> None:

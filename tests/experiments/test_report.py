@@ -1,17 +1,22 @@
 """The report: every part measured once, kept, measured again when a model changes, and printed."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from lpvq import InputError
+from lpvq.data.loading import load
 from lpvq.experiments import report, tables
 from lpvq.experiments.report import Report
 from lpvq.experiments.workspace import Workspace
+from lpvq.files import write_json
 
 PICTURES = {
     "codes": ["evaluation_codes.png"],
@@ -98,7 +103,7 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     assert in_reconstructions is measured._sets["reconstructions"].predictions
     for predictions, some in ((in_samples, samples), (in_reconstructions, held_out)):
         assert all(torch.equal(answer, classifier.predict(some)[name]) for name, answer in predictions.items())
-    assert len(fresh) == 5 and all(len(one["eyes"]) == 32 for one in fresh)
+    assert len(fresh) == 5 and all(len(predictions["eyes"]) == 32 for predictions in fresh)
 
 
 def test_what_was_measured_is_not_measured_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +131,115 @@ def test_a_part_is_measured_again_when_its_picture_or_its_model_is_another(works
     assert set(kept) == {"codes", "prior"}
 
 
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How often each part was measured, by stand-ins that take no time."""
+    counts = dict.fromkeys(PICTURES, 0)
+
+    def stand_in(part: str) -> Callable[[Report], tuple[dict, dict]]:
+        def measure(_: Report) -> tuple[dict, dict]:
+            counts[part] += 1
+            return {"count": counts[part]}, {}
+
+        return measure
+
+    for part in PICTURES:
+        monkeypatch.setattr(Report, f"_{part}", stand_in(part))
+    return counts
+
+
+def test_what_a_part_depends_on_has_it_measured_anew_and_nothing_else_does(
+    workspace: Workspace, times: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured_now() -> set[str]:
+        before = dict(times)
+        for part in PICTURES:
+            assert Report(workspace).measure(part) == {"count": times[part]}
+        return {part for part in PICTURES if times[part] > before[part]}
+
+    def weight(parameter: torch.Tensor) -> None:
+        with torch.no_grad():
+            parameter += 1
+
+    def pixel(split: str, data: str) -> None:
+        images = vars(workspace)[data].images.clone()
+        images[-1, 0, 0, 0] ^= 255  # of an image that is set aside: it has codes too
+        vars(workspace)[data] = replace(vars(workspace)[data], images=images)
+        for cached in (f"{split}_checksum", "train_data"):
+            vars(workspace).pop(cached, None)
+
+    def fewer() -> None:
+        workspace.recipe = replace(workspace.recipe, sampled_images=16)
+
+    assert measured_now() == set(PICTURES) and measured_now() == set()
+    changes: dict[str, tuple[Callable[[], object], set[str]]] = {
+        "VQ-VAE": (lambda: weight(next(workspace.vqvae.parameters())), {"codes", "prior", "samples", "truth"}),
+        "prior": (lambda: weight(workspace.prior.head[-1].bias), {"prior", "samples", "truth"}),
+        "classifier": (lambda: weight(workspace.classifier.heads["mouth"].bias), {"samples", "truth"}),
+        "training images": (lambda: pixel("train", "all_train_data"), {"codes", "prior", "samples"}),
+        "test images": (lambda: pixel("test", "test_data"), {"codes", "prior", "samples", "truth"}),
+        "seed": (lambda: setattr(workspace, "seed", 1), {"samples", "truth"}),
+        "number of images": (fewer, {"samples", "truth"}),
+        "Inception": (lambda: monkeypatch.setattr(report, "inception_weights", Path), {"samples"}),
+        "profile": (lambda: setattr(workspace, "profile", "laptop"), set()),
+        "time of training": (lambda: workspace.vqvae_about.update(seconds=9e9), set()),
+        "another training": (lambda: setattr(workspace, "recipe", replace(workspace.recipe, prior_blocks=9)), set()),
+    }
+    for name, (change, parts) in changes.items():
+        change()
+        assert (name, measured_now()) == (name, parts)
+        assert (name, measured_now()) == (name, set())
+
+
+def test_figures_that_another_process_writes_meanwhile_are_kept(
+    workspace: Workspace, times: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Workspace(output=workspace.folder.parent.parent)
+
+    def while_another_measures(_: Report) -> tuple[dict, dict]:
+        Report(other).measure("prior")
+        return {"count": 1}, {}
+
+    monkeypatch.setattr(Report, "_codes", while_another_measures)
+    Report(workspace).measure("codes")
+    assert set(json.loads(workspace.path("evaluation.json").read_text())) == {"codes", "prior"}
+
+
+def test_no_other_process_writes_figures_while_they_are_merged(
+    workspace: Workspace, times: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def noted(path: Path, value: object) -> None:
+        with pytest.raises(Timeout):  # as another process would find it
+            FileLock(workspace.path(".lock")).acquire(blocking=False)
+        held.append(path.name)
+        write_json(path, value)
+
+    workspace.prior  # noqa: B018
+    monkeypatch.setattr(report, "write_json", noted)
+    Report(workspace).measure("codes")
+    assert held == ["evaluation.json"]
+
+
+def test_true_faces_are_rendered_anew_from_seeds_that_no_other_set_has(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    predict = workspace.classifier.predict
+    monkeypatch.setattr(workspace.classifier, "predict", lambda images: seen.append(images) or predict(images))
+    Report(workspace).measure("truth")
+    fresh = [images for images in seen if any(torch.equal(images, faces(seed)) for seed in range(1, 6))]
+    assert len(fresh) == 5
+    known = torch.cat([workspace.test_data.floats(), workspace.all_train_data.floats()])
+    together = torch.cat([*fresh, known]).flatten(1)
+    assert len(together.unique(dim=0)) == len(together), "a face was rendered twice"
+
+
+def faces(seed: int) -> torch.Tensor:
+    return load("smileys", "test", limit=32, seed=seed).floats()
+
+
 def test_sets_without_factors_have_no_truth(tmp_path: Path, in_a_moment: None) -> None:
     for number in range(14):
         folder = tmp_path / "pets" / ("cats" if number % 2 else "dogs")
@@ -144,6 +258,35 @@ def test_a_damaged_file_of_figures_is_named(workspace: Workspace) -> None:
     workspace.path("evaluation.json").write_text("{")
     with pytest.raises(InputError, match=r"evaluation\.json is not valid JSON"):
         Report(workspace).measure("codes")
+
+
+ENTRY = {"of": {}, "pictures": ["a.png"], "figures": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *([], None, "codes", 3),
+        *({"codes": entry} for entry in ([], None, "x", {})),
+        *({"codes": {key: value for key, value in ENTRY.items() if key != left_out}} for left_out in ENTRY),
+        *({"codes": {**ENTRY, key: value}} for key in ENTRY for value in (None, 3, "x")),
+        {"codes": {**ENTRY, "pictures": [3]}},
+        {"prior": {**ENTRY, "figures": []}},  # of a part that is not asked for
+    ],
+)
+def test_figures_of_another_form_are_a_damaged_file(content: object, workspace: Workspace) -> None:
+    workspace.folder.mkdir(parents=True)
+    path = workspace.path("evaluation.json")
+    path.write_text(json.dumps(content))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"evaluation\.json is damaged; delete it"):
+        Report(workspace)._known()
+    assert path.read_bytes() == before
+
+
+def test_pictures_of_a_part_that_was_not_measured_are_not_there(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match=r"evaluation\.json has no part 'codes': measure it first"):
+        Report(workspace).pictures("codes")
 
 
 def test_the_classifier_is_kept_and_pretrained_models_get_one_too(workspace: Workspace, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lpvq import TrainConfig
+from lpvq import InputError, TrainConfig
 from lpvq.experiments import studies
 from lpvq.experiments.profiles import recipe_for
 from lpvq.experiments.studies import Variant, quantizers, study, trade_off
@@ -91,6 +91,11 @@ def test_a_study_measures_each_recipe_and_finds_it_again(
 def _trainings(workspace: Workspace, share: float) -> dict[str, TrainConfig]:
     steps = round(share * workspace.recipe.vqvae.steps)
     return {name: TrainConfig(steps=steps, batch_size=16, validations=2) for name in ("vqvae", "prior")}
+
+
+def test_a_study_that_there_is_not_is_named(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match="study 'size' is unknown; expected one of trade-off, quantizers"):
+        study(workspace, "size")
 
 
 def test_a_variation_shares_the_images_and_nothing_that_was_trained(workspace: Workspace) -> None:
