@@ -52,7 +52,7 @@ def test_the_demo_goes_the_whole_way_and_says_where_everything_is(tmp_path: Path
     folder = tmp_path / "smileys" / "smoke"
     for step in ("1/5 VQ-VAE", "2/5 codes", "3/5 PixelCNN", "4/5 60 new images", "5/5 measuring"):
         assert step in said
-    for row in ("MSE / variance", "codes in use", "uniform", "unigram", "  prior  ", "share of the unigram"):
+    for row in ("MSE / variance", "codes in use", "uniform", "unigram", "  prior  ", "prior / unigram"):
         assert row in said
     pictures = [*(f"sample_{i}" for i in (1, 5, 8)), *(f"random_sample_{i}" for i in (0, 1, 2)), "samples"]
     pictures += [f"reconstructed_image_{i}" for i in (1, 4, 7)]
@@ -74,7 +74,7 @@ def test_everything_or_one_part_is_measured(tmp_path: Path, capsys: Captured) ->
         "perplexity",
         "bits per code",
         "prior samples",
-        "copies, by pixels",
+        "memorisation, by pixels",
         "true faces",
         "evaluation_truth.png",
     ):
@@ -173,7 +173,7 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
         (["sample", "--pretrained", "--label", "angry"], "label 'angry' is unknown; expected one of happy, sad"),
         (["sample", "--pretrained", "--label", "3"], "label '3' is unknown"),
         (["sample", "--pretrained", "--temperature", "-1"], "temperature must be at least 0"),
-        (["sample", "--pretrained", "--top-k", "0"], "top_k must be at least 1"),
+        (["sample", "--pretrained", "--top-k", "0"], "top_k must be a whole number and at least 1"),
         (["sample", "--pretrained", "--top-p", "1.5"], "top_p must be above 0"),
         (["sample", "--count", "0"], "0 is not in the range"),
         (["evaluate", "--dataset", "mnist", "--pretrained"], "mnist"),

@@ -115,7 +115,7 @@ def test_batches_are_small_however_large_an_item_is(number: int, size: int, at_o
     assert torch.cat(batches).tolist() == list(range(number))
 
 
-OPERATIONS = [
+ROUNDED = [
     torch.backends.mkldnn.matmul,
     torch.backends.mkldnn.conv,
     torch.backends.cuda.matmul,
@@ -126,16 +126,16 @@ OPERATIONS = [
 @pytest.fixture
 def precisions() -> Iterator[None]:
     """What is set for products and convolutions is set back."""
-    before = [operation.fp32_precision for operation in OPERATIONS]
+    before = [operation.fp32_precision for operation in ROUNDED]
     yield
     torch.set_float32_matmul_precision("highest")
     torch.backends.fp32_precision = "none"
-    for operation, precision in zip(OPERATIONS, before, strict=True):
+    for operation, precision in zip(ROUNDED, before, strict=True):
         operation.fp32_precision = precision
 
 
 def found() -> list[str]:
-    return [operation.fp32_precision for operation in OPERATIONS]
+    return [operation.fp32_precision for operation in ROUNDED]
 
 
 def test_in_full_precision_nothing_is_rounded_and_afterwards_all_is_as_it_was(precisions: None) -> None:
@@ -158,7 +158,7 @@ def test_in_full_precision_nothing_is_rounded_and_afterwards_all_is_as_it_was(pr
 
 
 def test_after_full_precision_an_operation_follows_what_is_set_for_all_again(precisions: None) -> None:
-    for operation in OPERATIONS:
+    for operation in ROUNDED:
         operation.fp32_precision = "none"
     torch.backends.fp32_precision = "bf16"
     with full_precision():

@@ -1,8 +1,8 @@
 """A small classifier of images: what class, and for smileys every factor that a face was rendered from.
 
-It judges generated images. Its features are what distances between sets of images are measured on, where others take
-an Inception network; so the Fréchet distance here is a "Fréchet classifier distance", comparable within this project
-and no FID.
+It classifies generated images. Its features are what distances between sets of images are measured on, where others
+take an Inception network; so the Fréchet distance here is a "Fréchet classifier distance", comparable within this
+project and no FID.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,13 @@ _CHANNELS = (32, 64, 64, 64)
 
 
 def tasks_of(data: ImageData) -> dict[str, int]:
-    """Return what there is to predict of the images of a set: for each task the number of its classes.
+    """Return what there is to predict of the images of a set, and among how many classes.
 
-    The factors of smileys, among which is the class; of other sets the class, called "label".
+    For smileys each factor is a task; one of them, "mouth", is the class of the set. Other sets have the single task
+    "label", their class.
+
+    Returns:
+        for the name of each task the number of its classes.
     """
     if data.factors is None:
         return {"label": len(data.class_names)}
@@ -136,8 +140,12 @@ def train_classifier(
         the history of the run so far, a ``Record`` for each validation.
 
     Raises:
-        InputError: a checkpoint of another run, a loss that is not finite.
+        InputError: no images, other images than the model's tasks are about, a checkpoint of another run, a loss that
+            is not finite.
     """
+    for images in (data, validation):
+        if images is not None and (len(images) == 0 or not model.tasks.items() <= tasks_of(images).items()):
+            raise InputError(f"expected images with the tasks {model.tasks}, got {len(images)} with {tasks_of(images)}")
     if config.compile:
         raise InputError("a classifier cannot be compiled: leave compile out")
     device = next(model.parameters()).device

@@ -1,17 +1,20 @@
 """How close reconstructions come, and what each code stands for."""
 
 from dataclasses import dataclass
-from math import log10
+from math import inf, log10
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq.data.images import ImageData
+from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
 from lpvq.models.code_usage import code_counts
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import progress
+
+_SSIM_MARGIN = 5  # pixels that torchmetrics mirrors at each edge, half of its window
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,9 @@ class Reconstruction:
 
     Attributes:
         mse: mean squared error per pixel and channel, images in [0, 1].
-        variance: of all pixel values of the same images, in the same scaling.
+        variance: of all pixel values of the same images, in [0, 1] too.
         relative_error: ``mse / variance``: 0 is perfect, 1 is what the mean colour alone would reach.
-        psnr: peak signal-to-noise ratio of the whole set in decibels, 10 · log10(1 / mse).
+        psnr: peak signal-to-noise ratio of the whole set in decibels, 10 · log10(1 / mse); infinite where mse is 0.
         ssim: structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861), averaged over images: 1 is perfect.
     """
 
@@ -34,23 +37,28 @@ class Reconstruction:
 
 
 def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
-    """Encode and decode a set, and measure the error over all of it."""
+    """Encode and decode a set in eval mode, and measure the error over all of it.
+
+    Raises:
+        InputError: there are no images, all their pixels are the same, or they are too small for SSIM's window.
+    """
     # Here, because it takes a second to import.
     from torchmetrics.functional.image import structural_similarity_index_measure as similarity
 
+    variance = data.variance()
+    if min(data.images.shape[2:]) <= _SSIM_MARGIN:
+        raise InputError(f"SSIM needs more than {_SSIM_MARGIN} × {_SSIM_MARGIN} pixels, {data.name} has fewer")
     device = next(vqvae.parameters()).device
     errors, similarities = [], []
-    for batch in progress(data.batches(), "judging reconstructions", least=64):
+    for batch in progress(data.batches(), "comparing reconstructions", least=64):
         images = data.floats(batch)
         decoded = vqvae.decode(vqvae.encode(images.to(device))).cpu()
         errors.append((decoded - images).square().mean((1, 2, 3)))
         similarities.append(torch.as_tensor(similarity(decoded, images, data_range=1.0, reduction="none")))
-    variance = data.variance()
     error = Estimate.of_mean(torch.cat(errors))
     relative = Estimate(error.value / variance, error.error / variance)
-    return Reconstruction(
-        error.value, variance, relative, -10 * log10(error.value), Estimate.of_mean(torch.cat(similarities))
-    )
+    psnr = -10 * log10(error.value) if error.value else inf
+    return Reconstruction(error.value, variance, relative, psnr, Estimate.of_mean(torch.cat(similarities)))
 
 
 def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int) -> Tensor:
@@ -64,8 +72,16 @@ def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int
 
     Returns:
         float32 in [0, 1], (K, C, downsample, downsample); grey for codes that no patch was given.
+
+    Raises:
+        InputError: there are no images, or the codes are not of these images.
     """
-    channels = data.images.shape[1]
+    channels, *size = data.images.shape[1:]
+    expected = (len(data), *(pixels // downsample for pixels in size))
+    if len(data) == 0:
+        raise InputError(f"{data.name} has no images")
+    if tuple(codes.shape) != expected:
+        raise InputError(f"expected codes of shape {expected} for the images of {data.name}, got {tuple(codes.shape)}")
     sums = torch.zeros(num_codes, channels * downsample**2)
     for batch in data.batches():
         # Every position of the grid takes its own pixels, (positions, channels · downsample²).

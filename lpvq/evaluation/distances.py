@@ -18,18 +18,43 @@ from lpvq.evaluation.estimates import Estimate
 
 NEIGHBOURS = 5
 _DISTANCES_AT_ONCE = 2**24
+_GROUP = 250  # vectors: enough to see how much balls are shared, few enough to cost little
+_DEGREES_OF_FREEDOM = 100  # of a design effect: its root, and so a standard error, is known to about 7 %
 
 
 def frechet_distance(real: Tensor, other: Tensor) -> float:
-    """Return ‖μ − μ'‖² + tr(Σ + Σ' − 2 (Σ Σ')^½) of two sets of vectors, (N, F) and (M, F)."""
-    mean, covariance = _moments(real)
-    other_mean, other_covariance = _moments(other)
+    """Return ‖μ − μ'‖² + tr(Σ + Σ' − 2 (Σ Σ')^½) of two sets of vectors, (N, F) and (M, F).
+
+    Raises:
+        InputError: a set has fewer than two vectors, or the sets have vectors of different length.
+    """
+    mean, covariance = moments(real)
+    other_mean, other_covariance = moments(other)
+    if len(mean) != len(other_mean):
+        raise InputError(f"expected as many features in both sets, got {len(mean)} and {len(other_mean)}")
     # Σ Σ' has the eigenvalues of the symmetric Σ^½ Σ' Σ^½.
-    values, vectors = torch.linalg.eigh(covariance)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    root = square_root(covariance)
     cross = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt().sum()
     spread = covariance.trace() + other_covariance.trace() - 2 * cross
     return ((mean - other_mean).square().sum() + spread).item()
+
+
+def moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean (F,) and the covariance (F, F) of ``vectors`` (N, F), float64.
+
+    Raises:
+        InputError: there are fewer than two vectors.
+    """
+    if len(vectors) < 2:
+        raise InputError(f"a covariance needs at least 2 vectors, got {len(vectors)}")
+    vectors = vectors.double()
+    return vectors.mean(0), torch.cov(vectors.T).reshape(2 * vectors.shape[1:])  # of one feature, cov makes a number
+
+
+def square_root(matrix: Tensor) -> Tensor:
+    """Return the square root of a symmetric matrix (F, F) that has no negative eigenvalues but by rounding."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
 @dataclass(frozen=True)
@@ -50,13 +75,35 @@ class Neighbourhoods:
 
 
 def neighbourhoods(real: Tensor, other: Tensor, k: int = NEIGHBOURS) -> Neighbourhoods:
-    """Compare two sets of vectors, (N, F) and (M, F), by balls that reach from each to its ``k``-th neighbour.
+    """Compare two sets of vectors by balls that reach from each vector to its ``k``-th neighbour.
+
+    The standard errors are those of means of independent vectors, times the root of the *design effect* (Kish 1965,
+    "Survey Sampling"): vectors that share a ball are in or out together, and the balls are drawn by chance too. It is
+    found on random groups of both sets that have no vector in common (Wolter 2007, "Introduction to Variance
+    Estimation", chapter 2): by how much the variance between groups exceeds that of means of independent vectors. A
+    bootstrap cannot find it: a vector that is drawn twice is its own neighbour. Nor can halves that overlap or the
+    jackknife: subsets that share vectors share balls, and the measures are not smooth. The effect itself hardly
+    depends on how large the groups are. Of fewer than 2 (k + 1) vectors no groups can be made: then it is taken as 1.
+
+    Args:
+        real: (N, F).
+        other: (M, F).
+        k: which neighbour.
 
     Raises:
-        InputError: a set has no more than ``k`` vectors.
+        InputError: a set has no more than ``k`` vectors, or the sets have vectors of different length.
     """
     if min(len(real), len(other)) <= k:
         raise InputError(f"expected more than {k} vectors in both sets, got {len(real)} and {len(other)}")
+    if real.shape[1:] != other.shape[1:]:
+        raise InputError(f"expected vectors of one length, got sets of {tuple(real.shape)} and {tuple(other.shape)}")
+    means = [Estimate.of_mean(values) for values in _overlap(real, other, k)]
+    effects = _design_effects(real, other, k).sqrt().tolist()
+    return Neighbourhoods(*(Estimate(mean.value, mean.error * root) for mean, root in zip(means, effects, strict=True)))
+
+
+def _overlap(real: Tensor, other: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What precision (M,), recall (N,), density (M,) and coverage (N,) are the means of."""
     real_radii, other_radii = _radii(real, k), _radii(other, k)
     balls = torch.zeros(len(other))
     recalled = torch.zeros(len(real), dtype=torch.bool)
@@ -68,16 +115,42 @@ def neighbourhoods(real: Tensor, other: Tensor, k: int = NEIGHBOURS) -> Neighbou
         balls[part] = (squares <= real_radii[:, None]).sum(0).float()
         recalled |= (squares <= other_radii[part]).any(1)
         nearest = torch.minimum(nearest, squares.amin(1))
-    return Neighbourhoods(
-        precision=Estimate.of_mean(balls > 0),
-        recall=Estimate.of_mean(recalled),
-        density=Estimate.of_mean(balls / k),
-        coverage=Estimate.of_mean(nearest <= real_radii),
-    )
+    return balls > 0, recalled, balls / k, nearest <= real_radii
+
+
+def _design_effects(real: Tensor, other: Tensor, k: int) -> Tensor:
+    """The variance of precision, recall, density and coverage over that of means of independent vectors, (4,)."""
+    number = max(2, max(len(real), len(other)) // _GROUP)
+    number = min(number, min(len(real), len(other)) // (k + 1))
+    found, expected = torch.zeros(2, 4, dtype=torch.float64)
+    if number < 2:
+        return torch.ones_like(found)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(-(-_DEGREES_OF_FREEDOM // (number - 1))):
+        groups = zip(_groups(real, number, generator), _groups(other, number, generator), strict=True)
+        means = [[Estimate.of_mean(values) for values in _overlap(*group, k)] for group in groups]
+        found += torch.tensor([[mean.value for mean in group] for group in means]).double().var(0)
+        expected += torch.tensor([[mean.error**2 for mean in group] for group in means]).double().mean(0)
+    return torch.where(expected > 0, found / expected, 1.0)  # all equal in all groups: no variance to multiply
+
+
+def _groups(vectors: Tensor, number: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """As many groups of equal size, with no vector in common; a few vectors may be left over."""
+    size = len(vectors) // number
+    return vectors[torch.randperm(len(vectors), generator=generator)[: number * size]].split(size)
 
 
 def nearest_neighbours(vectors: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each of ``vectors`` (N, F) the distance to, and the index of, the nearest of ``among`` (M, F)."""
+    """Find for each of ``vectors`` (N, F) the nearest of ``among`` (M, F).
+
+    Returns:
+        the distances, float64 (N,); the indices of the nearest, int64 (N,).
+
+    Raises:
+        InputError: a set is empty.
+    """
+    if min(len(vectors), len(among)) == 0:
+        raise InputError(f"nearest neighbours need vectors in both sets, got {len(vectors)} and {len(among)}")
     distances, indices = [], []
     for part in vectors.split(max(1, _DISTANCES_AT_ONCE // len(among))):
         squares, index = squared_distances(part, among).min(1)
@@ -101,8 +174,3 @@ def _radii(vectors: Tensor, k: int) -> Tensor:
     parts = vectors.split(max(1, _DISTANCES_AT_ONCE // len(vectors)))
     # Each vector is its own nearest.
     return torch.cat([squared_distances(part, vectors).kthvalue(k + 1, dim=1).values for part in parts])
-
-
-def _moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    vectors = vectors.double()
-    return vectors.mean(0), torch.cov(vectors.T)

@@ -1,27 +1,31 @@
-"""Whether generated images are copies of training images."""
+"""Whether generated images repeat training images.
+
+Compare Meehan et al. (2020), arXiv:2004.05675, who test for data-copying by the same distances.
+"""
 
 from dataclasses import dataclass
 from math import comb
 
 from torch import Tensor
 
+from lpvq.errors import InputError
 from lpvq.evaluation.distances import nearest_neighbours
 
 
 @dataclass(frozen=True)
 class Memorisation:
-    """Whether generated images are copies of training images.
+    """Whether generated images repeat training images more often than chance would.
 
-    The distance of each image to the nearest reconstruction of a training image is compared with that of images which
-    cannot be copies: reconstructions of held-out images. (A prior can repeat a training grid, which decodes to such a
+    The distance of each image to the nearest reconstruction of a training image is compared with that of images that
+    cannot repeat one: reconstructions of held-out images. (A prior can repeat a training grid, which decodes to such a
     reconstruction. The training image itself it cannot draw.)
 
     Attributes:
-        threshold: the distance that ``expected`` of the reconstructions are closer than.
-        expected: the share of generated images that are closer, if they are as independent of the training images.
-        found: the share that is.
-        p_value: the probability to find so many or more by chance. Of a hundred
-            models that copy nothing, one has a value below 0.01.
+        threshold: the distance that a share ``expected`` of the held-out images is as close as or closer than.
+        expected: the share of generated images to expect closer, if they know the training images no better; 0 … 1.
+        found: the share that is closer, 0 … 1.
+        p_value: the probability to find so many or more by chance, 0 … 1. Of a hundred models that have memorised
+            nothing, one has a value below 0.01.
     """
 
     threshold: float
@@ -31,11 +35,25 @@ class Memorisation:
 
 
 def evaluate_memorisation(held_out: Tensor, generated: Tensor, expected: float = 0.01) -> Memorisation:
-    """Compare distances to what was seen in training, (N,) of images that cannot be copies and (M,) of generated ones.
+    """Compare distances to the nearest training image.
 
     If both have the same distribution, every order of all N + M distances is equally likely. Then the number of
-    ``generated`` below the k-th of ``held_out`` has a distribution in closed form, and the test is exact.
+    ``generated`` below the k-th of ``held_out`` has a distribution in closed form (negative hypergeometric), and the
+    test is exact.
+
+    Args:
+        held_out: of images that no training has seen, (N,).
+        generated: of generated images, (M,).
+        expected: which share of ``held_out`` counts as close, above 0 and at most 1; rounded to whole images.
+
+    Raises:
+        InputError: a set is empty, or ``expected`` is no such share.
     """
+    if min(len(held_out), len(generated)) == 0 or not 0 < expected <= 1:
+        raise InputError(
+            f"expected held-out and generated images and a share of them in (0, 1], got {len(held_out)} and "
+            f"{len(generated)} images and {expected}"
+        )
     rank = max(1, round(expected * len(held_out)))
     threshold = held_out.sort().values[rank - 1]
     below = int((generated < threshold).sum())
@@ -51,12 +69,16 @@ def nearest_training_images(vectors: Tensor, training: Tensor, held_out: Tensor)
     """Find the nearest training image of each generated one, and test for memorisation.
 
     Args:
-        vectors: of generated images, (M, F).
+        vectors: of generated images, pixels or features, (M, F).
         training: of reconstructed training images, (N, F).
         held_out: of reconstructed test images, (L, F).
 
     Returns:
-        the verdict; the distances (M,); the indices of the nearest (M,).
+        the result of the test; the Euclidean distances, float64 (M,); the indices of the nearest in ``training``,
+        int64 (M,).
+
+    Raises:
+        InputError: a set is empty.
     """
     held_out_distances, _ = nearest_neighbours(held_out, training)
     distances, nearest = nearest_neighbours(vectors, training)

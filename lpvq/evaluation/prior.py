@@ -1,4 +1,8 @@
-"""How well a prior predicts codes, beside baselines."""
+"""How well a prior predicts codes, beside baselines.
+
+A likelihood of codes depends on the codebook: where all images have the same code, any prior predicts it. So it is
+never shown without what the codes lose.
+"""
 
 from dataclasses import dataclass, replace
 from math import log
@@ -9,7 +13,7 @@ from torch import Tensor
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
-from lpvq.models.code_usage import code_counts, entropy
+from lpvq.models.code_usage import code_counts
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import progress
 from lpvq.training.losses import grid_nll
@@ -21,10 +25,10 @@ class Likelihood:
 
     Attributes:
         name: the distribution.
-        bits: per code, with the standard error over grids.
-        nats_per_grid: the same for a whole grid, in nats.
-        bits_per_pixel: the same for a pixel of the image (all channels together). The image's own likelihood it is
-            not: what the decoder leaves out is not counted.
+        bits: −log2 of the probability, per code; the mean over grids, with its standard error.
+        nats_per_grid: −ln of the probability of a whole grid; the mean over grids.
+        bits_per_pixel: −log2 of the probability of a grid, divided by the pixels of its image (all channels together).
+            This is not the likelihood of the image: what the decoder leaves out is not counted.
     """
 
     name: str
@@ -35,37 +39,50 @@ class Likelihood:
 
 @dataclass(frozen=True)
 class PriorEvaluation:
-    """How well distributions that were learned on one set of codes predict another.
-
-    A likelihood depends on the codebook (a collapsed one makes it small), so it is never shown alone.
+    """How well distributions that were learned on training codes predict test codes.
 
     Attributes:
-        likelihoods: "uniform": all codes equally likely. "unigram": their frequencies. "unigram per position": their
-            frequencies at each position of the grid. "prior": the PixelCNN, told the label. "prior, label unknown":
-            its mixture over all labels, equally likely, which compares with priors that have no labels. "prior,
-            training images": again told the label, on grids that it has seen; what it does better there is overfitting.
-        unigram_entropy: the entropy in bits of the codes that are predicted, which no unigram can beat there.
-        share_of_unigram_entropy: what the prior leaves of it: 0 … 1 or so; None where all codes are the same.
+        likelihoods: "uniform": all codes equally likely. "unigram": their frequencies in the training codes.
+            "unigram per position": their frequencies at each position of the grid. "prior": the PixelCNN, told the
+            label. "prior, label unknown": its mixture over all labels, equally likely, which compares with priors that
+            have no labels. "prior, training images": again told the label, on grids that it has seen; what it does
+            better there is overfitting.
+        share_of_unigram: the bits of "prior", divided by those of "unigram" on the same test codes: what is left of the
+            cost once the prior knows the codes around and the label. 0 is perfect, 1 no better than frequencies, and
+            above 1 worse. None where the codebook has a single code, which costs nothing.
     """
 
     likelihoods: tuple[Likelihood, ...]
-    unigram_entropy: float
-    share_of_unigram_entropy: float | None
+    share_of_unigram: float | None
 
     def __getitem__(self, name: str) -> Likelihood:
-        """Return the likelihood of a name."""
-        return next(likelihood for likelihood in self.likelihoods if likelihood.name == name)
+        """Return the likelihood of that name.
+
+        Raises:
+            InputError: there is none.
+        """
+        by_name = {likelihood.name: likelihood for likelihood in self.likelihoods}
+        if name not in by_name:
+            raise InputError(f"there is no likelihood {name!r}; expected one of {', '.join(by_name)}")
+        return by_name[name]
 
 
 def evaluate_prior(prior: PixelCNN, train: LatentCodes, test: LatentCodes, pixels: int) -> PriorEvaluation:
     """Measure the likelihood of ``test`` under the prior and under baselines that count codes in ``train``.
 
     Args:
-        prior: a PixelCNN with classes.
+        prior: a PixelCNN, with classes or without.
         train: the codes that it learned from.
-        test: the codes to predict.
-        pixels: in an image.
+        test: the codes to predict, at least one grid.
+        pixels: height times width of an image.
+
+    Raises:
+        InputError: a set has no grids, the sets or the prior do not fit each other, or there are no pixels.
     """
+    if min(len(train), len(test), pixels) < 1:
+        raise InputError(
+            f"expected grids to learn from, grids to predict and pixels, got {len(train)}, {len(test)} and {pixels}"
+        )
     test.check_fits(prior)
     if (train.num_codes, train.grid) != (test.num_codes, test.grid):
         raise InputError("the training and the test codes have another codebook or grid; extract both again")
@@ -81,14 +98,17 @@ def evaluate_prior(prior: PixelCNN, train: LatentCodes, test: LatentCodes, pixel
     nats["prior"] = grid_nll(prior, test)
     nats["prior, label unknown"] = marginal_nll(prior, test)
     nats["prior, training images"] = grid_nll(prior, train[: len(test)])
-    unigram_entropy = entropy(code_counts(test.codes, num_codes)) / log(2)
-    likelihoods = tuple(_likelihood(name, values.double(), positions, pixels) for name, values in nats.items())
-    bits = next(likelihood.bits.value for likelihood in likelihoods if likelihood.name == "prior")
-    return PriorEvaluation(likelihoods, unigram_entropy, bits / unigram_entropy if unigram_entropy else None)
+    likelihoods = {name: _likelihood(name, values.double(), positions, pixels) for name, values in nats.items()}
+    prior_bits, unigram_bits = likelihoods["prior"].bits.value, likelihoods["unigram"].bits.value
+    return PriorEvaluation(tuple(likelihoods.values()), prior_bits / unigram_bits if unigram_bits else None)
 
 
 def marginal_nll(prior: PixelCNN, codes: LatentCodes) -> Tensor:
-    """Return −log of the mean over all labels of p(grid | label), in nats, (N,)."""
+    """Return −log of the mean over all labels of p(grid | label), in nats, (N,); without labels −log p(grid).
+
+    Raises:
+        InputError: there are no grids.
+    """
     if prior.num_classes is None:
         return grid_nll(prior, codes)
     given = [
@@ -101,7 +121,7 @@ def marginal_nll(prior: PixelCNN, codes: LatentCodes) -> Tensor:
 def _unigram_nats(seen: Tensor, num_codes: int) -> Tensor:
     """−log of the frequencies of the codes in each column of ``seen`` (N, P): (P, K).
 
-    Every code counts once more than it was seen, so that none is impossible.
+    Every code counts once more than it was seen (Laplace's rule), so that none is impossible.
     """
     counts = torch.stack([code_counts(column, num_codes) for column in seen.T]).double() + 1
     return -(counts / counts.sum(1, keepdim=True)).log()

@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lpvq.evaluation.distances import Neighbourhoods, frechet_distance, neighbourhoods
-from lpvq.evaluation.estimates import Estimate, bootstrap
+from lpvq.errors import InputError
+from lpvq.evaluation.distances import Neighbourhoods, neighbourhoods
+from lpvq.evaluation.estimates import Estimate
+from lpvq.evaluation.frechet import Frechet, measure_frechet
 from lpvq.runtime import progress
 
 _INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # as torch-fidelity names it
@@ -17,17 +19,16 @@ _INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # as torch-fidelity na
 
 @dataclass(frozen=True)
 class SampleQuality:
-    """How one set of images compares with training images, by the features of a classifier.
+    """How a set of images compares with training images, by the features of a classifier.
 
     Attributes:
         name: the set.
         number: of images in it, and of training images it is compared with.
         frechet: the Fréchet classifier distance: 0 for equal means and covariances.
-        step: how much more that is than of the set before it; None for the first. Its error is smaller than those of
-            the two, because both are resampled together.
+        step: how much larger that is than of the set before it; None for the first. See ``Frechet.step_from``.
         neighbourhoods: precision, recall, density and coverage.
-        accuracy: the share of images whose class the classifier finds to be the one they were made for; None where they
-            were made for none.
+        accuracy: the share of images whose class the classifier finds to be the one they were made for, 0 … 1; None
+            where they were made for none.
     """
 
     name: str
@@ -43,39 +44,62 @@ def evaluate_samples(real: Tensor, sets: Mapping[str, Tensor], correct: Mapping[
 
     Args:
         real: features of training images, (N, F).
-        sets: by name, features of the images to judge, (N, F) each, from what should be best to what should be worst.
-        correct: by name, as far as there is one, bool (N,): whether the classifier found the class that each
+        sets: by name, features of the images to compare, (M, F) each, from what should be best to what should be worst.
+        correct: by name, as far as there is one, bool (M,): whether the classifier found the class that each
             was made for.
+
+    Raises:
+        InputError: a set has too few images to be compared, or other features than ``real``; ``correct`` does not fit.
     """
+    for name, found in correct.items():
+        if name not in sets or len(found) != len(sets[name]):
+            raise InputError(f"correct[{name!r}] has {len(found)} answers, expected one for each image of a set")
     results: list[SampleQuality] = []
-    before: Tensor | None = None
+    before: Frechet | None = None
     for name, features in progress(list(sets.items()), "comparing sets of images"):
-        value, drawn = frechet_distance(real, features), bootstrap(frechet_distance, real, features)
-        step = None
-        if before is not None:
-            step = Estimate(value - results[-1].frechet.value, (drawn - before).std().item())
-        before = drawn
+        frechet = measure_frechet(real, features)
         results.append(
             SampleQuality(
                 name,
                 len(features),
-                Estimate(value, drawn.std().item()),
-                step,
+                frechet.estimate,
+                frechet.step_from(before) if before is not None else None,
                 neighbourhoods(real, features),
                 Estimate.of_mean(correct[name]) if name in correct else None,
             )
         )
+        before = frechet
     return results
 
 
-def inception_distance(real: Tensor, images: Tensor) -> float | None:
-    """Return the FID of ``images``, (N, C, H, W) in [0, 1]: with the usual network, so comparable with other projects.
+def inception_weights() -> Path | None:
+    """Return where Inception's weights are; None where they or the package torch-fidelity are not on this machine.
 
-    By torchmetrics. None where the package torch-fidelity or its weights are not on this machine: nothing is
-    downloaded. Heusel et al. (2017), arXiv:1706.08500.
+    Nothing is downloaded.
     """
     weights = Path(torch.hub.get_dir()) / "checkpoints" / _INCEPTION
-    if find_spec("torch_fidelity") is None or not weights.exists():
+    return weights if find_spec("torch_fidelity") is not None and weights.exists() else None
+
+
+def inception_distance(real: Tensor, images: Tensor) -> float | None:
+    """Return the FID of images: with the usual network, so comparable with other projects.
+
+    By torchmetrics; Heusel et al. (2017), arXiv:1706.08500.
+
+    Args:
+        real: (N, C, H, W), floats in [0, 1], of one channel or three.
+        images: (M, C, H, W), likewise.
+
+    Returns:
+        the FID; None where ``inception_weights`` finds nothing.
+
+    Raises:
+        InputError: a set has fewer than two images.
+    """
+    if min(len(real), len(images)) < 2:
+        raise InputError(f"the FID needs at least 2 images in both sets, got {len(real)} and {len(images)}")
+    weights = inception_weights()
+    if weights is None:
         return None
     from torchmetrics.image import fid
 

@@ -8,18 +8,20 @@ from math import prod
 import torch
 from torch import Tensor
 
+from lpvq.errors import InputError
+
 
 @dataclass(frozen=True)
 class FactorDistribution:
     """How the values of a factor, or of two together, are distributed, beside the true distribution: all equally often.
 
     Attributes:
-        name: of the factor, or "one × other".
+        name: of the factor, or "factor × factor".
         values: what the values are called.
-        frequencies: of the values, in the samples.
+        frequencies: of the values, in the samples; 0 … 1, in sum 1.
         samples: the total variation, half the sum of absolute differences of the frequencies from the truth: 0 … 1.
-        reconstructions: the same for reconstructed test images.
-        calibration: the same for true images drawn anew, as many, averaged over several sets: what chance and the
+        reconstructions: the total variation of reconstructed test images.
+        calibration: the total variation of true images rendered anew, averaged over several sets: what chance and the
             classifier's mistakes alone make.
     """
 
@@ -43,11 +45,19 @@ def evaluate_factors(
         factors: the names of the values of each factor; all are equally likely and independent.
         samples: what was predicted of generated images.
         reconstructions: what was predicted of reconstructed test images.
-        fresh: what was predicted of several sets of true images.
+        fresh: what was predicted of several sets of true images, each as many as the samples.
 
     Returns:
         one entry for each factor, then one for each pair.
+
+    Raises:
+        InputError: a set has no images, no prediction for one of the factors, or a value that the factor has not; or
+            there is no fresh set.
     """
+    if not fresh:
+        raise InputError("expected at least one set of true images rendered anew, got none")
+    for predicted in (samples, reconstructions, *fresh):
+        _check(factors, predicted)
     single = [(name,) for name in factors]
     results = []
     for names in [*single, *combinations(factors, 2)]:
@@ -66,6 +76,15 @@ def evaluate_factors(
             )
         )
     return results
+
+
+def _check(factors: Mapping[str, Sequence[str]], predicted: Mapping[str, Tensor]) -> None:
+    for name, values in factors.items():
+        if name not in predicted or len(predicted[name]) == 0:
+            raise InputError(f"there are no images whose {name} was predicted; expected at least one")
+        least, most = predicted[name].min().item(), predicted[name].max().item()
+        if not 0 <= least <= most < len(values):
+            raise InputError(f"predicted values of {name} are {least} to {most}, expected 0 to {len(values) - 1}")
 
 
 def _frequencies(predictions: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:

@@ -2,10 +2,12 @@
 
     codes      how close reconstructions come, how the codebook is used
     prior      how well the codes are predicted, beside baselines
-    samples    how far generated images are from training images, beside a floor, a ceiling and random codes
+    samples    how far generated images are from training images, beside baselines: test images, their reconstructions,
+               and images of random codes
     truth      smileys only: how the factors of generated faces are distributed, beside the known truth
 
-A part that was measured before, for the same models, is not measured again.
+A part is measured once for all that its figures depend on: models, images, what is drawn and with which seed. When one
+of these is another, it is measured anew.
 """
 
 from collections.abc import Callable
@@ -27,7 +29,7 @@ from lpvq.evaluation.distances import NEIGHBOURS
 from lpvq.evaluation.estimates import Estimate
 from lpvq.evaluation.memorisation import nearest_training_images
 from lpvq.evaluation.prior import evaluate_prior
-from lpvq.evaluation.samples import evaluate_samples, inception_distance
+from lpvq.evaluation.samples import evaluate_samples, inception_distance, inception_weights
 from lpvq.evaluation.truth import evaluate_factors
 from lpvq.experiments.samples import sample
 from lpvq.experiments.workspace import Workspace
@@ -38,7 +40,6 @@ from lpvq.runtime import progress
 Result = dict[str, Any]
 Measured = tuple[Result, dict[str, tuple[Figure, str]]]
 """A part's figures, and its pictures by name, each with a description."""
-
 
 PARTS = ("codes", "prior", "samples", "truth")
 _SHOWN_CODES = 12
@@ -68,7 +69,7 @@ class Report:
     """The evaluation of a workspace, part by part.
 
     Args:
-        workspace: whose models to judge; those that are missing are made.
+        workspace: whose models to evaluate; those that are missing are made.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -93,31 +94,58 @@ class Report:
             "samples": self._samples,
             "truth": self._truth,
         }
-        path = self.workspace.path("evaluation.json")
-        known = read_json(path) if path.exists() else {}
-        identity, entry = self._identity(part), known.get(part, {})
-        if entry.get("of") == identity and all(self.workspace.path(name).exists() for name in entry["pictures"]):
+        identity, entry = self._identity(part), self._known().get(part)
+        if entry and entry["of"] == identity and all(path.exists() for path in self.pictures(part)):
             return entry["figures"]
         figures, pictures = measures[part]()
         for name, (figure, description) in pictures.items():
             plotting.save(figure, self.workspace.path(name), description)
-        # The figures come last: where they are, the pictures are.
-        write_json(path, {**known, part: {"of": identity, "pictures": list(pictures), "figures": figures}})
-        return read_json(path)[part]["figures"]  # as a later call finds them, lists for tuples
+        # The figures come last: where they are, the pictures are. Another process may have measured another part
+        # meanwhile, so the file is read again, and nobody else writes it now.
+        with self.workspace.artefacts.alone():
+            entry = {"of": identity, "pictures": list(pictures), "figures": figures}
+            write_json(self._path, {**self._known(), part: entry})
+            return self._known()[part]["figures"]  # as a later call finds them, lists for tuples
 
     def pictures(self, part: str) -> list[Path]:
-        """Return where the pictures of a part that was measured lie."""
-        entry = read_json(self.workspace.path("evaluation.json"))[part]
-        return [self.workspace.path(name) for name in entry["pictures"]]
+        """Return where the pictures of a part that was measured lie.
+
+        Raises:
+            InputError: the part was not measured, or the file of figures is damaged.
+        """
+        known = self._known()
+        if part not in known:
+            raise InputError(f"{self._path} has no part {part!r}: measure it first")
+        return [self.workspace.path(name) for name in known[part]["pictures"]]
+
+    @property
+    def _path(self) -> Path:
+        return self.workspace.path("evaluation.json")
+
+    def _known(self) -> dict[str, Result]:
+        """The entries of ``evaluation.json`` by part: what the figures are of, the pictures' names, the figures."""
+        known = read_json(self._path) if self._path.exists() else {}
+        entries = known.values() if isinstance(known, dict) else [known]
+        if not all(_is_entry(entry) for entry in entries):
+            raise InputError(f"{self._path} is damaged; delete it, and what it held is measured again")
+        return known
 
     def _identity(self, part: str) -> Result:
         """What the figures of a part depend on."""
         workspace = self.workspace
-        identity: Result = {"vqvae": checksum(workspace.vqvae), "test_images": len(workspace.test_data)}
+        identity: Result = {"vqvae": checksum(workspace.vqvae), "test_images": workspace.test_checksum}
+        if part != "truth":
+            identity["training_images"] = workspace.train_checksum
         if part != "codes":
             identity["prior"] = checksum(workspace.prior)
         if part in ("samples", "truth"):
-            identity |= {"classifier": checksum(workspace.classifier), "sampled_images": self._number}
+            identity |= {
+                "classifier": checksum(workspace.classifier),
+                "sampled_images": self._number,
+                "seed": workspace.seed,
+            }
+        if part == "samples":
+            identity["inception"] = inception_weights() is not None
         return identity
 
     # The parts.
@@ -177,7 +205,7 @@ class Report:
         qualities = evaluate_samples(real, features, correct)
         test = self._sets["test"]
         truth = {name: targets[: self._number] for name, targets in targets_of(self.workspace.test_data).items()}
-        memorisation, neighbours = self._search_for_copies()
+        memorisation, neighbours = self._memorisation()
         figures = {
             "sets": [asdict(quality) for quality in qualities],
             "classifier_accuracy": {
@@ -200,8 +228,8 @@ class Report:
             "evaluation_neighbours.png": (neighbours, "Generated images beside their nearest training images"),
         }
 
-    def _search_for_copies(self) -> tuple[Result, Figure]:
-        """Test for copies in pixels and in features, and draw the generated images that come nearest to one.
+    def _memorisation(self) -> tuple[Result, Figure]:
+        """Test for memorisation in pixels and in features, and plot the generated images nearest to a training image.
 
         The search is among reconstructions: a prior that repeats a training grid gives exactly one of these, and never
         the training image itself.
@@ -215,8 +243,8 @@ class Report:
         }
         figures, nearest = {}, {}
         for name, vectors in spaces.items():
-            memorisation, distances, nearest[name] = nearest_training_images(*vectors)
-            figures[name] = asdict(memorisation)
+            found, distances, nearest[name] = nearest_training_images(*vectors)
+            figures[name] = asdict(found)
             if name == "pixels":
                 closest = self._closest_of_each_class(distances)
         figure = plotting.plot_rows(
@@ -265,7 +293,7 @@ class Report:
 
     @cached_property
     def _sets(self) -> dict[str, _Set]:
-        """The sets of images to judge, from what should be best to what should be worst."""
+        """The sets of images to compare, from what should be best to what should be worst."""
         workspace, number = self.workspace, self._number
         test = workspace.test_data[:number]
         codes = workspace.train_codes
@@ -295,3 +323,16 @@ class Report:
     def _look_at(self, images: Tensor, labels: Tensor | None = None) -> _Set:
         classifier = self.workspace.classifier
         return _Set(classifier.features(images), classifier.predict(images), labels, images[:_SEARCHED].clone())
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether a part of ``evaluation.json`` has the form that ``Report.measure`` writes."""
+    if not isinstance(entry, dict):
+        return False
+    pictures = entry.get("pictures")
+    return (
+        isinstance(entry.get("of"), dict)
+        and isinstance(entry.get("figures"), dict)
+        and isinstance(pictures, list)
+        and all(isinstance(name, str) for name in pictures)
+    )

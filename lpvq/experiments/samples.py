@@ -1,4 +1,4 @@
-"""New images of a workspace, drawn from its prior, and the pictures that the README shows."""
+"""New images of a workspace, sampled from its prior, and the pictures that the README shows."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,18 +19,23 @@ def sample(
     options: SamplingOptions | None = None,
     seed: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw new codes from the prior and decode them.
+    """Sample new codes from the prior and decode them.
 
     Args:
         workspace: whose models to use.
-        count: N, how many images.
+        count: N, how many images, at least 1.
         label: one class for all; where None, the classes take turns.
-        options: temperature, top-k, top-p.
+        options: temperature, top-k, top-p; the model's own distribution where None.
         seed: decides what is drawn; the workspace's where None.
 
     Returns:
         images, float32 in [0, 1], (N, C, H, W); codes, int64 (N, h, w); labels, int64 (N,); all on the CPU.
+
+    Raises:
+        InputError: no images, or a label that there is not.
     """
+    if count < 1:
+        raise InputError(f"expected at least 1 image to draw, got {count}")
     prior, device, options = workspace.prior, workspace.device, options or SamplingOptions()
     assert prior.num_classes is not None  # the priors of a workspace are all trained with labels
     if label is not None and not 0 <= label < prior.num_classes:
@@ -69,7 +74,7 @@ def write_samples(workspace: Workspace, images: Tensor, codes: Tensor, labels: T
 
 
 def write_random_samples(workspace: Workspace) -> list[Path]:
-    """Write ``random_sample_0/1/2.png``: what codes look like that no prior has chosen."""
+    """Write ``random_sample_0/1/2.png``: what codes decode to that are drawn uniformly, by no prior."""
     num_codes = workspace.vqvae.quantizer.num_codes
     generator = torch.Generator().manual_seed(workspace.seed)
     codes = torch.randint(num_codes, (3, *workspace.test_codes.grid), generator=generator)

@@ -37,8 +37,8 @@ def _prior(figures: Result) -> str:
         )
         for likelihood in figures["likelihoods"]
     ]
-    share = figures["share_of_unigram_entropy"]
-    rows.append(("share of the unigram entropy", "" if share is None else f"{share:.1%}", "", ""))
+    share = figures["share_of_unigram"]
+    rows.append(("prior / unigram", "" if share is None else f"{share:.1%}", "", ""))
     rows.append(("training", f"{figures['seconds']:.0f} s", "", ""))
     return text_table(
         "prior: the PixelCNN on test images", ["", "bits per code", "nats per image", "bits per pixel"], rows
@@ -57,16 +57,16 @@ def _samples(figures: Result) -> str:
     accuracies = ", ".join(
         f"{name} {accuracy['value']:.1%}" for name, accuracy in figures["classifier_accuracy"].items()
     )
-    copies_by_space = [
-        f"  copies, by {space}: {copies['found']:.1%} of generated images are nearer to a reconstructed training image "
-        f"than {copies['expected']:.1%} of reconstructed test images are (p = {copies['p_value']:.2g})"
-        for space, copies in figures["memorisation"].items()
+    memorisation = [
+        f"  memorisation, by {space}: {found['found']:.1%} of generated images are nearer to a reconstructed training "
+        f"image than {found['expected']:.1%} of reconstructed test images are (p = {found['p_value']:.2g})"
+        for space, found in figures["memorisation"].items()
     ]
     title = f"samples: {number:,} images against as many training images"
     fid = figures["inception_fid_of_samples"]
     usual = [] if fid is None else [f"  FID of the prior samples, with Inception's features: {fid:.2f}"]
     return "\n".join(
-        [text_table(title, head, rows), *usual, f"  the classifier is right about: {accuracies}", *copies_by_space]
+        [text_table(title, head, rows), *usual, f"  the classifier is right about: {accuracies}", *memorisation]
     )
 
 

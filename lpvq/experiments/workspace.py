@@ -157,6 +157,16 @@ class Workspace:
         return self._splits.test
 
     @property
+    def train_checksum(self) -> str:
+        """The checksum of all training images, those set aside included."""
+        return self._splits.train_checksum
+
+    @property
+    def test_checksum(self) -> str:
+        """The checksum of the test images."""
+        return self._splits.test_checksum
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes."""
         return self.test_data.class_names

@@ -68,16 +68,27 @@ def test_batches_make_no_difference(smileys: ImageData, monkeypatch: pytest.Monk
     assert all(torch.equal(model.predict(images)[name], answer) for name, answer in predictions.items())
 
 
-def test_large_images_are_read_small(plain: ImageData) -> None:
+def test_large_images_are_shrunk_first(plain: ImageData) -> None:
     model = Classifier(3, {"label": 3}, width=8).eval()
     images = torch.rand(2, 3, 32, 32)
     enlarged = images.repeat_interleave(4, 2).repeat_interleave(4, 3)
     torch.testing.assert_close(model.features(enlarged), model.features(images))
 
 
-def test_what_cannot_be_read_or_trained_is_refused(smileys: ImageData) -> None:
+def test_what_cannot_be_classified_or_trained_is_refused(smileys: ImageData) -> None:
     model = Classifier(3, {"mouth": 3})
     with pytest.raises(InputError, match=r"expected images of shape \(B, 3, H, W\), got \(2, 1, 8, 8\)"):
         model.predict(torch.rand(2, 1, 8, 8))
     with pytest.raises(InputError, match="cannot be compiled"):
         train_classifier(model, smileys, TrainConfig(steps=1, compile=True))
+    plain_data = ImageData(smileys.images, smileys.labels, smileys.class_names, "plain")
+    with pytest.raises(InputError, match=r"expected images with the tasks {'mouth': 3}, .*with {'label': 3}"):
+        train_classifier(model, plain_data, TrainConfig(steps=1))
+
+
+def test_of_no_images_there_is_nothing_to_say(smileys: ImageData) -> None:
+    model = Classifier(3, {"mouth": 3}, width=8)
+    assert (
+        model.features(smileys.floats()[:0]).shape == (0, 8)
+        and model.predict(smileys.floats()[:0])["mouth"].numel() == 0
+    )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lpvq import InputError
 from lpvq.evaluation.estimates import Estimate, bootstrap
 
 
@@ -31,3 +32,18 @@ def test_the_bootstrap_draws_the_same_rows_of_sets_of_the_same_size() -> None:
     torch.testing.assert_close(shifted - plain, torch.full((20,), 3.0, dtype=torch.float64), atol=1e-6, rtol=0)
     assert plain.std() > 0.01
     assert not torch.equal(plain, bootstrap(difference, one, other, resamples=20, seed=1))
+
+
+def test_the_error_of_a_mean_is_the_spread_over_fresh_sets() -> None:
+    generator = torch.Generator().manual_seed(0)
+    estimates = [Estimate.of_mean(torch.rand(50, generator=generator)) for _ in range(400)]
+    spread = torch.tensor([estimate.value for estimate in estimates]).std().item()
+    # A standard deviation of 400 is known to 3.5 %; four times that.
+    assert estimates[0].error == pytest.approx(spread, rel=0.14)
+
+
+def test_of_nothing_there_is_no_estimate() -> None:
+    with pytest.raises(InputError, match="at least one value, got none"):
+        Estimate.of_mean(torch.zeros(0))
+    with pytest.raises(InputError, match="empty set"):
+        bootstrap(lambda one, other: 0.0, torch.zeros(3), torch.zeros(0))

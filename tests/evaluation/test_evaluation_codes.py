@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure as similarity
 
-from lpvq import VQVAE
+from lpvq import VQVAE, InputError
 from lpvq.data.images import ImageData
 from lpvq.evaluation.codes import evaluate_reconstruction, mean_patches
 
@@ -57,6 +59,45 @@ def test_error_psnr_and_similarity_get_worse_with_noise(smileys: ImageData) -> N
     assert little.relative_error.value < much.relative_error.value
     assert little.psnr > much.psnr + 15  # a tenth of the noise is a hundredth of its square: 20 decibels, less clamping
     assert 1 > little.ssim.value > much.ssim.value + 0.05
+
+
+def test_the_structural_similarity_is_that_of_each_image_with_its_own_reconstruction(smileys: ImageData) -> None:
+    perfect = evaluate_reconstruction(_Decoding(lambda images: images), smileys)
+    assert perfect.ssim.value == pytest.approx(1, abs=1e-5)  # float32
+    assert (perfect.mse, perfect.psnr) == (0, math.inf)
+    swapped = evaluate_reconstruction(_Decoding(lambda images: images.roll(1, 0)), smileys)
+    assert swapped.ssim.value < 0.6
+    images = smileys.floats()
+    by_image = torch.stack(
+        [
+            similarity(one[None], other[None], data_range=1.0)
+            for one, other in zip(images.roll(1, 0), images, strict=True)
+        ]
+    )
+    # Batches may be rolled by themselves, so this many images have to fit one.
+    assert len(smileys.batches()) == 1
+    assert swapped.ssim.value == pytest.approx(by_image.mean().item(), rel=1e-4)
+    assert swapped.ssim.error == pytest.approx(by_image.std(correction=0).item() / math.sqrt(96), rel=1e-3)
+
+
+def test_what_cannot_be_compared_is_refused(vqvae: VQVAE, smileys: ImageData) -> None:
+    with pytest.raises(InputError, match="has no images"):
+        evaluate_reconstruction(vqvae, smileys[:0])
+    with pytest.raises(InputError, match="all pixels of smileys have the same value"):
+        evaluate_reconstruction(vqvae, replace(smileys, images=torch.full_like(smileys.images, 7)))
+    with pytest.raises(InputError, match="SSIM needs more than 5 × 5 pixels"):
+        evaluate_reconstruction(vqvae, replace(smileys, images=smileys.images[:, :, :4, :4]))
+
+
+@pytest.mark.parametrize("shape", [(95, 4, 4), (97, 4, 4), (96, 3, 4), (96, 16)])
+def test_patches_of_codes_of_other_images_are_refused(shape: tuple[int, ...], smileys: ImageData) -> None:
+    with pytest.raises(InputError, match=r"expected codes of shape \(96, 4, 4\) for the images of smileys, got"):
+        mean_patches(torch.zeros(shape, dtype=torch.int64), smileys, 4, 8)
+
+
+def test_patches_of_no_images_are_refused(smileys: ImageData) -> None:
+    with pytest.raises(InputError, match="smileys has no images"):
+        mean_patches(torch.zeros(0, 4, 4, dtype=torch.int64), smileys[:0], 4, 8)
 
 
 def test_the_patches_of_a_code_are_averaged() -> None:

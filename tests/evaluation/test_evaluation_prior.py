@@ -34,11 +34,11 @@ def test_a_prior_that_knows_nothing_is_as_good_as_uniform(codes: LatentCodes) ->
     result = evaluate_prior(flat_prior(), codes, codes, PIXELS)
     assert result["uniform"].bits.value == pytest.approx(3)
     for name in ("prior", "prior, label unknown", "prior, training images"):
-        rung = result[name]
-        assert rung.bits.value == pytest.approx(3, abs=1e-5) and rung.bits.error == pytest.approx(0, abs=1e-5)
-        assert rung.nats_per_grid == pytest.approx(20 * math.log(8), rel=1e-5)
-        assert rung.bits_per_pixel == pytest.approx(3 * 20 / PIXELS, rel=1e-5)
-    assert result.share_of_unigram_entropy == pytest.approx(3 / result.unigram_entropy, rel=1e-5)
+        likelihood = result[name]
+        assert likelihood.bits.value == pytest.approx(3, abs=1e-5)
+        assert likelihood.bits.error == pytest.approx(0, abs=1e-5)
+        assert likelihood.nats_per_grid == pytest.approx(20 * math.log(8), rel=1e-5)
+        assert likelihood.bits_per_pixel == pytest.approx(3 * 20 / PIXELS, rel=1e-5)
 
 
 def test_baselines_are_learned_from_the_training_codes_alone(codes: LatentCodes) -> None:
@@ -50,7 +50,23 @@ def test_baselines_are_learned_from_the_training_codes_alone(codes: LatentCodes)
     assert result["unigram"].bits.value == pytest.approx(-math.log2((96 * 19 + 1) / (96 * 20 + 8)))
     impossible, sure = -math.log2(1 / (96 + 8)), -math.log2(97 / (96 + 8))
     assert result["unigram per position"].bits.value == pytest.approx((impossible + 19 * sure) / 20)
-    assert result.unigram_entropy == 0 and result.share_of_unigram_entropy is None
+
+
+def test_the_share_of_the_unigram_compares_two_rows_of_the_table(codes: LatentCodes) -> None:
+    # One grid of a single code: its own entropy is 0, and a share of that would be anything at all.
+    for test in (codes, replace(codes[:1], codes=torch.zeros(1, 4, 5, dtype=torch.int64))):
+        result = evaluate_prior(lively_prior(), codes, test, PIXELS)
+        expected = result["prior"].bits.value / result["unigram"].bits.value
+        assert result.share_of_unigram == pytest.approx(expected)
+    flat = evaluate_prior(flat_prior(), codes[:2], codes, PIXELS)
+    assert flat.share_of_unigram == pytest.approx(3 / flat["unigram"].bits.value, rel=1e-5)
+
+
+def test_a_codebook_of_one_code_costs_nothing(codes: LatentCodes) -> None:
+    prior = PixelCNN(1, (4, 5), num_blocks=1, hidden_channels=4, num_classes=3)
+    one = replace(codes, codes=torch.zeros_like(codes.codes), num_codes=1)
+    result = evaluate_prior(prior, one, one, PIXELS)
+    assert result["uniform"].bits.value == result["prior"].bits.value == 0 and result.share_of_unigram is None
 
 
 def test_each_position_has_its_own_unigram(codes: LatentCodes) -> None:
@@ -95,3 +111,10 @@ def test_codes_of_two_kinds_are_refused(codes: LatentCodes) -> None:
         evaluate_prior(flat_prior(), replace(codes, num_codes=9), codes, PIXELS)
     with pytest.raises(InputError, match="latent_dim"):
         evaluate_prior(flat_prior(), codes, replace(codes, num_codes=9), PIXELS)
+
+
+def test_nothing_is_not_predicted(codes: LatentCodes) -> None:
+    with pytest.raises(InputError, match="grids to predict and pixels, got 96, 96 and 0"):
+        evaluate_prior(flat_prior(), codes, codes, 0)
+    with pytest.raises(InputError, match="no likelihood 'bigram'; expected one of uniform, unigram"):
+        evaluate_prior(flat_prior(), codes, codes, PIXELS)["bigram"]

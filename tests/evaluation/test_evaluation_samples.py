@@ -7,24 +7,30 @@ import pytest
 import torch
 from torchmetrics.image import fid
 
+from lpvq import InputError
 from lpvq.evaluation import samples
-from lpvq.evaluation.distances import frechet_distance
+from lpvq.evaluation.distances import frechet_distance, neighbourhoods
 from lpvq.evaluation.estimates import Estimate
+from lpvq.evaluation.frechet import measure_frechet
 from lpvq.evaluation.samples import evaluate_samples, inception_distance
 
 
-def test_a_set_is_judged_worse_the_more_noise_it_has() -> None:
+def test_every_figure_gets_worse_with_noise() -> None:
     real, others = torch.randn(400, 4), torch.randn(400, 4)
     sets = {f"{noise}": others + noise * torch.randn(400, 4) for noise in (0, 1, 4)}
     correct = torch.arange(400) < 300
-    judged = evaluate_samples(real, sets, {"1": correct})
-    distances = [one.frechet.value for one in judged]
+    qualities = evaluate_samples(real, sets, {"1": correct})
+    distances = [quality.frechet.value for quality in qualities]
     assert distances == sorted(distances) == [frechet_distance(real, features) for features in sets.values()]
-    coverage = [one.neighbourhoods.coverage.value for one in judged]
+    coverage = [quality.neighbourhoods.coverage.value for quality in qualities]
     assert coverage == sorted(coverage, reverse=True)
-    assert [one.name for one in judged] == ["0", "1", "4"] and judged[0].number == 400
-    assert judged[1].accuracy == Estimate(0.75, pytest.approx(math.sqrt(0.75 * 0.25 / 400)))
-    assert judged[0].accuracy is None and judged[2].accuracy is None
+    assert [quality.name for quality in qualities] == ["0", "1", "4"] and qualities[0].number == 400
+    assert qualities[1].accuracy == Estimate(0.75, pytest.approx(math.sqrt(0.75 * 0.25 / 400)))
+    assert qualities[0].accuracy is None and qualities[2].accuracy is None
+    assert [quality.frechet for quality in qualities] == [
+        measure_frechet(real, some).estimate for some in sets.values()
+    ]
+    assert [quality.neighbourhoods for quality in qualities] == [neighbourhoods(real, some) for some in sets.values()]
 
 
 def test_a_small_step_is_seen_although_the_distances_vary_more() -> None:
@@ -34,6 +40,19 @@ def test_a_small_step_is_seen_although_the_distances_vary_more() -> None:
     assert changed.step.value == pytest.approx(changed.frechet.value - same.frechet.value)
     # The shift adds 2·0.1·(difference of means) + 4·0.1², of which only the first part varies: by 2·0.1·√(4·2/400).
     assert changed.step.error == pytest.approx(0.2 * math.sqrt(8 / 400), rel=0.3)
+
+
+def test_sets_that_cannot_be_compared_are_refused() -> None:
+    real = torch.randn(20, 4)
+    with pytest.raises(InputError, match="at least 4 vectors in both sets, got 20 and 0"):
+        evaluate_samples(real, {"none": real[:0]}, {})
+    with pytest.raises(InputError, match="more than 5 vectors in both sets, got 20 and 5"):
+        evaluate_samples(real, {"few": real[:5]}, {})
+    for correct in ({"x": torch.ones(19)}, {"y": torch.ones(20)}):
+        with pytest.raises(InputError, match=r"correct\['[xy]'\] has (19|20) answers, expected one for each image"):
+            evaluate_samples(real, {"x": real}, correct)
+    with pytest.raises(InputError, match="at least 2 images in both sets, got 1 and 2"):
+        inception_distance(torch.rand(1, 3, 8, 8), torch.rand(2, 3, 8, 8))
 
 
 def test_the_usual_fid_is_left_out_where_its_weights_are_not_there(

@@ -6,23 +6,26 @@ import math
 import pytest
 import torch
 
+from lpvq import InputError
 from lpvq.evaluation.distances import nearest_neighbours
 from lpvq.evaluation.memorisation import evaluate_memorisation, nearest_training_images
 
 
-@pytest.mark.parametrize(("honest", "generated", "below"), [(5, 4, 2), (6, 6, 0), (4, 5, 5)])
-def test_the_probability_of_so_many_copies_is_that_of_all_orders(honest: int, generated: int, below: int) -> None:
-    # All orders of honest and generated distances are equally likely; count those with so many below the second honest.
-    total = honest + generated
-    orders = list(itertools.combinations(range(total), honest))
+@pytest.mark.parametrize(("held_out", "generated", "below"), [(5, 4, 2), (6, 6, 0), (4, 5, 5)])
+def test_the_probability_of_so_many_close_images_is_that_of_all_orders(
+    held_out: int, generated: int, below: int
+) -> None:
+    # All orders of the distances are equally likely; count those with so many below the second held-out one.
+    total = held_out + generated
+    orders = list(itertools.combinations(range(total), held_out))
     reached = sum(order[1] - 1 >= below for order in orders)
     distances = torch.tensor([-1.0] * below + [10.0] * (generated - below))
-    result = evaluate_memorisation(torch.arange(honest).float(), distances, expected=2 / honest)
+    result = evaluate_memorisation(torch.arange(held_out).float(), distances, expected=2 / held_out)
     assert result.p_value == pytest.approx(reached / len(orders))
-    assert (result.threshold, result.found) == (1.0, below / generated)
+    assert (result.threshold, result.expected, result.found) == (1.0, 2 / held_out, below / generated)
 
 
-def test_honest_models_are_called_copiers_as_rarely_as_promised() -> None:
+def test_models_that_have_memorised_nothing_are_suspected_as_rarely_as_promised() -> None:
     generator = torch.Generator().manual_seed(0)
     p_values = torch.tensor(
         [
@@ -36,13 +39,30 @@ def test_honest_models_are_called_copiers_as_rarely_as_promised() -> None:
 
 
 def test_planted_copies_are_found() -> None:
-    training, honest, fresh = torch.randn(500, 8), torch.randn(300, 8), torch.randn(300, 8)
-    clean, distances, nearest = nearest_training_images(fresh, training, honest)
+    training, held_out, fresh = torch.randn(500, 8), torch.randn(300, 8), torch.randn(300, 8)
+    clean, distances, nearest = nearest_training_images(fresh, training, held_out)
     assert clean.p_value > 0.01
     expected, index = nearest_neighbours(fresh, training)
     assert torch.equal(distances, expected) and torch.equal(nearest, index)
     planted = fresh.clone()
     planted[:15] = training[:15] + 0.01 * torch.randn(15, 8)
-    found, _, nearest = nearest_training_images(planted, training, honest)
+    found, _, nearest = nearest_training_images(planted, training, held_out)
     assert found.p_value < 1e-3 and found.found >= 0.05
     assert nearest[:15].tolist() == list(range(15))
+
+
+def test_the_threshold_is_the_distance_of_the_last_of_the_expected_share() -> None:
+    held_out, generated = torch.arange(200.0).flip(0), torch.arange(-5.0, 95.0)
+    result = evaluate_memorisation(held_out, generated)
+    assert (result.threshold, result.expected, result.found) == (1.0, 0.01, 0.06)  # −5 to 0 are below the 2nd of 200
+    # Of images as close as the threshold itself nothing is known.
+    assert evaluate_memorisation(held_out, torch.tensor([1.0, 1.0])).found == 0
+
+
+def test_without_images_there_is_nothing_to_test() -> None:
+    some, none = torch.rand(9), torch.rand(0)
+    for held_out, generated, share in ((some, none, 0.1), (none, some, 0.1), (some, some, 0.0), (some, some, 1.5)):
+        with pytest.raises(InputError, match=f"got {len(held_out)} and {len(generated)} images and {share}"):
+            evaluate_memorisation(held_out, generated, share)
+    with pytest.raises(InputError, match="vectors in both sets, got 9 and 0"):
+        nearest_training_images(torch.rand(9, 2), torch.rand(0, 2), torch.rand(9, 2))

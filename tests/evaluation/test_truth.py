@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lpvq import InputError
 from lpvq.data.loading import load
 from lpvq.data.smileys import FACTORS
 from lpvq.evaluation.truth import evaluate_factors
@@ -26,7 +27,19 @@ def test_a_mode_that_is_dropped_shows_in_the_truth() -> None:
     true = {name: data.factors[name] for name in FACTORS}
     winks = data.factors["eyes"] == FACTORS["eyes"].index("wink")
     dropped = {name: values[~winks] for name, values in true.items()}
-    by_name = {one.name: one for one in evaluate_factors(FACTORS, dropped, true, [true])}
+    by_name = {factor.name: factor for factor in evaluate_factors(FACTORS, dropped, true, [true])}
     assert by_name["eyes"].samples == pytest.approx(0.25, abs=0.01)
     assert by_name["eyes"].calibration < 0.03 and by_name["skin"].samples < 0.05
     assert by_name["eyes"].frequencies[FACTORS["eyes"].index("wink")] == 0
+
+
+def test_what_was_not_predicted_is_not_counted() -> None:
+    factors = {"colour": ("red", "blue")}
+    good, none, odd = ({"colour": torch.tensor(values, dtype=torch.int64)} for values in ([0, 1], [], [0, 2]))
+    with pytest.raises(InputError, match="at least one set of true images"):
+        evaluate_factors(factors, good, good, [])
+    for given in ((none, good, [good]), (good, none, [good]), (good, good, [good, none]), ({}, good, [good])):
+        with pytest.raises(InputError, match="no images whose colour was predicted"):
+            evaluate_factors(factors, *given)
+    with pytest.raises(InputError, match="predicted values of colour are 0 to 2, expected 0 to 1"):
+        evaluate_factors(factors, good, odd, [good])

@@ -1,7 +1,6 @@
 """The report: every part measured once, kept, measured again when a model changes, and printed."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from PIL import Image
 
 from lpvq import InputError
-from lpvq.evaluation.truth import FactorDistribution
 from lpvq.experiments import report, tables
 from lpvq.experiments.report import Report
 from lpvq.experiments.workspace import Workspace
@@ -101,17 +99,6 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     for predictions, some in ((in_samples, samples), (in_reconstructions, held_out)):
         assert all(torch.equal(answer, classifier.predict(some)[name]) for name, answer in predictions.items())
     assert len(fresh) == 5 and all(len(one["eyes"]) == 32 for one in fresh)
-
-
-def test_the_worst_pairs_and_the_rarest_values_are_printed() -> None:
-    def factor(name: str, samples: float, frequencies: tuple[float, float] = (0.5, 0.5)) -> dict:
-        return asdict(FactorDistribution(name, ("x", "y"), frequencies, samples, 0.0, 0.01))
-
-    factors = [factor("a", 0.2, (0.3, 0.7)), factor("a × b", 0.1), factor("a × c", 0.4), factor("b × c", 0.3)]
-    table = tables.format_part("truth", {"factors": [*factors, factor("b × d", 0.05)]})
-    named = [line.split("  ")[1] for line in table.splitlines() if "0.010" in line]
-    assert named == ["a", "a × c", "b × c", "a × b"]
-    assert "a x (60%)" in table
 
 
 def test_what_was_measured_is_not_measured_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

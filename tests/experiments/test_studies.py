@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lpvq import TrainConfig
-from lpvq.experiments import studies, tables
+from lpvq.experiments import studies
 from lpvq.experiments.profiles import recipe_for
-from lpvq.experiments.studies import Point, Variant, quantizers, study, trade_off
+from lpvq.experiments.studies import Variant, quantizers, study, trade_off
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import checksum
 from lpvq.training.losses import grid_nll, reconstruction_error
@@ -102,15 +102,3 @@ def test_a_variation_shares_the_images_and_nothing_that_was_trained(workspace: W
     assert other.test_codes.vqvae_checksum != codes.vqvae_checksum
     assert workspace.prior is prior and workspace.recipe.code_dim == 16
     assert torch.equal(workspace.test_codes.codes, codes.codes)
-
-
-def test_the_table_shows_means_and_spreads() -> None:
-    points = [
-        Point("codes", "4", 0, error=0.04, nats=50.0, usage=1.0, perplexity=3.0),
-        Point("codes", "4", 1, error=0.06, nats=54.0, usage=0.5, perplexity=2.0),
-    ]
-    table = tables.format_study(points)
-    for text in ("0.0500 ± 0.0141", "52.0 ± 2.8", "2.5 ± 0.7", "75%", "over 2 seeds"):
-        assert text in table
-    alone = tables.format_study(points[:1])
-    assert "0.0400" in alone and "±" not in alone and "seeds" not in alone

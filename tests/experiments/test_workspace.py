@@ -584,7 +584,7 @@ def test_the_pretrained_models_still_fit_the_pictures_they_were_trained_on(tmp_p
     workspace = make(tmp_path, pretrained=True)
     assert evaluate_reconstruction(workspace.vqvae, workspace.test_data).relative_error.value < 0.06
     evaluation = evaluate_prior(workspace.prior, workspace.train_codes, workspace.test_codes, 32 * 32)
-    assert evaluation.share_of_unigram_entropy is not None and evaluation.share_of_unigram_entropy < 0.26
+    assert evaluation.share_of_unigram is not None and evaluation.share_of_unigram < 0.26
 
 
 def test_the_large_pretrained_models_fit_theirs(tmp_path: Path) -> None:
