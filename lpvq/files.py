@@ -169,11 +169,8 @@ def load_model(kind: type[Model], path: str | Path) -> tuple[Model, dict[str, An
             infinity.
     """
     path = Path(path)
-    try:
-        about = _read_about(kind, path.with_suffix(".json"))
-        weights = read_tensors(path, about["weights_sha256"])
-    except OSError as error:  # a folder of that name, no permission
-        raise InputError(f"{error.filename} cannot be read ({error.strerror})") from error
+    about = _read_about(kind, path.with_suffix(".json"))
+    weights = read_tensors(path, about["weights_sha256"])
     try:
         with torch.device("meta"):  # no memory, so that a wrong size costs nothing
             outline = kind(**about["config"])
@@ -189,10 +186,7 @@ def load_model(kind: type[Model], path: str | Path) -> tuple[Model, dict[str, An
 
 def _read_about(kind: type[nn.Module], path: Path) -> dict[str, Any]:
     """The JSON file beside the weights of a ``kind``; ``InputError`` where it describes something else."""
-    try:
-        about = read_json(path)
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply to be a model's description; make it again") from error
+    about = read_json(path)
     found = about.get("model") if isinstance(about, dict) else about
     if not isinstance(about, dict) or found != kind.__name__:
         raise InputError(f"{path} describes {found!r:.80}, expected a {kind.__name__}")

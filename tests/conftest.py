@@ -14,8 +14,11 @@ from quick import quick_recipe
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
+def _reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One seed and one thread: another number of threads changes the last bits, and tests compare them."""
     torch.manual_seed(0)
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

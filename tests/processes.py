@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import torch
+
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     ["pytest", "lpvq.cli", "lpvq.experiments.report", "torch._dynamo"]  # which an optimizer imports when it is made
@@ -80,4 +82,5 @@ def _call(
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
+    torch.set_num_threads(1)  # as in the tests, whatever the process that forks began with
     sender.send(function(*arguments))

@@ -18,7 +18,7 @@ class Recipe:
         size: height and width of the images; None for the set's own.
         train_images: how many training images to use, None for all.
         test_images: how many test images to use, None for all.
-        validation_images: how many of the training images are set aside to choose the best weights by, at most a tenth.
+        validation_images: how many of the training images are held out to choose the best weights by, at most a tenth.
         num_codes: K of the codebook.
         code_dim: D of the codebook.
         vqvae_channels: width of encoder and decoder.

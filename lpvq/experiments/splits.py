@@ -13,7 +13,7 @@ class Splits:
 
     Args:
         dataset: a name for ``lpvq.load_images``.
-        recipe: says of what size the images are, how many there are, and how many of the training images are set aside:
+        recipe: says of what size the images are, how many there are, and how many of the training images are held out:
             at most a tenth of them, and at least one.
         profile: whose recipe it is.
     """
@@ -25,7 +25,7 @@ class Splits:
 
     @cached_property
     def all_train(self) -> ImageData:
-        """The images to learn from, and at the end those that are set aside."""
+        """The images to learn from, and at the end those that are held out."""
         data = self._load("train", self._recipe.train_images)
         if len(data) < 2:
             raise InputError(f"{self._dataset} has {len(data)} image to learn from; expected at least 2")
@@ -44,7 +44,7 @@ class Splits:
 
     @cached_property
     def validation(self) -> ImageData:
-        """The training images that are set aside to choose the best weights by."""
+        """The training images that are held out to choose the best weights by."""
         return self.all_train[self.num_learning :]
 
     @cached_property
@@ -57,7 +57,7 @@ class Splits:
 
     @cached_property
     def train_checksum(self) -> str:
-        """The checksum of all training images, those set aside included."""
+        """The checksum of all training images, those held out included."""
         return self.all_train.checksum()
 
     @cached_property

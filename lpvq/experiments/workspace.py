@@ -60,15 +60,18 @@ class Workspace:
     Args:
         dataset: a name for ``lpvq.load_images``.
         profile: "smoke", "laptop" or "full"; ``LPVQ_PROFILE`` or "laptop" where None.
-        output: the folder that holds all workspaces; where None, see ``lpvq.paths.output_folder``.
-        seed: decides the weights that training starts from, and all that is random in it.
-        device: see ``lpvq.runtime.choose_device``.
-        size: height and width of the images; what the recipe says where None.
-        pretrained: use the weights of ``load_pretrained`` instead of training any.
+        output: the folder that holds all workspaces; where None, ``LPVQ_OUTPUT``, or ``output/`` of the checkout or of
+            the working folder.
+        seed: 0 … 2⁶³ − 1; decides the weights that the training of VQ-VAE and PixelCNN starts from, and all that is
+            random in it.
+        device: "cpu", "cuda", "cuda:1" or "mps"; where None, ``LPVQ_DEVICE``, or the fastest that is there.
+        size: height and width of the images in pixels; what the recipe says where None.
+        pretrained: use the weights that come with the project instead of training any.
         compile: train the prior with ``torch.compile``.
 
     Raises:
-        InputError: an unknown data set, profile or device; here, or when an artefact is of another recipe.
+        InputError: an unknown data set, profile or device, a size or seed that is none. Asking for an artefact raises
+            it too, where what is kept is damaged or of another recipe.
     """
 
     def __init__(
@@ -113,7 +116,7 @@ class Workspace:
 
         Args:
             name: of the folder.
-            seed: see ``Workspace``.
+            seed: decides all that is random in the trainings, 0 … 2⁶³ − 1.
             changes: fields of the recipe, with their new values; none that choose other images.
 
         Raises:
@@ -135,7 +138,7 @@ class Workspace:
 
     @property
     def all_train_data(self) -> ImageData:
-        """The images to learn from, and at the end those that are set aside."""
+        """The images to learn from, and at the end those that are held out."""
         return self._splits.all_train
 
     @property
@@ -145,7 +148,7 @@ class Workspace:
 
     @property
     def validation_data(self) -> ImageData:
-        """The training images that are set aside to choose the best weights by."""
+        """The training images that are held out to choose the best weights by."""
         return self._splits.validation
 
     @property
@@ -310,7 +313,7 @@ class Workspace:
 
     @cached_property
     def train_codes(self) -> LatentCodes:
-        """The codes of all training images, those set aside included (at the end)."""
+        """The codes of all training images: of those to learn from, then of those that are held out."""
         return self._codes("train", self.all_train_data, self._splits.train_checksum)
 
     @cached_property

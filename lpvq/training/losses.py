@@ -13,7 +13,11 @@ from lpvq.runtime import in_eval_mode
 
 @torch.inference_mode()
 def reconstruction_error(model: VQVAE, data: ImageData) -> float:
-    """Return the mean squared error of the reconstructions of ``data``, per pixel and channel, in eval mode.
+    """Return the mean squared error of the reconstructions of a set, per pixel and channel.
+
+    Args:
+        model: used in eval mode, in float32; left in the mode it was in.
+        data: images, taken in [0, 1]; their reconstructions are clamped to it.
 
     Raises:
         InputError: ``data`` is empty.
@@ -31,7 +35,11 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
 
 
 def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
-    """Return −log p in nats of each grid of ``codes``, given its label if the model has classes; (N,), eval mode.
+    """Return −log p of each grid of a set, in nats: float32 (N,), on the CPU.
+
+    Args:
+        model: used in eval mode; left in the mode it was in.
+        codes: N grids; where the model has classes, each is predicted given its label.
 
     Raises:
         InputError: ``codes`` are empty.

@@ -64,8 +64,8 @@ class Trainer(Generic[Data]):
     Args:
         description: of the progress bar and of complaints.
         model: whose parameters are trained.
-        loss: from the indices of a batch, int64 (B,), to a scalar.
-        evaluate: from the validation set to the loss on it, a finite number.
+        loss: from the indices of a batch, int64 (B,), to a scalar with a gradient.
+        evaluate: from the validation set to the loss on it, in eval mode.
         config: how long and how fast.
         data: what there is to learn from.
         validation: what to choose the best weights by; None to keep the last ones.
@@ -116,7 +116,23 @@ class Trainer(Generic[Data]):
         until: int | None = None,
         after_step: AfterStep | None = None,
     ) -> History:
-        """Run the steps that are left; see ``lpvq.train_vqvae`` for the arguments and errors."""
+        """Run the steps that are left.
+
+        Args:
+            checkpoint: a file to go on from if it is there, and to write the state of the training to; None for none.
+            checkpoint_seconds: how much work may be lost when the process is killed, 0 or more.
+            until: stop when so many steps are done, 1 or more; None for all.
+            after_step: called after each step.
+
+        Returns:
+            the history of the run so far.
+
+        Raises:
+            InputError: a checkpoint that is damaged, of another run, or further than ``until``; a loss that is not
+                finite.
+            KeyboardInterrupt: after Ctrl-C, when the step is done and the checkpoint written.
+            SystemExit: the same after SIGTERM or SIGHUP.
+        """
         path = None if checkpoint is None else Path(checkpoint)
         end = self._end(until, path)
         if not real_number("checkpoint_seconds", checkpoint_seconds) >= 0:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from workspaces import make, sums_by_hand, write_pets
 
 from lpvq import VQVAE, InputError, PixelCNN, TrainConfig, cli, extract_codes, load_pretrained, runtime, train_prior
 from lpvq.data.loading import load
@@ -26,19 +27,13 @@ from lpvq.experiments.profiles import PROFILES, SNAPSHOTS
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import checksum, load_model
 from lpvq.models import pretrained
-from lpvq.models.sampling import SamplingOptions
 from lpvq.paths import shipped
 from lpvq.training.losses import grid_nll, reconstruction_error
-from lpvq.training.trainer import History
 from lpvq.training.vqvae import train_vqvae
 from processes import Finished, Running, in_new_process
 from quick import quick_recipe
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
-
-
-def make(tmp_path: Path, **options: object) -> Workspace:
-    return Workspace(**{"dataset": "smileys", "profile": "smoke", "output": tmp_path, **options})
 
 
 @pytest.fixture
@@ -101,65 +96,6 @@ def test_nothing_is_written_by_merely_making_a_workspace(tmp_path: Path) -> None
     make(tmp_path / "out", pretrained=True)
     made.path("vqvae.pt"), made.folder, made.test_data, made.train_data
     assert not (tmp_path / "out").exists()
-
-
-# What is trained is what the recipe says: the same as by hand, with nothing of the workspace.
-
-
-def train_by_hand(seed: int) -> tuple[dict[str, list[str]], dict[str, list[float]]]:
-    """The checksums of both models after each step, and at last with the weights that did best; their validations."""
-    data = load("smileys", "train", limit=64)
-    config = TrainConfig(steps=6, batch_size=16, validations=2, seed=seed)
-    sums: dict[str, list[str]] = {"vqvae": [], "prior": []}
-
-    def look(name: str, model: VQVAE | PixelCNN, step: int, history: History) -> None:
-        sums[name].append(checksum(model))
-
-    torch.manual_seed(seed)
-    vqvae = VQVAE(3, 8, 16, 16, 4, 0, 4, {"kind": "entropy-constrained", "rate_weight": 0.5})
-    vqvae_history = train_vqvae(vqvae, data[:58], config, data[58:], after_step=partial(look, "vqvae", vqvae))
-    codes = extract_codes(vqvae, data)
-    torch.manual_seed(seed)
-    prior = PixelCNN(8, (8, 8), 2, 3, hidden_channels=16, num_classes=3)
-    prior_history = train_prior(prior, codes[:58], config, codes[58:], after_step=partial(look, "prior", prior))
-    sums["vqvae"].append(checksum(vqvae))
-    sums["prior"].append(checksum(prior))
-    return sums, {"vqvae": valid_losses(vqvae_history), "prior": valid_losses(prior_history)}
-
-
-def valid_losses(history: History) -> list[float]:
-    return [record["valid_loss"] for record in history]
-
-
-def sums_by_hand(seed: int) -> dict[str, list[str]]:
-    return train_by_hand(seed)[0]
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_models_are_those_that_the_recipe_says_trained_by_hand(seed: int, tmp_path: Path) -> None:
-    sums, losses = train_by_hand(seed)
-    made = make(tmp_path, seed=seed)
-    assert checksum(made.vqvae) == sums["vqvae"][-1]
-    assert checksum(made.prior) == sums["prior"][-1]
-    # The best weights may be those of the last step whatever they are chosen by, so what they are chosen by counts too.
-    assert valid_losses(made.vqvae_about["history"]) == losses["vqvae"]
-    assert valid_losses(made.prior_about["history"]) == losses["prior"]
-
-
-def test_another_seed_starts_from_other_weights(tmp_path: Path) -> None:
-    # The order of the images differs as well, so the weights before training are what has to be looked at.
-    for name in ("vqvae", "prior"):
-        starts = [
-            make(tmp_path / str(seed), seed=seed)._training(name).new_model(torch.device("cpu")) for seed in (0, 1)
-        ]
-        assert not torch.equal(*(next(model.parameters()) for model in starts))
-
-
-def test_one_classifier_judges_the_images_of_all_seeds(tmp_path: Path) -> None:
-    before = torch.random.get_rng_state()
-    judges = {checksum(make(tmp_path / str(seed), seed=seed).classifier) for seed in (0, 1)}
-    assert len(judges) == 1
-    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 # Snapshots.
@@ -342,17 +278,6 @@ def test_how_a_model_was_trained_stands_beside_it(
     assert other["precision"] == ("float32" if fast else "bfloat16")
 
 
-def test_validation_images_are_not_learned_from(tmp_path: Path) -> None:
-    workspace = make(tmp_path)
-    assert len(workspace.train_data) + len(workspace.validation_data) == 64
-    assert len(workspace.validation_data) == 6
-    together = torch.cat([workspace.train_data.images, workspace.validation_data.images])
-    assert torch.equal(together, workspace.all_train_data.images)
-    for part in (workspace.train_data, workspace.validation_data, workspace.test_data):
-        assert len(part.labels) == len(part)
-    assert not torch.equal(workspace.test_data.images[:6], workspace.validation_data.images)
-
-
 @pytest.mark.parametrize("began", [True, False])
 def test_a_training_goes_on_with_compile_or_without_it(
     began: bool, finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -436,11 +361,7 @@ def pictures(tmp_path: Path) -> Callable[[int], None]:
     """Draws the pictures of a folder: from another seed, other pictures under the same names."""
 
     def draw(seed: int) -> None:
-        data = load("smileys", "train", size=16, limit=40, seed=seed)
-        for number in range(40):
-            path = tmp_path / "pets" / ("cats" if number % 2 else "dogs") / f"{number:02d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(data.images[number].permute(1, 2, 0).numpy()).save(path)
+        write_pets(tmp_path / "pets", 40, seed)
 
     draw(0)
     return draw
@@ -578,12 +499,6 @@ def test_pretrained_models_draw_no_other_size(tmp_path: Path) -> None:
     assert make(tmp_path, pretrained=True, size=32).vqvae.downsample == 4
 
 
-def test_another_seed_draws_other_images_from_the_same_models(finished: Workspace) -> None:
-    first, second = (samples.sample(finished, 4, seed=seed)[1] for seed in (0, 1))
-    assert torch.equal(first, samples.sample(finished, 4)[1])
-    assert not torch.equal(first, second)
-
-
 @pytest.mark.parametrize("name", ["vqvae.pt", "vqvae.json", "prior.pt", "codes_test.npz"])
 def test_a_damaged_artefact_is_named_and_left_as_it_is(finished: Workspace, tmp_path: Path, name: str) -> None:
     path = finished.path(name)
@@ -592,39 +507,6 @@ def test_a_damaged_artefact_is_named_and_left_as_it_is(finished: Workspace, tmp_
     with pytest.raises(InputError, match=name.replace(".", r"\.")):
         again.prior, again.test_codes  # noqa: B018
     assert path.stat().st_size == 100
-
-
-def test_samples_are_those_of_the_seed_and_the_classes_take_turns(finished: Workspace) -> None:
-    images, codes, labels = samples.sample(finished, 5)
-    assert images.shape == (5, 3, 32, 32) and codes.shape == (5, 8, 8) and labels.tolist() == [0, 1, 2, 0, 1]
-    assert torch.equal(samples.sample(finished, 5)[1], codes)
-    assert torch.equal(images, finished.vqvae.decode(codes))
-    assert samples.sample(finished, 2, label=2)[2].tolist() == [2, 2]
-    greedy = samples.sample(finished, 4, 0, SamplingOptions(temperature=0))[1]
-    assert torch.equal(greedy, greedy[:1].expand_as(greedy))
-    with pytest.raises(InputError, match="label must be in 0 … 2, got 3"):
-        samples.sample(finished, 1, label=3)
-
-
-def test_pictures_and_figures_are_written_under_their_names(finished: Workspace) -> None:
-    images, codes, labels = samples.sample(finished, 9)
-    written = samples.write_samples(finished, images, codes, labels)
-    written += samples.write_random_samples(finished) + samples.write_reconstructions(finished)
-    assert sorted(path.name for path in written) == [
-        "random_sample_0.png",
-        "random_sample_1.png",
-        "random_sample_2.png",
-        "reconstructed_image_1.png",
-        "reconstructed_image_4.png",
-        "reconstructed_image_7.png",
-        "sample_1.png",
-        "sample_5.png",
-        "sample_8.png",
-        "samples.png",
-    ]
-    for path in written:
-        with Image.open(path) as picture:
-            assert picture.info["Description"] and np.asarray(picture).std() > 0
 
 
 def test_a_small_folder_of_pictures_goes_the_whole_way(tmp_path: Path) -> None:
@@ -637,15 +519,6 @@ def test_a_small_folder_of_pictures_goes_the_whole_way(tmp_path: Path) -> None:
     images, _, _ = samples.sample(workspace, 4)
     assert images.shape == (4, 3, 16, 16) and workspace.class_names == ("cats", "dogs")
     assert workspace.prior.num_classes == 2
-
-
-def write_pets(folder: Path, number: int, seed: int) -> None:
-    """Write tiny pictures of noise in two classes; another seed, other pictures of the same names."""
-    random = np.random.default_rng(seed)
-    for i in range(number):
-        path = folder / ("cats" if i % 2 else "dogs") / f"{i:03}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(random.integers(256, size=(20, 20, 3), dtype=np.uint8)).save(path)
 
 
 def test_other_pictures_under_the_same_names_make_everything_anew(
@@ -678,34 +551,6 @@ def test_other_pictures_under_the_same_names_make_everything_anew(
     for name in ("codes_train", "codes_test"):
         assert f"{workspace.path(name)}.npz has the codes of other images or of another VQ-VAE" in said
     assert make_all()[1] == new_models  # and what was made anew is kept
-
-
-def test_a_set_that_is_larger_than_the_recipe_takes_is_said_to_be(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_pets(tmp_path / "pets", 90, seed=0)
-    folder = f"folder:{tmp_path / 'pets'}"
-
-    def said(images: str, profile: str) -> bool:
-        expected = f"no more than {images} images of {folder} are used in the profile {profile}\n"
-        return capsys.readouterr().out == expected
-
-    assert len(make(tmp_path, dataset=folder).all_train_data) == 64
-    assert said("64 of the 81 train", "smoke; the profile laptop uses all")
-    make(tmp_path, dataset=folder).test_data  # noqa: B018
-    make(tmp_path, dataset=folder, profile="laptop").all_train_data  # noqa: B018
-    make(tmp_path).all_train_data  # noqa: B018
-    assert capsys.readouterr().out == ""  # all are used, and of smileys there are as many as a recipe asks for
-    exact = replace(PROFILES["laptop"], train_images=81, test_images=8)
-    monkeypatch.setitem(PROFILES, "laptop", exact)
-    make(tmp_path, dataset=folder, profile="laptop").all_train_data  # noqa: B018
-    assert capsys.readouterr().out == ""
-    make(tmp_path, dataset=folder, profile="laptop").test_data  # noqa: B018
-    assert said("8 of the 9 test", "laptop; the profile smoke uses all")
-    for profile in ("laptop", "full"):
-        monkeypatch.setitem(PROFILES, profile, replace(exact, train_images=70))
-    make(tmp_path, dataset=folder, profile="laptop").all_train_data  # noqa: B018
-    assert said("70 of the 81 train", "laptop")
 
 
 def test_the_real_fashion_mnist_goes_the_whole_way(tmp_path: Path, real_data: None) -> None:
