@@ -32,7 +32,7 @@ _HALVES = 100  # Q is known to about 14 %
 _NO_VARIANCE = 1e-12  # of the largest eigenvalue: below it there is rounding alone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frechet:
     """The Fréchet distance of a set from real vectors, and what its standard error is made of.
 
