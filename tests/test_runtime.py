@@ -115,59 +115,6 @@ def test_batches_are_small_however_large_an_item_is(number: int, size: int, at_o
     assert torch.cat(batches).tolist() == list(range(number))
 
 
-ROUNDED = [
-    torch.backends.mkldnn.matmul,
-    torch.backends.mkldnn.conv,
-    torch.backends.cuda.matmul,
-    torch.backends.cudnn.conv,
-]
-
-
-@pytest.fixture
-def precisions() -> Iterator[None]:
-    """What is set for products and convolutions is set back."""
-    before = [operation.fp32_precision for operation in ROUNDED]
-    yield
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.fp32_precision = "none"
-    for operation, precision in zip(ROUNDED, before, strict=True):
-        operation.fp32_precision = precision
-
-
-def found() -> list[str]:
-    return [operation.fp32_precision for operation in ROUNDED]
-
-
-def test_in_full_precision_nothing_is_rounded_and_afterwards_all_is_as_it_was(precisions: None) -> None:
-    torch.set_float32_matmul_precision("medium")
-    torch.backends.mkldnn.conv.fp32_precision = "bf16"
-    before = found()
-    a, b = torch.randn(64, 64), torch.randn(64, 64)
-    exact = (a.double() @ b.double()).float()
-    with full_precision():
-        assert found() == ["ieee"] * 4
-        torch.testing.assert_close(a @ b, exact, atol=1e-4, rtol=0)  # bfloat16 would be 0.1 off
-        with full_precision():
-            pass
-        assert found() == ["ieee"] * 4
-    assert found() == before and before[:2] == ["bf16", "bf16"]
-    assert torch.get_float32_matmul_precision() == "medium"
-    with pytest.raises(KeyError), full_precision():
-        raise KeyError
-    assert found() == before
-
-
-def test_after_full_precision_an_operation_follows_what_is_set_for_all_again(precisions: None) -> None:
-    for operation in ROUNDED:
-        operation.fp32_precision = "none"
-    torch.backends.fp32_precision = "bf16"
-    with full_precision():
-        assert found() == ["ieee"] * 4
-    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
-    torch.backends.fp32_precision = "tf32"
-    assert torch.backends.mkldnn.matmul.fp32_precision == "tf32"
-
-
 def test_what_holds_tensors_is_not_compared_number_by_number() -> None:
     # The comparison of a frozen dataclass would ask whether a tensor of many truths is true.
     checked = []
@@ -256,6 +203,8 @@ def settings() -> dict[str, str]:
 def _settings_put_back() -> Iterator[None]:
     before = settings()
     yield
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.fp32_precision = "none"
     for name, operation in OPERATIONS.items():
         operation.fp32_precision = before[name]
 
@@ -287,3 +236,18 @@ def test_full_precision_can_be_had_whatever_is_set_and_ends_with_an_error_too(na
     with pytest.raises(KeyboardInterrupt), full_precision():
         raise KeyboardInterrupt
     assert settings() == before
+
+
+@pytest.mark.usefixtures("_settings_put_back")
+def test_after_full_precision_an_operation_follows_what_is_set_for_all_again() -> None:
+    for operation in OPERATIONS.values():
+        operation.fp32_precision = "none"
+    torch.backends.fp32_precision = "bf16"
+    with full_precision():
+        assert set(settings().values()) == {"ieee"}
+        with full_precision():
+            pass
+        assert set(settings().values()) == {"ieee"}
+    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    torch.backends.fp32_precision = "tf32"
+    assert torch.backends.mkldnn.matmul.fp32_precision == "tf32"

@@ -140,12 +140,12 @@ def train_classifier(
         the history of the run so far, a ``Record`` for each validation.
 
     Raises:
-        InputError: no images, other images than the model's tasks are about, a checkpoint of another run, a loss that
+        InputError: other images than the model's tasks are about, a checkpoint of another run, a loss that
             is not finite.
     """
     for images in (data, validation):
-        if images is not None and (len(images) == 0 or not model.tasks.items() <= tasks_of(images).items()):
-            raise InputError(f"expected images with the tasks {model.tasks}, got {len(images)} with {tasks_of(images)}")
+        if images is not None and not model.tasks.items() <= tasks_of(images).items():
+            raise InputError(f"expected images with the tasks {model.tasks}, got {tasks_of(images)}")
     if config.compile:
         raise InputError("a classifier cannot be compiled: leave compile out")
     device = next(model.parameters()).device

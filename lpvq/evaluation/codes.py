@@ -74,12 +74,10 @@ def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int
         float32 in [0, 1], (K, C, downsample, downsample); grey for codes that no patch was given.
 
     Raises:
-        InputError: there are no images, or the codes are not of these images.
+        InputError: the codes are not of these images.
     """
     channels, *size = data.images.shape[1:]
     expected = (len(data), *(pixels // downsample for pixels in size))
-    if len(data) == 0:
-        raise InputError(f"{data.name} has no images")
     if tuple(codes.shape) != expected:
         raise InputError(f"expected codes of shape {expected} for the images of {data.name}, got {tuple(codes.shape)}")
     sums = torch.zeros(num_codes, channels * downsample**2)

@@ -116,7 +116,7 @@ _LAPTOP_GREY: dict[str, Any] = {
 
 # Digits are simpler than clothes: they lose little by codes that are still easier to predict.
 _LAPTOP_DIGITS: dict[str, Any] = {**_LAPTOP_GREY, "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.0}}
-# Smileys are drawn on demand: enough of them that a prior does not learn them by heart, and that evaluation is exact.
+# Smileys are drawn on demand: enough of them that a prior does not memorise them, and that evaluation is exact.
 _LAPTOP_SMILEYS: dict[str, Any] = {"train_images": 50_000, "test_images": 10_000}
 # Large images have grids of many codes: fewer of them to learn from, and more codes and blocks to do it with.
 _LARGE_GRID = 24

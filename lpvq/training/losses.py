@@ -5,7 +5,6 @@ from torch import Tensor
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
-from lpvq.errors import InputError
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import in_eval_mode
@@ -18,12 +17,7 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
     Args:
         model: used in eval mode, in float32; left in the mode it was in.
         data: images, taken in [0, 1]; their reconstructions are clamped to it.
-
-    Raises:
-        InputError: ``data`` is empty.
     """
-    if len(data) == 0:
-        raise InputError(f"{data.name} has no images to reconstruct")
     device = next(model.parameters()).device
     total = 0.0
     with in_eval_mode(model):
@@ -40,12 +34,7 @@ def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
     Args:
         model: used in eval mode; left in the mode it was in.
         codes: N grids; where the model has classes, each is predicted given its label.
-
-    Raises:
-        InputError: ``codes`` are empty.
     """
-    if len(codes) == 0:
-        raise InputError(f"there are no grids of {codes.dataset} to predict")
     device = next(model.parameters()).device
     nats = []
     with in_eval_mode(model), torch.inference_mode():

@@ -51,21 +51,21 @@ def plot_cells(
     return figure
 
 
-def plot_path(points: Tensor, codebook: Tensor, walk: Tensor, target: Tensor) -> Figure:
-    """Plot the cells of a codebook (K, 2), and a vector that walks (T, 2) through them.
+def plot_path(points: Tensor, codebook: Tensor, path: Tensor, target: Tensor) -> Figure:
+    """Plot the cells of a codebook (K, 2), and the path (T, 2) of a vector through them.
 
     Args:
         points: (N, 2); they only say how much of the plane to draw.
         codebook: (K, 2).
-        walk: where the vector was at each step, (T, 2).
+        path: where the vector was at each step, (T, 2).
         target: what its entry ought to be near to, (2,).
     """
     figure = Figure((4.6, 4.2), layout="constrained")
     axis = figure.subplots()
     put_cells(axis, points, codebook, None)
     _put_entries(axis, codebook)
-    axis.plot(*walk.T.numpy(), "o-", color=ORANGE, markersize=3, linewidth=1, label="the vector, step by step")
-    axis.plot(*walk[0].numpy(), "s", color=BLACK, markersize=8, label="where it starts")
+    axis.plot(*path.T.numpy(), "o-", color=ORANGE, markersize=3, linewidth=1, label="the vector, step by step")
+    axis.plot(*path[0].numpy(), "s", color=BLACK, markersize=8, label="where it starts")
     axis.plot(*target.numpy(), "*", color=BLACK, markersize=13, label="the target of its entry")
     figure.legend(fontsize=9, loc="outside lower center", frameon=False)
     return figure

@@ -154,18 +154,18 @@ def _put_balls(axis: Axes, centres: Tensor, points: Tensor, k: int, names: Seque
     axis.legend(fontsize=8, loc="upper left")
 
 
-def plot_distances(honest: Tensor, generated: Tensor, threshold: float) -> Figure:
+def plot_distances(held_out: Tensor, generated: Tensor, threshold: float) -> Figure:
     """Plot how far images are from their nearest training images.
 
     Args:
-        honest: distances of images that are no copies, (N,).
+        held_out: distances of reconstructions of held-out images, which cannot be copies, (N,).
         generated: distances of generated images, (M,).
-        threshold: which few of ``honest`` are below.
+        threshold: which few of ``held_out`` are below.
     """
     figure = Figure((6.5, 3), layout="constrained")
     axis = figure.subplots()
-    bins = np.linspace(0, max(honest.max().item(), generated.max().item()), 40).tolist()
-    axis.hist(honest.numpy(), bins=bins, color=BLUE, alpha=0.5, label="reconstructions of test images")
+    bins = np.linspace(0, max(held_out.max().item(), generated.max().item()), 40).tolist()
+    axis.hist(held_out.numpy(), bins=bins, color=BLUE, alpha=0.5, label="reconstructions of test images")
     axis.hist(generated.numpy(), bins=bins, histtype="step", color=ORANGE, linewidth=1.8, label="generated images")
     axis.axvline(threshold, color=BLACK, linestyle="--", label="threshold")
     axis.set_xlabel("distance to the nearest training image (pixels)")
