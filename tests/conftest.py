@@ -1,6 +1,8 @@
 """Small models and sets that several test files use."""
 
 import os
+import signal
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -19,6 +21,16 @@ def _reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """The handlers of signals are put back: ``cli.main`` is made to end the process, and leaves its own."""
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(kind) for kind in kinds]
+    yield
+    for kind, handler in zip(kinds, before, strict=True):
+        signal.signal(kind, handler)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_what_cannot_be_classified_or_trained_is_refused(smileys: ImageData) -> 
     with pytest.raises(InputError, match="cannot be compiled"):
         train_classifier(model, smileys, TrainConfig(steps=1, compile=True))
     plain_data = ImageData(smileys.images, smileys.labels, smileys.class_names, "plain")
-    with pytest.raises(InputError, match=r"expected images with the tasks {'mouth': 3}, .*with {'label': 3}"):
+    with pytest.raises(InputError, match=r"expected images with the tasks {'mouth': 3}, got {'label': 3}"):
         train_classifier(model, plain_data, TrainConfig(steps=1))
 
 

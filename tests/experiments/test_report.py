@@ -162,11 +162,12 @@ def test_what_a_part_depends_on_has_it_measured_anew_and_nothing_else_does(
             parameter += 1
 
     def pixel(split: str, data: str) -> None:
-        images = vars(workspace)[data].images.clone()
-        images[-1, 0, 0, 0] ^= 255  # of an image that is set aside: it has codes too
-        vars(workspace)[data] = replace(vars(workspace)[data], images=images)
-        for cached in (f"{split}_checksum", "train_data"):
-            vars(workspace).pop(cached, None)
+        splits = vars(workspace._splits)
+        images = splits[data].images.clone()
+        images[-1, 0, 0, 0] ^= 255  # of an image that is held out: it has codes too
+        splits[data] = replace(splits[data], images=images)
+        for cached in (f"{split}_checksum", "train"):
+            splits.pop(cached, None)
 
     def fewer() -> None:
         workspace.recipe = replace(workspace.recipe, sampled_images=16)
@@ -176,8 +177,8 @@ def test_what_a_part_depends_on_has_it_measured_anew_and_nothing_else_does(
         "VQ-VAE": (lambda: weight(next(workspace.vqvae.parameters())), {"codes", "prior", "samples", "truth"}),
         "prior": (lambda: weight(workspace.prior.head[-1].bias), {"prior", "samples", "truth"}),
         "classifier": (lambda: weight(workspace.classifier.heads["mouth"].bias), {"samples", "truth"}),
-        "training images": (lambda: pixel("train", "all_train_data"), {"codes", "prior", "samples"}),
-        "test images": (lambda: pixel("test", "test_data"), {"codes", "prior", "samples", "truth"}),
+        "training images": (lambda: pixel("train", "all_train"), {"codes", "prior", "samples"}),
+        "test images": (lambda: pixel("test", "test"), {"codes", "prior", "samples", "truth"}),
         "seed": (lambda: setattr(workspace, "seed", 1), {"samples", "truth"}),
         "number of images": (fewer, {"samples", "truth"}),
         "Inception": (lambda: monkeypatch.setattr(report, "inception_weights", Path), {"samples"}),

@@ -1,6 +1,5 @@
 """Signals while a model is trained: the step is finished and kept, and the handlers are as before afterwards."""
 
-import ctypes
 import signal
 import threading
 from collections.abc import Callable
@@ -142,12 +141,6 @@ def test_what_a_handler_has_installed_is_not_taken_back(tmp_path: Path) -> None:
         assert outcome.handlers[0] == "ignored" and outcome.raised == "KeyboardInterrupt"
 
 
-def send(kind: int) -> None:
-    """Send a signal to this process, and have Python handle it now: by itself it may take a few instructions more."""
-    signal.raise_signal(kind)
-    ctypes.pythonapi.PyErr_CheckSignals()
-
-
 def handlers() -> list[Any]:
     return [signal.getsignal(kind) for kind in KINDS]
 
@@ -178,7 +171,7 @@ def test_handlers_are_there_again_whatever_ends_the_training() -> None:
 def test_where_a_kind_of_signal_does_not_exist_the_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(signal, "SIGHUP")  # as on Windows
     with stop_requests() as stop_if_asked:
-        send(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert stop_if_asked.is_set()
         with pytest.raises(KeyboardInterrupt):
             stop_if_asked()
@@ -197,7 +190,7 @@ def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch: pytest.MonkeyP
 def test_a_training_inside_another_stops_both() -> None:
     with stop_requests() as outer:
         with pytest.raises(KeyboardInterrupt), stop_requests() as inner:
-            send(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             assert inner.is_set() and not outer.is_set()
             inner()
         assert outer.is_set()
