@@ -174,8 +174,7 @@ def main(arguments: list[str]) -> int:
         except (CellControlSignal, DeadKernelError) as error:
             print(f"failed, its file is as it was before\n{error}", file=sys.stderr)
             return 1
-    if not arguments:
-        write_table(FOLDER / "README.md")
+    write_table(FOLDER / "README.md")  # of all, from what their files say
     return 0
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import nbformat
 import pytest
-from lab import ROOT, Server, find_browser, launch, serve
-from playwright.sync_api import Browser, sync_playwright
+from lab import ROOT, SCREEN, Server, find_browser, launch, serve
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 import run_notebooks
 
@@ -23,6 +23,14 @@ def browser() -> Iterator[Browser]:
         browser = launch(playwright)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """What the pages of a file share: JupyterLab's scripts, megabytes of them, are fetched and compiled once."""
+    context = browser.new_context(viewport=SCREEN)
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="module")

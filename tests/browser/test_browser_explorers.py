@@ -64,14 +64,14 @@ class Shown:
 
 
 @pytest.fixture
-def shown(browser, server):
+def shown(context, server):
     """Open explorers, each in a cell, in a page of their own."""
     labs = []
 
     def show(*names):
         path = f"{'_'.join(names)}.ipynb"
         write_notebook(server.folder / path, *names)
-        lab = Lab(browser.new_page(viewport=SCREEN), server, path)
+        lab = Lab(context.new_page(), server, path)
         labs.append(lab)
         lab.run_all()
         assert lab.complaints() == []

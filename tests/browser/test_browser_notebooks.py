@@ -4,7 +4,7 @@ The solutions are the lessons with answers, and nbval runs them: here they would
 """
 
 import pytest
-from lab import ROOT, SCREEN, Lab
+from lab import ROOT, Lab
 
 
 def notebooks(*patterns: str) -> list[str]:
@@ -13,8 +13,9 @@ def notebooks(*patterns: str) -> list[str]:
     return [path.relative_to(folder).as_posix() for pattern in patterns for path in sorted(folder.glob(pattern))]
 
 
-def run_in_browser(browser, server, path):
-    lab = Lab(browser.new_page(viewport=SCREEN), server, path)
+@pytest.mark.parametrize("path", notebooks("*.ipynb", "assignments/*.ipynb"))
+def test_it_runs_in_the_browser(context, server, path):
+    lab = Lab(context.new_page(), server, path)
     lab.run_all()
     pictures = lab.page.locator(".jp-OutputArea-output img")
     if pictures.count() > 0:
@@ -22,8 +23,3 @@ def run_in_browser(browser, server, path):
     lab.screenshot(f"notebook_{path.removesuffix('.ipynb').replace('/', '_')}")
     assert lab.complaints() == []
     lab.close()
-
-
-@pytest.mark.parametrize("path", notebooks("*.ipynb", "assignments/*.ipynb"))
-def test_it_runs_in_the_browser(browser, server, path):
-    run_in_browser(browser, server, path)
