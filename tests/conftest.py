@@ -26,7 +26,7 @@ def _reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     """The handlers of signals are put back: ``cli.main`` is made to end the process, and leaves its own."""
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = [signal.getsignal(kind) for kind in kinds]
     yield
     for kind, handler in zip(kinds, before, strict=True):

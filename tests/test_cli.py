@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,6 @@ COMMANDS += ["grade", "release"]
 SLOW = ("torch", "numpy", "matplotlib", "IPython", "nbformat", "nbclient", "nbgrader", "zmq", "jupyter_client")
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Leave Ctrl-C as it was: the command line handles it its own way, to the end of the process."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def run(*arguments: str) -> int:

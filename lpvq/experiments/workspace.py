@@ -158,7 +158,7 @@ class Workspace:
 
     @property
     def train_checksum(self) -> str:
-        """The checksum of all training images, those set aside included."""
+        """The checksum of all training images, those held out included."""
         return self._splits.train_checksum
 
     @property
