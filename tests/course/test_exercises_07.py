@@ -1,5 +1,6 @@
 """The checkers of 07_sampling: each says "correct" to a right answer and names the usual wrong ones."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from lpvq import PixelCNN
 from lpvq.course.exercises import notebook_07
+from lpvq.data import loading
+from lpvq.experiments.workspace import Workspace
 from lpvq.models.sampling import SamplingOptions, restrict_logits
 
 TOY = torch.tensor([0.50, 0.25, 0.15, 0.07, 0.03], dtype=torch.float64)
@@ -89,3 +92,21 @@ def test_which_half_fits(models: tuple[PixelCNN, Tensor, Tensor]) -> None:
     assert "nats of the upper half" in complaint("7.4", nats[:, :4].sum((1, 2)))
     assert "the mean over" in complaint("7.4", nats[:, 4:].mean((1, 2)))
     assert "shape (64,), got (64, 4, 8)" in complaint("7.4", nats[:, 4:])
+
+
+def test_they_are_asked_of_what_the_notebook_left_without_drawing_an_image(
+    in_a_moment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    workspace = Workspace("smileys")
+    kept = workspace.prior, workspace.test_codes
+
+    def no_images(*_: object) -> None:
+        raise AssertionError("an image is drawn for a check")
+
+    monkeypatch.setattr(loading.smileys, "draw", no_images)
+    prior, codes, labels = notebook_07._test_grids()
+    assert torch.equal(codes, kept[1].codes[:64])
+    assert torch.equal(labels, kept[1].labels[:64])
+    with torch.no_grad():
+        assert torch.equal(prior(codes, labels), kept[0](codes, labels))

@@ -9,6 +9,7 @@ from torch import Tensor
 from lpvq.course.exercises.comparing import Checker, compare_number, compare_tensor
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.experiments.workspace import Workspace
+from lpvq.files import load_model
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.sampling import SamplingOptions, restrict_logits
 
@@ -17,11 +18,14 @@ _UPPER_ROWS = 4  # the upper half, of exercises 7.3 and 7.4
 
 
 def _test_grids() -> tuple[PixelCNN, Tensor, Tensor]:
-    """The prior of the workspace, and the first 64 test grids with their labels."""
+    """The prior of the workspace, and the first 64 test grids with their labels.
+
+    As the notebook's first cells left them: to ask the workspace whether they still fit would draw all images again.
+    """
     workspace = Workspace("smileys", device="cpu")
-    path = workspace.path("codes_test.npz")
-    codes = LatentCodes.load(path) if path.exists() else workspace.test_codes  # loaded, no images have to be drawn
-    return workspace.prior, codes.codes[:64], codes.labels[:64]
+    prior, _ = load_model(PixelCNN, workspace.path("prior.pt"))
+    codes = LatentCodes.load(workspace.path("codes_test.npz"))
+    return prior, codes.codes[:64], codes.labels[:64]
 
 
 def _toy(**options: float) -> Tensor:
