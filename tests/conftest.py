@@ -25,11 +25,15 @@ def _reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
-    """The handlers of signals are put back: ``cli.main`` is made to end the process, and leaves its own."""
-    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = [signal.getsignal(kind) for kind in kinds]
+    """Signals do what they do in a terminal, even in a job behind "&", which ignores some, and what starts it.
+
+    Afterwards the handlers are put back: ``cli.main`` is made to end the process, and leaves its own.
+    """
+    usual = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    here = {getattr(signal, name): handler for name, handler in usual.items() if hasattr(signal, name)}
+    before = {kind: signal.signal(kind, handler) for kind, handler in here.items()}
     yield
-    for kind, handler in zip(kinds, before, strict=True):
+    for kind, handler in before.items():
         signal.signal(kind, handler)
 
 
