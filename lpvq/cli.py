@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The names of what is defined in ``lpvq.experiments``, which takes seconds to import; a test compares them.
 PROFILES = ("smoke", "laptop", "full")
 PARTS = ("codes", "prior", "samples", "truth")
-STUDIES = ("trade-off", "quantizers")
+STUDIES = ("trade-off", "quantizers", "measures", "sampling", "combinations")
 
 _DEMO_IMAGES = 60
 _STOPPED = "stopped; the same command goes on from here"
@@ -117,9 +117,14 @@ def demo(**options: Any) -> None:
 
     workspace = _workspace(options)
     _train_vqvae(workspace, "1/5 ")
-    _extract_codes(workspace, "2/5 ")
-    _train_prior(workspace, "3/5 ")
-    _sample(workspace, "4/5 ", _DEMO_IMAGES, None, SamplingOptions())
+    if workspace.pretrained:  # new images need no others, which take a minute to be turned into codes
+        _train_prior(workspace, "2/5 ")
+        _sample(workspace, "3/5 ", _DEMO_IMAGES, None, SamplingOptions())
+        _extract_codes(workspace, "4/5 ")
+    else:
+        _extract_codes(workspace, "2/5 ")
+        _train_prior(workspace, "3/5 ")
+        _sample(workspace, "4/5 ", _DEMO_IMAGES, None, SamplingOptions())
     _evaluate(workspace, "5/5 ", ("codes", "prior"))
 
 
@@ -193,19 +198,22 @@ def evaluate(parts: tuple[str, ...], **options: Any) -> None:
 
 @cli.command()
 @_workspace_options
+@_PRETRAINED
 @click.argument("name", type=click.Choice(STUDIES))
 def study(name: str, **options: Any) -> None:
-    """Compare many recipes, each trained for a short time; takes an hour or two in the profile laptop.
+    """Carry out an experiment that is too long for a notebook. What is finished is found again.
 
-    NAME is trade-off (what is lost, against what the codes cost) or quantizers (ways to learn a codebook). What is
-    finished is found again.
+    NAME is trade-off (recipes: what is lost, against what the codes cost; an hour or two in the profile laptop),
+    quantizers (ways to learn a codebook; as long), and for smileys measures (which measure sees which fault; minutes),
+    sampling (what temperature and top-p do; minutes) or combinations (does a prior draw what it has never seen; half an
+    hour).
 
     Example: lpvq study trade-off --dataset fashion_mnist
     """
-    from lpvq.experiments import studies, tables
+    from lpvq.experiments import studies
 
     workspace = _workspace(options)
-    click.echo(tables.format_study(studies.study(workspace, name)))
+    click.echo(studies.study(workspace, name).table)
     _echo_paths([workspace.path(f"study_{name}.{kind}") for kind in ("json", "png")])
 
 
@@ -365,6 +373,8 @@ def _evaluate(workspace: "Workspace", number: str, parts: Sequence[str]) -> None
     for part in parts or report.parts:
         click.echo(tables.format_part(part, report.measure(part)))
         pictures += report.pictures(part)
+    if "truth" not in report.parts:
+        click.echo(tables.WITHOUT_TRUTH)
     _echo_paths([*pictures, workspace.path("evaluation.json")])
 
 

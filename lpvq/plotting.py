@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from textwrap import fill
 from typing import Protocol
 
 import numpy as np
@@ -331,8 +332,8 @@ def plot_quality(frechet: Mapping[str, Estimated], overlaps: Mapping[str, Sequen
     return figure
 
 
-def plot_rows(rows: Sequence[Tensor], titles: Sequence[str]) -> Figure:
-    """Plot rows of images (N, C, H, W), floats in [0, 1], each row with its title at the left."""
+def plot_rows(rows: Sequence[Tensor], titles: Sequence[str], names: Sequence[str] = ()) -> Figure:
+    """Plot rows of images (N, C, H, W), floats in [0, 1], each row with its title at the left; N ``names`` above."""
     number = len(rows[0])
     figure = Figure((number + 1, 1.05 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), number, squeeze=False)
@@ -340,6 +341,8 @@ def plot_rows(rows: Sequence[Tensor], titles: Sequence[str]) -> Figure:
         for axis, image in zip(line, images, strict=True):
             put_image(axis, image)
         line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=_SMALL)
+    for axis, name in zip(axes[0], names, strict=False):
+        axis.set_title(name, fontsize=_SMALL, pad=3)
     return figure
 
 
@@ -364,6 +367,67 @@ def plot_frequencies(factors: Mapping[str, Mapping[str, float]], ylabel: str) ->
         axis.axis("off")
     for row in range(rows):
         axes[row * columns].set_ylabel(ylabel)
+    return figure
+
+
+def plot_sensitivity(
+    faults: Sequence[str], measures: Sequence[str], seen: Mapping[tuple[str, str], float | None]
+) -> Figure:
+    """Plot which measure sees which fault, as a table of colours: the darker, the fewer faulty images it needs.
+
+    Args:
+        faults: the columns.
+        measures: the rows.
+        seen: by fault and measure, the smallest share that is seen, above 0 and at most 1; None: it never is.
+    """
+    figure = Figure((1.25 * len(faults) + 2.2, 0.42 * len(measures) + 1.2), layout="constrained")
+    axis = figure.subplots()
+    shares = np.array([[seen[fault, measure] or np.nan for fault in faults] for measure in measures])
+    axis.imshow(np.log(shares), cmap="viridis", vmin=np.log(0.01), vmax=0.5, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        text, colour = ("never", BLACK) if np.isnan(share) else (f"from {share:.0%}", "white" if share < 0.3 else BLACK)
+        axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=_SMALL)
+    axis.set_yticks(range(len(measures)), list(measures), fontsize=_SMALL)
+    axis.set_xticks(range(len(faults)), [fill(fault, 14) for fault in faults], fontsize=_SMALL)
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def plot_panels(
+    panels: Mapping[str, Mapping[str, Sequence[Estimated]]], places: Sequence[float], xlabel: str
+) -> Figure:
+    """Plot several figures over the same places, each in a panel of its own, with intervals of 95 %.
+
+    Args:
+        panels: by title, the lines by name, each an estimate for each place.
+        places: where the estimates are.
+        xlabel: what the places are.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure((3.4 * columns, 2.7 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis, (title, lines) in zip(axes, panels.items(), strict=False):
+        for index, (name, estimates) in enumerate(lines.items()):
+            axis.errorbar(
+                places,
+                [estimate.value for estimate in estimates],
+                yerr=[1.96 * estimate.error for estimate in estimates],
+                marker="os^D"[index % 4],
+                linestyle=("-", "--", ":", "-.")[index % 4],
+                color=_COLOURS[index % len(_COLOURS)],
+                markersize=4,
+                capsize=2,
+                label=name,
+            )
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(xlabel)
+        axis.grid(alpha=0.3)
+    for axis in axes[len(panels) :]:
+        axis.axis("off")
+    axes[0].legend(fontsize=_SMALL)
     return figure
 
 

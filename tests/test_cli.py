@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lpvq import VQVAE, cli, runtime
+from lpvq.data import smileys
 from lpvq.experiments import bench, profiles, report, studies
 from lpvq.experiments.profiles import PROFILES
 from lpvq.models.vqvae import VQVAEOutput
@@ -67,9 +68,12 @@ def test_everything_or_one_part_is_measured(tmp_path: Path, capsys: Captured) ->
         "perplexity",
         "bits per code",
         "prior samples",
-        "memorisation, by pixels",
+        "exactly a training grid",
+        "Kullback-Leibler divergence",
         "true faces",
+        "plainly wrong",
         "evaluation_truth.png",
+        "evaluation_faces.png",
     ):
         assert row in said
     assert run("evaluate", "--dataset", "mnist", "--part", "everything") == 2
@@ -126,6 +130,32 @@ def test_the_demo_with_pretrained_weights_trains_nothing(tmp_path: Path, capsys:
     assert run("demo", "--pretrained", "--output", str(tmp_path)) == 0
     assert "training it" not in capsys.readouterr().out
     assert (tmp_path / "smileys" / "pretrained-smoke" / "samples.png").exists()
+
+
+def test_a_pretrained_demo_shows_its_images_before_it_turns_any_others_into_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    class RenderedError(Exception):
+        pass
+
+    def no_images(*_: object) -> None:
+        raise RenderedError
+
+    monkeypatch.setattr(smileys, "draw", no_images)
+    with pytest.raises(RenderedError):
+        cli.cli.main(["demo", "--pretrained", "--output", str(tmp_path)], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "random_sample_2.png" in said and "4/5 codes" in said
+    assert (tmp_path / "smileys" / "pretrained-smoke" / "samples.png").exists()
+
+
+def test_where_there_is_no_renderer_it_says_what_cannot_be_said(
+    tmp_path: Path, capsys: Captured, real_data: None
+) -> None:
+    assert run("evaluate", "--dataset", "fashion_mnist", "--output", str(tmp_path), "--part", "codes") == 0
+    assert "No renderer is known for these images" in capsys.readouterr().out
+    run("evaluate", "--output", str(tmp_path), "--part", "codes")
+    assert "No renderer" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

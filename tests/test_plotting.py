@@ -156,6 +156,33 @@ def test_rows_of_images_have_titles() -> None:
     assert len(figure.axes) == 6
 
 
+def test_names_stand_above_the_first_row() -> None:
+    images = torch.rand(3, 1, 4, 4)
+    figure = plotting.plot_rows([images, images], ["generated", "nearest"], ["eyes", "skin", "several"])
+    assert [axis.get_title() for axis in figure.axes] == ["eyes", "skin", "several", "", "", ""]
+
+
+def test_what_is_seen_and_what_never_is_stand_in_their_cells() -> None:
+    seen = {("blur", "recall"): 0.05, ("copies", "recall"): None, ("blur", "class"): 1.0, ("copies", "class"): 0.2}
+    (axis,) = plotting.plot_sensitivity(["blur", "copies"], ["recall", "class"], seen).axes
+    texts = {text.get_position(): text.get_text() for text in axis.texts}
+    assert texts == {(0, 0): "from 5%", (1, 0): "never", (0, 1): "from 100%", (1, 1): "from 20%"}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["recall", "class"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["blur", "copies"]
+
+
+def test_panels_show_every_line_with_its_intervals() -> None:
+    lines = {"all": [Estimate(1.0, 0.1), Estimate(2.0, 0.2)], "some": [Estimate(3.0, 0.1), Estimate(4.0, 0.1)]}
+    figure = plotting.plot_panels({"wrong": lines, "true": lines}, [0.5, 1.0], "temperature")
+    assert [axis.get_title() for axis in figure.axes] == ["wrong", "true"]
+    for axis in figure.axes:
+        drawn = [container.lines[0].get_ydata().tolist() for container in axis.containers]
+        assert drawn == [[1, 2], [3, 4]] and axis.get_xlabel() == "temperature"
+    low, high = figure.axes[0].containers[0].lines[2][0].get_segments()[1][:, 1]
+    assert (low, high) == (pytest.approx(2 - 1.96 * 0.2), pytest.approx(2 + 1.96 * 0.2))
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["all", "some"]
+
+
 def test_frequencies_are_shown_beside_what_they_would_be_if_all_were_equal() -> None:
     factors = {f"eyes {number}": {"dots": 0.25, "wide": 0.75} for number in range(5)}
     figure = plotting.plot_frequencies(factors, "generated faces (%)")

@@ -1,6 +1,7 @@
 """Folders of pictures: a subfolder for each class, or all in one."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -41,7 +42,7 @@ def load_folder(name: str, folder: Path, split: str, size: int, limit: int | Non
             read; more of them than the memory holds.
     """
     files = list_pictures(folder)
-    class_names = sorted({_class_of(file, folder) for file in files})
+    class_names = classes_of(files, folder)
     chosen = in_split(files, split)
     if not chosen:
         raise InputError(f"{folder} has one picture, which is the test split; add more for the {split} split")
@@ -79,6 +80,11 @@ def list_pictures(folder: Path) -> list[Path]:
 def in_split(files: list[Path], split: str) -> list[Path]:
     """Return the files of a split, in order: the first and every tenth after it for ``"test"``, else the others."""
     return [file for i, file in enumerate(files) if (i % _TEST_EVERY == 0) == (split == "test")]
+
+
+def classes_of(files: Sequence[Path], folder: Path) -> list[str]:
+    """Return the names of the classes of pictures in ``folder``, in alphabetical order."""
+    return sorted({_class_of(file, folder) for file in files})
 
 
 def _class_of(file: Path, folder: Path) -> str:

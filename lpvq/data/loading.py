@@ -12,7 +12,7 @@ import torch
 from lpvq.data import smileys
 from lpvq.data.catalogue import PUBLISHED_SETS
 from lpvq.data.checks import check_memory, check_whole
-from lpvq.data.folders import in_split, list_pictures, load_folder
+from lpvq.data.folders import classes_of, in_split, list_pictures, load_folder
 from lpvq.data.images import ImageData
 from lpvq.data.known_sets import IDX_SETS, load_cifar10, load_idx_set
 from lpvq.errors import InputError
@@ -91,6 +91,24 @@ def count_images(name: str, split: str = "train") -> int | None:
     if name in PUBLISHED_SETS:
         return PUBLISHED_SETS[name].number[split]
     return len(in_split(list_pictures(_folder_of(name)), split))
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """Return what the labels of a set mean, without reading its images.
+
+    Args:
+        name: see ``load``.
+
+    Raises:
+        InputError: an unknown name; a folder that is missing or has no pictures.
+    """
+    _check_names(name, "train")
+    if name == "smileys":
+        return smileys.FACTORS["mouth"]
+    if name in PUBLISHED_SETS:
+        return PUBLISHED_SETS[name].class_names
+    folder = _folder_of(name)
+    return tuple(classes_of(list_pictures(folder), folder))
 
 
 def _check_names(name: str, split: str) -> None:

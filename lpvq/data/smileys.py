@@ -107,15 +107,69 @@ def draw(factors: Mapping[str, ArrayLike], size: int = 32) -> Tensor:
     arrays = {name: np.asarray(values) for name, values in factors.items()}
     number = len(arrays["mouth"])
     images = np.empty((number, 3, size, size), np.uint8)
-    step = max(1, 2**14 // size**2)  # few enough that the arrays in between stay in the processor's cache
-    for start in progress(range(0, number, step), "rendering smileys", least=256):
-        part = slice(start, start + step)
+    for part in progress(_parts(number, size), "rendering smileys", least=256):
         images[part] = _render_together({name: values[part] for name, values in arrays.items()}, size)
     return torch.from_numpy(images)
 
 
+def coverage(factors: Mapping[str, ArrayLike], size: int = 32) -> Tensor:
+    """Return how much of each pixel is background, skin, the white of wide eyes, and the dark of eyes and mouth.
+
+    A face is the mean of these four colours, weighted with their shares, before it is rounded to whole numbers. So how
+    far a picture is from faces of all colours follows from products of the picture with these shares.
+
+    Args:
+        factors: by name, the values of all ``FACTORS`` and ``SHIFTS``, each (N,), as ``draw_factors`` returns them; the
+            colours among them make no difference.
+        size: height and width in pixels.
+
+    Returns:
+        float32 (N, 4, ``size``, ``size``) in [0, 1], with the sum 1 in each pixel.
+    """
+    arrays = {name: np.asarray(values) for name, values in factors.items()}
+    number = len(arrays["mouth"])
+    shares = np.empty((number, 4, size, size), np.float32)
+    background, skin, white, dark = np.eye(4).reshape(4, 1, 4, 1, 1)
+    for part in _parts(number, size):
+        some = {name: values[part] for name, values in arrays.items()}
+        shares[part] = _compose(some, size, background, skin, white, dark)
+    return torch.from_numpy(shares)
+
+
+def colours(factors: Mapping[str, ArrayLike]) -> Tensor:
+    """Return the four colours of faces, in the order of ``coverage``: float32 (N, 4, 3), red, green, blue in [0, 1]."""
+    number = len(np.asarray(factors["skin"]))
+    background = np.asarray(_BACKGROUNDS)[np.asarray(factors["background"])]
+    skin = np.asarray(_SKINS)[np.asarray(factors["skin"])]
+    white, dark = (np.broadcast_to(colour, (number, 3)) for colour in (_WHITE, _DARK))
+    return torch.from_numpy(np.stack([background, skin, white, dark], axis=1).astype(np.float32) / 255)
+
+
+def place(index: ArrayLike) -> Tensor:
+    """Return where the middle of a column or row is, for its index (N,), in picture widths: float64 (N,)."""
+    return torch.from_numpy(np.asarray(_PLACES)[np.asarray(index)])
+
+
+def _parts(number: int, size: int) -> list[slice]:
+    """Which faces are rendered together: few enough that the arrays in between stay in the processor's cache."""
+    step = max(1, 2**14 // size**2)
+    return [slice(start, start + step) for start in range(0, number, step)]
+
+
 def _render_together(factors: dict[str, NDArray], size: int) -> NDArray[np.uint8]:
-    """Render a few faces at once; arrays are (N, 1 or 3, H, W) or broadcast to it, lengths in pixels."""
+    """Render a few faces at once, (N, 3, H, W)."""
+    background, skin = _choose(_BACKGROUNDS, factors["background"]), _choose(_SKINS, factors["skin"])
+    white, dark = (np.reshape(colour, (1, 3, 1, 1)) for colour in (_WHITE, _DARK))
+    return np.floor(_compose(factors, size, background, skin, white, dark) + 0.5).astype(np.uint8)
+
+
+def _compose(
+    factors: dict[str, NDArray], size: int, background: NDArray, skin: NDArray, white: NDArray, dark: NDArray
+) -> _Array:
+    """Lay the parts of a few faces over each other, each in its colour (N or 1, C, 1, 1): float64 (N, C, H, W).
+
+    Arrays in between are (N, 1 or C, H, W) or broadcast to it, lengths in pixels.
+    """
     unit = _choose(_FACE_RADII, factors["size"]) * size
     pixels = np.arange(size) + 0.5
     x = pixels[None, None, None, :] - (_choose(_PLACES, factors["column"]) + _column(factors["dx"])) * size
@@ -125,13 +179,12 @@ def _render_together(factors: dict[str, NDArray], size: int) -> NDArray[np.uint8
     right = _distance(x - _EYE_X * unit, y, unit, _RIGHT_EYES, factors["eyes"])
     mouth = _distance(x, y, unit, _MOUTHS, factors["mouth"])
     face = np.sqrt(x * x + y * y) - unit
-    skin = _choose(_SKINS, factors["skin"])
 
-    canvas = _choose(_BACKGROUNDS, factors["background"]) + np.zeros((size, size))
+    canvas = background + np.zeros((len(unit), 1, size, size))
     _paint(canvas, skin, face)
-    _paint_eyeballs(canvas, x, y, unit, factors["eyes"])
-    _paint(canvas, np.reshape(_DARK, (1, 3, 1, 1)), np.minimum(np.minimum(left, right), mouth))
-    return np.floor(canvas + 0.5).astype(np.uint8)
+    _paint_eyeballs(canvas, white, x, y, unit, factors["eyes"])
+    _paint(canvas, dark, np.minimum(np.minimum(left, right), mouth))
+    return canvas
 
 
 def _column(values: NDArray) -> _Array:
@@ -157,14 +210,14 @@ def _distance(x: _Array, y: _Array, unit: _Array, strokes: list[_Stroke], kinds:
     return np.where(0.8 * y >= 0.6 * x, to_circle, to_tip) - half_width * unit
 
 
-def _paint_eyeballs(canvas: _Array, x: _Array, y: _Array, unit: _Array, eyes: NDArray) -> None:
-    """Paint the white of wide eyes."""
+def _paint_eyeballs(canvas: _Array, white: NDArray, x: _Array, y: _Array, unit: _Array, eyes: NDArray) -> None:
+    """Paint the white of wide eyes, in the colour ``white`` (1, C, 1, 1)."""
     rows = eyes == FACTORS["eyes"].index("wide")
     unit = unit[rows]
     x = np.abs(x[rows]) - _EYE_X * unit
     y = y[rows] - _EYE_Y * unit
     part = canvas[rows]
-    _paint(part, np.reshape(_WHITE, (1, 3, 1, 1)), np.sqrt(x * x + y * y) - _EYEBALL * unit)
+    _paint(part, white, np.sqrt(x * x + y * y) - _EYEBALL * unit)
     canvas[rows] = part
 
 

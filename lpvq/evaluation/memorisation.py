@@ -3,29 +3,28 @@
 Compare Meehan et al. (2020), arXiv:2004.05675, who test for data-copying by the same distances.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 
+import torch
 from torch import Tensor
 
 from lpvq.errors import InputError
 from lpvq.evaluation.distances import nearest_neighbours
+from lpvq.evaluation.estimates import Estimate
 
 
 @dataclass(frozen=True)
-class Memorisation:
-    """Whether generated images repeat training images more often than chance would.
-
-    The distance of each image to the nearest reconstruction of a training image is compared with that of images that
-    cannot repeat one: reconstructions of held-out images. (A prior can repeat a training grid, which decodes to such a
-    reconstruction. The training image itself it cannot draw.)
+class Tail:
+    """How many distances of generated images lie beyond those of nearly all held-out images, and whether by chance.
 
     Attributes:
-        threshold: the distance that a share ``expected`` of the held-out images is as close as or closer than.
-        expected: the share of generated images to expect closer, if they know the training images no better; 0 … 1.
-        found: the share that is closer, 0 … 1.
-        p_value: the probability to find so many or more by chance, 0 … 1. Of a hundred models that have memorised
-            nothing, one has a value below 0.01.
+        threshold: the distance that a share ``expected`` of the held-out images reaches or goes beyond.
+        expected: the share of generated images to expect beyond it, if they know the training images no better and no
+            worse; 0 … 1.
+        found: the share that is beyond it, 0 … 1.
+        p_value: the probability to find so many or more by chance, 0 … 1. Where nothing is wrong, one test in a hundred
+            has a value below 0.01.
     """
 
     threshold: float
@@ -34,17 +33,38 @@ class Memorisation:
     p_value: float
 
 
+@dataclass(frozen=True)
+class Memorisation:
+    """Whether generated images repeat training images more often than chance would, and whether they stay apart.
+
+    The distance of each image to the nearest reconstruction of a training image is compared with that of images that
+    cannot repeat one: reconstructions of held-out images. (A prior can repeat a training grid, which decodes to such a
+    reconstruction. The training image itself it cannot draw.)
+
+    The test sees copies of whole images. A model that repeats half of an image, or repeats it with small changes, may
+    pass; so may one whose images are so poor that its copies are outnumbered, which is why both tails are tested.
+
+    Attributes:
+        near: images nearer to a training image than the nearest held-out ones are: copies.
+        far: images farther from all training images than the farthest held-out ones are: not of the kind at all.
+    """
+
+    near: Tail
+    far: Tail
+
+
 def evaluate_memorisation(held_out: Tensor, generated: Tensor, expected: float = 0.01) -> Memorisation:
     """Compare distances to the nearest training image.
 
     If both have the same distribution, every order of all N + M distances is equally likely. Then the number of
     ``generated`` below the k-th of ``held_out`` has a distribution in closed form (negative hypergeometric), and the
-    test is exact.
+    test is exact; likewise above.
 
     Args:
         held_out: of images that no training has seen, (N,).
         generated: of generated images, (M,).
-        expected: which share of ``held_out`` counts as close, above 0 and at most 1; rounded to whole images.
+        expected: which share of ``held_out`` counts as near, and as far; above 0 and at most 1; rounded to whole
+            images.
 
     Raises:
         InputError: a set is empty, or ``expected`` is no such share.
@@ -54,6 +74,12 @@ def evaluate_memorisation(held_out: Tensor, generated: Tensor, expected: float =
             f"expected held-out and generated images and a share of them in (0, 1], got {len(held_out)} and "
             f"{len(generated)} images and {expected}"
         )
+    near, far = _tail(held_out, generated, expected), _tail(-held_out, -generated, expected)
+    return Memorisation(near, replace(far, threshold=-far.threshold))
+
+
+def _tail(held_out: Tensor, generated: Tensor, expected: float) -> Tail:
+    """The lower tail."""
     rank = max(1, round(expected * len(held_out)))
     threshold = held_out.sort().values[rank - 1]
     below = int((generated < threshold).sum())
@@ -62,7 +88,37 @@ def evaluate_memorisation(held_out: Tensor, generated: Tensor, expected: float =
     p_value = sum(
         comb(len(held_out), some) * comb(len(generated), first - some) / comb(total, first) for some in range(rank)
     )
-    return Memorisation(threshold.item(), rank / len(held_out), below / len(generated), min(1.0, p_value))
+    return Tail(threshold.item(), rank / len(held_out), below / len(generated), min(1.0, p_value))
+
+
+@dataclass(frozen=True)
+class RepeatedGrids:
+    """How many grids of codes are, code for code, grids that were learned from.
+
+    A model that has learnt the source draws as many as there are among held-out grids: more are copies; fewer say that
+    it draws too few grids of the kind.
+
+    Attributes:
+        generated: the share of generated grids, 0 … 1.
+        held_out: the share of held-out grids, 0 … 1.
+    """
+
+    generated: Estimate
+    held_out: Estimate
+
+
+def evaluate_repeated_grids(generated: Tensor, held_out: Tensor, training: Tensor) -> RepeatedGrids:
+    """Count grids of codes, int64 (N, H, W) each, that occur among those of ``training``.
+
+    Raises:
+        InputError: there are no generated or no held-out grids.
+    """
+    known = set(map(tuple, training.flatten(1).tolist()))
+
+    def share(codes: Tensor) -> Estimate:
+        return Estimate.of_mean(torch.tensor([tuple(grid) in known for grid in codes.flatten(1).tolist()]))
+
+    return RepeatedGrids(share(generated), share(held_out))
 
 
 def nearest_training_images(vectors: Tensor, training: Tensor, held_out: Tensor) -> tuple[Memorisation, Tensor, Tensor]:

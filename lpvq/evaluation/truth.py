@@ -78,6 +78,16 @@ def evaluate_factors(
     return results
 
 
+def total_variation(values: Tensor, number: int) -> float:
+    """Return half the sum of absolute differences of frequencies from all being equal, 0 … 1.
+
+    Args:
+        values: 0 … ``number`` − 1, (N,).
+        number: how many values there are.
+    """
+    return _variation(_frequencies([values], [number]))
+
+
 def _check(factors: Mapping[str, Sequence[str]], predicted: Mapping[str, Tensor]) -> None:
     for name, values in factors.items():
         if name not in predicted or len(predicted[name]) == 0:

@@ -1,10 +1,11 @@
 """What ``lpvq evaluate`` measures: four parts, each with a table, a picture, and an entry in ``evaluation.json``.
 
     codes      how close reconstructions come, how the codebook is used
-    prior      how well the codes are predicted, beside baselines
+    prior      how well the codes are predicted, beside baselines; for smileys, beside the entropy of the source
     samples    how far generated images are from training images, beside baselines: test images, their reconstructions,
-               and images of random codes
-    truth      smileys only: how the factors of generated faces are distributed, beside the known truth
+               and images of random codes; whether they repeat training images
+    truth      smileys only: how many of the generated faces the renderer could have drawn, what is wrong with the
+               others, and how their factors are distributed
 
 A part is measured once for all that its figures depend on: models, images, what is drawn and with which seed. When one
 of these is another, it is measured anew.
@@ -13,6 +14,7 @@ of these is another, it is measured anew.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import hypot, log
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,19 @@ from lpvq.evaluation.classifier import shrunk, targets_of
 from lpvq.evaluation.codes import evaluate_reconstruction, mean_patches
 from lpvq.evaluation.distances import NEIGHBOURS
 from lpvq.evaluation.estimates import Estimate
-from lpvq.evaluation.memorisation import nearest_training_images
-from lpvq.evaluation.prior import evaluate_prior
+from lpvq.evaluation.face_faults import kinds_of_faults
+from lpvq.evaluation.face_quality import evaluate_faces, true_threshold
+from lpvq.evaluation.memorisation import evaluate_repeated_grids, nearest_training_images
+from lpvq.evaluation.nearest_face import NearestFaces, find_nearest_faces
+from lpvq.evaluation.prior import PriorEvaluation, evaluate_prior
 from lpvq.evaluation.samples import evaluate_samples, inception_distance, inception_weights
+from lpvq.evaluation.source import SourceEntropy, source_entropy
 from lpvq.evaluation.truth import evaluate_factors
 from lpvq.experiments.samples import sample
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import checksum, read_json, write_json
 from lpvq.models.code_usage import code_counts
+from lpvq.models.sampling import SamplingOptions
 from lpvq.runtime import progress
 
 Result = dict[str, Any]
@@ -45,7 +52,11 @@ PARTS = ("codes", "prior", "samples", "truth")
 _SHOWN_CODES = 12
 _SHOWN_NEIGHBOURS = 10
 _FRESH_SETS = 5
-_SEARCHED = 1000  # so many images are searched for among all training images
+_SEARCHED = 1000  # so many images are searched for, among all training images and among all true faces
+_TEMPERATURES = (1.0, 0.9, 0.8)
+_SHOWN_FACES = 8
+_FACES_OF_THE_SOURCE = 640  # divided by the size: what the larger faces cost more, fewer of them save
+_SHIFTS_OF_THE_SOURCE = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +148,9 @@ class Report:
         if part != "truth":
             identity["training_images"] = workspace.train_checksum
         if part != "codes":
-            identity["prior"] = checksum(workspace.prior)
+            identity |= {"prior": checksum(workspace.prior), "sampled_images": self._number}
         if part in ("samples", "truth"):
-            identity |= {
-                "classifier": checksum(workspace.classifier),
-                "sampled_images": self._number,
-                "seed": workspace.seed,
-            }
+            identity |= {"classifier": checksum(workspace.classifier), "seed": workspace.seed}
         if part == "samples":
             identity["inception"] = inception_weights() is not None
         return identity
@@ -181,8 +188,13 @@ class Report:
         workspace = self.workspace
         pixels = workspace.test_data.images[0, 0].numel()
         prior = evaluate_prior(workspace.prior, workspace.train_codes, workspace.test_codes, pixels)
-        figures = {**asdict(prior), "seconds": workspace.prior_about["seconds"]}
         bits = {likelihood.name: likelihood.bits for likelihood in prior.likelihoods}
+        figures = {**asdict(prior), "source": None, "seconds": workspace.prior_about["seconds"]}
+        if workspace.test_data.factors is not None:
+            size = workspace.test_data.images.shape[-1]
+            faces, shifts = max(5, _FACES_OF_THE_SOURCE // size), min(_SHIFTS_OF_THE_SOURCE, self._number)
+            source = source_entropy(workspace.vqvae, size, faces, shifts)
+            figures["source"], bits["source"] = _describe_source(source, prior, workspace.test_codes.codes[0].numel())
         figure = plotting.plot_bars(bits, "bits per code")
         description = "Bits per code: " + ", ".join(f"{name} {bits.value:.2f}" for name, bits in bits.items())
         return figures, {"evaluation_prior.png": (figure, description)}
@@ -213,6 +225,13 @@ class Report:
             },
             "inception_fid_of_samples": inception_distance(train[: self._number].floats(), self._samples_drawn[0]),
             "memorisation": memorisation,
+            "repeated_grids": asdict(
+                evaluate_repeated_grids(
+                    self._samples_drawn[1],
+                    self.workspace.test_codes.codes,
+                    self.workspace.train_codes.codes[: len(train)],
+                )
+            ),
         }
         frechet = {quality.name: quality.frechet for quality in qualities}
         overlaps = {
@@ -225,7 +244,10 @@ class Report:
         )
         return figures, {
             "evaluation_samples.png": (figure, description),
-            "evaluation_neighbours.png": (neighbours, "Generated images beside their nearest training images"),
+            "evaluation_neighbours.png": (
+                neighbours,
+                "Generated images beside the nearest reconstructions of training images",
+            ),
         }
 
     def _memorisation(self) -> tuple[Result, Figure]:
@@ -248,19 +270,28 @@ class Report:
             if name == "pixels":
                 closest = self._closest_of_each_class(distances)
         figure = plotting.plot_rows(
-            [samples.first[closest], *(train.floats(nearest[name][closest]) for name in spaces)],
+            [samples.first[closest], *(seen[nearest[name][closest]] for name in spaces)],
             ["generated", *(f"nearest in\n{name}" for name in spaces)],
         )
         return figures, figure
 
     def _closest_of_each_class(self, distances: Tensor) -> Tensor:
         """The indices of the generated images that are nearest to a training image, some of each class."""
-        labels = self._samples_drawn[1][: len(distances)]
+        labels = self._samples_drawn[2][: len(distances)]
         order = distances.argsort()
         each = max(1, _SHOWN_NEIGHBOURS // len(self.workspace.class_names))
         return torch.cat([order[labels[order] == label][:each] for label in labels.unique()])[:_SHOWN_NEIGHBOURS]
 
     def _truth(self) -> Measured:
+        factors, frequencies = self._factors()
+        faces, gallery = self._faces()
+        return {"factors": factors, "faces": faces}, {
+            "evaluation_truth.png": frequencies,
+            "evaluation_faces.png": gallery,
+        }
+
+    def _factors(self) -> tuple[list[Result], tuple[Figure, str]]:
+        """How the factors of generated faces are distributed."""
         classifier, size = self.workspace.classifier, self.workspace.recipe.size
         # Seeds that no training or test image was rendered with.
         fresh = [
@@ -282,7 +313,22 @@ class Report:
         description = "Total variation of the factors of generated faces from the truth: " + ", ".join(
             f"{factor.name} {factor.samples:.3f} (calibration {factor.calibration:.3f})" for factor in single
         )
-        return {"factors": [asdict(factor) for factor in truths]}, {"evaluation_truth.png": (figure, description)}
+        return [asdict(factor) for factor in truths], (figure, description)
+
+    def _faces(self) -> tuple[Result, tuple[Figure, str]]:
+        """How many generated faces the renderer could have drawn, and a gallery of the best and the worst."""
+        images = {"true faces": self._sets["test"].first, "reconstructions": self._sets["reconstructions"].first}
+        for temperature in _TEMPERATURES:
+            drawn = self._sets["prior samples"].first
+            if temperature != 1:
+                drawn, _, _ = sample(self.workspace, len(drawn), options=SamplingOptions(temperature))
+            images[f"samples, T = {temperature:g}"] = drawn
+        nearest = {name: find_nearest_faces(some) for name, some in images.items()}
+        reconstructed = nearest["reconstructions"]
+        qualities = evaluate_faces(reconstructed, {name: (images[name], nearest[name]) for name in images})
+        figures = {"threshold": true_threshold(reconstructed), "sets": [asdict(quality) for quality in qualities]}
+        name = f"samples, T = {_TEMPERATURES[0]:g}"
+        return figures, _gallery(images[name], nearest[name])
 
     # What the parts share.
 
@@ -302,7 +348,7 @@ class Report:
         counts = code_counts(codes.codes, codes.num_codes).double()
         unigram = counts.multinomial(shape[0] * shape[1] * shape[2], replacement=True, generator=generator).view(shape)
         uniform = torch.randint(codes.num_codes, shape, generator=generator)
-        samples, labels = self._samples_drawn
+        samples, _, labels = self._samples_drawn
         return {
             "test": self._look_at(test.floats(), test.labels),
             "reconstructions": self._look_at(self._decode(workspace.test_codes.codes[:number]), test.labels),
@@ -312,10 +358,9 @@ class Report:
         }
 
     @cached_property
-    def _samples_drawn(self) -> tuple[Tensor, Tensor]:
-        """Generated images and the classes that they were made for."""
-        images, _, labels = sample(self.workspace, self._number)
-        return images, labels
+    def _samples_drawn(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Generated images, their codes and the classes that they were made for."""
+        return sample(self.workspace, self._number)
 
     def _decode(self, codes: Tensor) -> Tensor:
         return self.workspace.vqvae.decode(codes.to(self.workspace.device)).cpu()
@@ -323,6 +368,35 @@ class Report:
     def _look_at(self, images: Tensor, labels: Tensor | None = None) -> _Set:
         classifier = self.workspace.classifier
         return _Set(classifier.features(images), classifier.predict(images), labels, images[:_SEARCHED].clone())
+
+
+def _describe_source(source: SourceEntropy, prior: PriorEvaluation, positions: int) -> tuple[Result, Estimate]:
+    """The entropy of the source and how far the prior is above it, in nats per grid; the entropy in bits per code."""
+    bit = log(2) * positions  # per code, in nats per grid
+    known = prior["prior"].bits
+    above = Estimate(known.value * bit - source.nats.value, hypot(known.error * bit, source.nats.error))
+    figures = {**asdict(source), "nats": asdict(source.nats), "prior_above": asdict(above)}
+    return figures, Estimate(source.nats.value / bit, source.nats.error / bit)
+
+
+def _gallery(images: Tensor, nearest: NearestFaces) -> tuple[Figure, str]:
+    """The worst, the middle and the best of some faces, each above its nearest true face and how they differ."""
+    order = nearest.local_errors.argsort(descending=True)
+    number = min(_SHOWN_FACES, len(order))
+    start = (len(order) - number) // 2
+    chosen = {"worst": order[:number], "middle": order[start : start + number], "best": order[len(order) - number :]}
+    rows, titles = [], []
+    for name, some in chosen.items():
+        difference = 1 - (images[some] - nearest.faces[some]).abs().mean(1, keepdim=True).mul(2).clamp(max=1)
+        rows += [images[some], nearest.faces[some], difference]
+        titles += [f"the {name}", "nearest\ntrue face", "where they\ndiffer"]
+    kinds = kinds_of_faults(images[chosen["worst"]], nearest[chosen["worst"]])
+    figure = plotting.plot_rows(rows, titles, kinds)
+    description = (
+        "The worst, the middle and the best of the generated faces, each above the nearest face that the renderer can "
+        "draw and a map of where the two differ"
+    )
+    return figure, description
 
 
 def _is_entry(entry: object) -> bool:

@@ -77,7 +77,7 @@ def write_random_samples(workspace: Workspace) -> list[Path]:
     """Write ``random_sample_0/1/2.png``: what codes decode to that are drawn uniformly, by no prior."""
     num_codes = workspace.vqvae.quantizer.num_codes
     generator = torch.Generator().manual_seed(workspace.seed)
-    codes = torch.randint(num_codes, (3, *workspace.test_codes.grid), generator=generator)
+    codes = torch.randint(num_codes, (3, *workspace.prior.image_size), generator=generator)
     images = workspace.vqvae.decode(codes.to(workspace.device)).cpu()
     paths = []
     for index in range(3):

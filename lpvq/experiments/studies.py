@@ -1,177 +1,46 @@
-"""Studies: many recipes trained for the same short time and compared, each against what its codes cost.
+"""The studies of ``lpvq study``: experiments that are too long for a notebook. What is finished is found again.
 
-    trade-off    what a recipe loses (MSE / variance) against what its codes say (nats per image): the pair that decides
-                 how good samples can be. Down and to the left is better.
-    quantizers   ways to learn a codebook, on the same encoder, from several seeds
-
-Every recipe is a workspace of its own below that of the profile, in ``studies/``. What is finished is found again.
+trade-off     recipes: what they lose (MSE / variance) against what their codes cost (nats per image)
+quantizers    ways to learn a codebook
+measures      which measure of generated images sees which fault
+sampling      what temperature and top-p do to faults, coverage and rare faces
+combinations  whether a prior draws combinations of factors that it has never seen
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from math import prod
-from typing import Any
+from collections.abc import Callable
 
 from lpvq import plotting
 from lpvq.errors import InputError
-from lpvq.experiments.profiles import Recipe
+from lpvq.experiments.combination_study import study_combinations
+from lpvq.experiments.measure_study import study_measures
+from lpvq.experiments.recipe_studies import study_quantizers, study_trade_off
+from lpvq.experiments.sampling_study import study_sampling
+from lpvq.experiments.study import Study
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import write_json
-from lpvq.runtime import progress
-from lpvq.training.losses import grid_nll, reconstruction_error
 
-_SHARE_OF_STEPS = 0.25
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A recipe that differs from the profile's in one thing.
-
-    Attributes:
-        group: the thing.
-        name: what it is here.
-        changes: fields of the recipe, with their new values.
-        longer: how many times longer both models train.
-    """
-
-    group: str
-    name: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    longer: int = 1
-
-
-def trade_off(recipe: Recipe, size: int) -> list[Variant]:
-    """Return the recipes of the study "trade-off": the profile's, and others that differ from it in one thing.
-
-    Args:
-        recipe: what the profile makes of the data set.
-        size: height and width of the images, in pixels.
-    """
-    quantizer = dict(recipe.quantizer)
-    weighted = {**quantizer, "kind": "entropy-constrained"}
-    return [
-        Variant("default", f"{recipe.num_codes} codes"),
-        *(Variant("codes", f"{share:g}", {"num_codes": share}) for share in _around(recipe.num_codes)),
-        *(Variant("rate weight", f"{w:g}", {"quantizer": {**weighted, "rate_weight": w}})
-          for w in (0.0, 0.25, 0.5, 1.0) if w != quantizer.get("rate_weight", 0.0)),
-        *(Variant("grid", f"{size // d} × {size // d}", {"downsample": d})
-          for d in (2, 8) if size % d == 0),
-        *(Variant("code size", f"{d}", {"code_dim": d}) for d in (4, 64)),
-        *(Variant("encoder width", f"{w}", {"vqvae_channels": w})
-          for w in (recipe.vqvae_channels // 2, 2 * recipe.vqvae_channels)),
-        *(Variant("encoder blocks", f"{n}", {"encoder_blocks": n}) for n in (1, 2)),
-        *(Variant("commitment", f"{w:g}", {"quantizer": {**quantizer, "commitment_weight": w}}) for w in (0.05, 1.0)),
-        Variant("restarts", "off", {"quantizer": {**quantizer, "restart_threshold": 0.0}}),
-        Variant("training", "twice as long", longer=2),
-    ]  # fmt: skip
-
-
-def quantizers(recipe: Recipe, _: int) -> list[Variant]:
-    """Return the recipes of the study "quantizers", with equally many codes as far as that is possible."""
-    levels = _levels(recipe.num_codes)
-    kinds: list[tuple[str, dict[str, Any]]] = [
-        ("gradient", {"quantizer": {"kind": "gradient"}}),
-        ("EMA", {"quantizer": {"kind": "ema", "restart_threshold": 0.0}}),
-        ("EMA, restarts", {"quantizer": {"kind": "ema"}}),
-        ("EMA, restarts, rate", {"quantizer": dict(recipe.quantizer)}),
-        ("normalised", {"quantizer": {"kind": "normalised"}}),
-        ("4 numbers a code", {"quantizer": {"kind": "ema"}, "code_dim": 4}),
-        (
-            f"FSQ {' × '.join(map(str, levels))}",
-            {"quantizer": {"kind": "fsq", "levels": levels}, "code_dim": len(levels), "num_codes": prod(levels)},
-        ),
-    ]
-    return [Variant(name, "", changes) for name, changes in kinds]
-
-
-@dataclass(frozen=True)
-class Point:
-    """What became of a recipe, on test images.
-
-    Attributes:
-        group: the thing in which the recipe differs from the profile's.
-        name: what that thing is here.
-        seed: that it was trained from.
-        error: MSE / variance of the reconstructions.
-        nats: −log p of a grid of codes under a PixelCNN that knows the label; the mean over grids.
-        usage: share of codes that occur, 0 … 1.
-        perplexity: how many codes would be in use if all were used equally, 1 … K.
-    """
-
-    group: str
-    name: str
-    seed: int
-    error: float
-    nats: float
-    usage: float
-    perplexity: float
-
-
-STUDIES: dict[str, tuple[Callable[[Recipe, int], list[Variant]], int]] = {
-    "trade-off": (trade_off, 1),
-    "quantizers": (quantizers, 3),
+STUDIES: dict[str, Callable[[Workspace], Study]] = {
+    "trade-off": study_trade_off,
+    "quantizers": study_quantizers,
+    "measures": study_measures,
+    "sampling": study_sampling,
+    "combinations": study_combinations,
 }
-"""The recipes of each study, and from how many seeds each is trained."""
 
 
-def study(workspace: Workspace, name: str) -> list[Point]:
-    """Train and measure all recipes of a study; write ``study_NAME.json`` and ``study_NAME.png``.
+def study(workspace: Workspace, name: str) -> Study:
+    """Carry out a study; write ``study_NAME.json`` and ``study_NAME.png``.
 
     Args:
-        workspace: whose data set, profile and seed to use.
+        workspace: whose data set, profile, seed and models to use.
         name: one of ``STUDIES``.
 
-    Returns:
-        what became of each recipe, from each seed.
-
     Raises:
-        InputError: there is no study of that name.
+        InputError: there is no study of that name, or it needs other images.
     """
     if name not in STUDIES:
         raise InputError(f"study {name!r} is unknown; expected one of {', '.join(STUDIES)}")
-    recipes, seeds = STUDIES[name]
-    variants = recipes(workspace.recipe, workspace.test_data.images.shape[-1])
-    runs = [(variant, workspace.seed + seed) for variant in variants for seed in range(seeds)]
-    points = [_measure(workspace, variant, seed) for variant, seed in progress(runs, "recipes")]
-    write_json(workspace.path(f"study_{name}.json"), [asdict(point) for point in points])
-    figure = plotting.plot_trade_off(
-        [(point.group, point.name) for point in points],
-        [point.nats for point in points],
-        [point.error for point in points],
-    )
-    description = f"Error against nats per image on {workspace.dataset}, {len(variants)} recipes"
-    plotting.save(figure, workspace.path(f"study_{name}.png"), description)
-    return points
-
-
-def _measure(workspace: Workspace, variant: Variant, seed: int) -> Point:
-    recipe = workspace.recipe
-    share = _SHARE_OF_STEPS * variant.longer
-    changes = {
-        "vqvae": replace(recipe.vqvae, steps=max(1, round(share * recipe.vqvae.steps))),
-        "prior": replace(recipe.prior, steps=max(1, round(share * recipe.prior.steps))),
-        **variant.changes,
-    }
-    folder = "-".join(f"{variant.group} {variant.name} {seed}".replace(",", "").split())
-    variation = workspace.variation(f"studies/{folder}", seed, changes)
-    about = variation.test_codes.describe()
-    return Point(
-        variant.group,
-        variant.name,
-        seed,
-        reconstruction_error(variation.vqvae, variation.test_data) / variation.test_data.variance(),
-        grid_nll(variation.prior, variation.test_codes).mean().item(),
-        about["usage"],
-        about["perplexity"],
-    )
-
-
-def _around(number: int) -> list[int]:
-    return [number // 4, number // 2, 2 * number, 4 * number]
-
-
-def _levels(num_codes: int) -> list[int]:
-    """Levels, three or four of them and as equal as can be, that make about as many codes."""
-    digits = 4 if num_codes >= 200 else 3
-    level = max(2, round(num_codes ** (1 / digits)))
-    return [level] * digits
+    found = STUDIES[name](workspace)
+    write_json(workspace.path(f"study_{name}.json"), found.figures)
+    plotting.save(found.figure, workspace.path(f"study_{name}.png"), found.description)
+    return found

@@ -1,12 +1,15 @@
-"""What ``lpvq evaluate`` and ``lpvq study`` print, from the figures that were measured."""
+"""What ``lpvq evaluate`` prints, from the figures that were measured."""
 
 from collections.abc import Sequence
-from statistics import mean, stdev
 from typing import Any
 
-from lpvq.experiments.studies import Point
-
 Result = dict[str, Any]
+
+WITHOUT_TRUTH = (
+    "No renderer is known for these images. So nothing here says of a single image whether it could exist, or how far "
+    "a likelihood is from the best possible one: look at the pictures, and see what each measure misses on smileys."
+)
+"""What is said of sets other than smileys."""
 
 
 def format_part(part: str, figures: Result) -> str:
@@ -37,12 +40,25 @@ def _prior(figures: Result) -> str:
         )
         for likelihood in figures["likelihoods"]
     ]
+    source = figures["source"]
+    if source:
+        nats = source["nats"]["value"]
+        known = next(likelihood for likelihood in figures["likelihoods"] if likelihood["name"] == "prior")
+        per_nat = known["bits"]["value"] / known["nats_per_grid"], known["bits_per_pixel"] / known["nats_per_grid"]
+        bits = {name: value * per_nat[0] for name, value in source["nats"].items()}
+        name = "source" if source["parts"] == 1 else "source, at most"
+        rows.append((name, _estimate(bits, 3), f"{nats:.1f}", f"{nats * per_nat[1]:.4f}"))
     share = figures["share_of_unigram"]
     rows.append(("prior / unigram", "" if share is None else f"{share:.1%}", "", ""))
     rows.append(("training", f"{figures['seconds']:.0f} s", "", ""))
-    return text_table(
-        "prior: the PixelCNN on test images", ["", "bits per code", "nats per image", "bits per pixel"], rows
-    )
+    head = ["", "bits per code", "nats per image", "bits per pixel"]
+    lines = [text_table("prior: the PixelCNN on test images", head, rows)]
+    if source:
+        lines.append(
+            f"  the prior lacks {_estimate(source['prior_above'], 1)} nats per image: its Kullback-Leibler divergence "
+            "from the source"
+        )
+    return "\n".join(lines)
 
 
 def _samples(figures: Result) -> str:
@@ -57,23 +73,64 @@ def _samples(figures: Result) -> str:
     accuracies = ", ".join(
         f"{name} {accuracy['value']:.1%}" for name, accuracy in figures["classifier_accuracy"].items()
     )
-    memorisation = [
-        f"  memorisation, by {space}: {found['found']:.1%} of generated images are nearer to a reconstructed training "
-        f"image than {found['expected']:.1%} of reconstructed test images are (p = {found['p_value']:.2g})"
-        for space, found in figures["memorisation"].items()
+    copies = [
+        f"  {_tails(figures['memorisation'], side, word)}"
+        for side, word in (("near", "nearer to"), ("far", "farther from"))
     ]
+    grids = {
+        name: f"{100 * share['value']:.2f} ± {100 * share['error']:.2f}%"
+        for name, share in figures["repeated_grids"].items()
+    }
+    copies.append(
+        f"  exactly a training grid: {grids['generated']} of generated grids, {grids['held_out']} of test grids"
+    )
     title = f"samples: {number:,} images against as many training images"
     fid = figures["inception_fid_of_samples"]
     usual = [] if fid is None else [f"  FID of the prior samples, with Inception's features: {fid:.2f}"]
-    return "\n".join(
-        [text_table(title, head, rows), *usual, f"  the classifier is right about: {accuracies}", *memorisation]
+    return "\n".join([text_table(title, head, rows), *usual, f"  the classifier is right about: {accuracies}", *copies])
+
+
+def _tails(memorisation: Result, side: str, word: str) -> str:
+    """How many generated images lie beyond nearly all held-out ones, by each way to measure a distance."""
+    found = ", ".join(
+        f"{tails[side]['found']:.1%} by {space} (p = {tails[side]['p_value']:.2g})"
+        for space, tails in memorisation.items()
     )
+    expected = next(iter(memorisation.values()))[side]["expected"]
+    return f"{word} a training image than {expected:.1%} of reconstructed test images are: {found}"
 
 
 def _truth(figures: Result) -> str:
+    return "\n".join([_faces(figures["faces"]), _factors(figures["factors"])])
+
+
+def _faces(faces: Result) -> str:
+    kinds = list(faces["sets"][0]["kinds"])
+    head = ["", "local error", "true", "plainly wrong", *kinds]
+    rows = [
+        (
+            one["name"],
+            f"{one['median']:.4f}",
+            _percentage(one["true"]),
+            _percentage(one["wrong"]),
+            *(f"{100 * one['kinds'][kind]['value']:.1f}%" for kind in kinds),
+        )
+        for one in faces["sets"]
+    ]
+    number = faces["sets"][0]["number"]
+    title = f"truth: {number:,} faces beside the nearest that the renderer can draw; what is plainly wrong"
+    return "\n".join(
+        [
+            text_table(title, head, rows),
+            f"  true to the renderer: with a local error up to {faces['threshold']:.4f}, as 99% of reconstructions",
+        ]
+    )
+
+
+def _factors(factors: list[Result]) -> str:
     head = ["total variation from the truth", "generated", "reconstructed", "true faces"]
-    single = [factor for factor in figures["factors"] if "×" not in factor["name"]]
-    pairs = [factor for factor in figures["factors"] if "×" in factor["name"]]
+    single = [factor for factor in factors if "×" not in factor["name"]]
+    pairs = [factor for factor in factors if "×" in factor["name"]]
     pairs.sort(key=lambda factor: factor["calibration"] - factor["samples"])
     rows = [
         (factor["name"], f"{factor['samples']:.3f}", f"{factor['reconstructions']:.3f}", f"{factor['calibration']:.3f}")
@@ -93,28 +150,12 @@ def _truth(figures: Result) -> str:
     )  # fmt: skip
 
 
-def format_study(points: Sequence[Point]) -> str:
-    """Return the table of a study: for each recipe the mean over seeds, and from two seeds on their spread."""
-    rows = []
-    for group, name in dict.fromkeys((point.group, point.name) for point in points):
-        runs = [point for point in points if (point.group, point.name) == (group, name)]
-        row = [group, name]
-        for what, digits in (("error", 4), ("nats", 1), ("perplexity", 1)):
-            row.append(_mean_and_spread([getattr(run, what) for run in runs], digits))
-        rows.append([*row, f"{mean(run.usage for run in runs):.0%}"])
-    head = ["", "", "MSE / variance", "nats per image", "perplexity", "codes in use"]
-    seeds = len({point.seed for point in points})
-    title = "recipes, trained equally long" + (f"; mean and standard deviation over {seeds} seeds" * (seeds > 1))
-    return text_table(title, head, rows)
-
-
-def _mean_and_spread(values: Sequence[float], digits: int) -> str:
-    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{mean(values):.{digits}f}{spread}"
-
-
 def _estimate(value: Result, digits: int) -> str:
     return f"{value['value']:.{digits}f} ± {value['error']:.{digits}f}"
+
+
+def _percentage(share: Result) -> str:
+    return f"{100 * share['value']:.1f} ± {100 * share['error']:.1f}%"
 
 
 def text_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -71,20 +71,19 @@ def vqvae_training(recipe: Recipe, splits: Splits) -> Training:
     return Training(make, train_vqvae, recipe.vqvae, splits.train, splits.validation)
 
 
-def prior_training(recipe: Recipe, splits: Splits, codes: LatentCodes) -> Training:
-    """Return how the PixelCNN is trained: on ``codes``, those of all training images, in their order."""
+def prior_training(recipe: Recipe, learning: LatentCodes, validation: LatentCodes) -> Training:
+    """Return how the PixelCNN is trained: on codes of training images, apart from those of the images held out."""
 
     def make() -> PixelCNN:
         return PixelCNN(
-            codes.num_codes,
-            codes.grid,
+            learning.num_codes,
+            learning.grid,
             recipe.prior_blocks,
             recipe.prior_kernel,
             hidden_channels=recipe.prior_channels,
-            num_classes=len(codes.class_names),
+            num_classes=len(learning.class_names),
         )
 
-    learning, validation = codes[: splits.num_learning], codes[splits.num_learning :]
     return Training(make, train_prior, recipe.prior, learning, validation)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes, extract_codes
+from lpvq.data.loading import class_names
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import Classifier
 from lpvq.experiments.artefacts import About, ArtefactStore
@@ -169,7 +170,7 @@ class Workspace:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes."""
-        return self.test_data.class_names
+        return class_names(self.dataset)
 
     # Models.
 
@@ -268,7 +269,8 @@ class Workspace:
         if name == "vqvae":
             return vqvae_training(self.recipe, self._splits)
         if name == "prior":
-            return prior_training(self.recipe, self._splits, self.train_codes)
+            codes, learning = self.train_codes, self._splits.num_learning
+            return prior_training(self.recipe, codes[:learning], codes[learning:])
         return classifier_training(self.recipe, self._splits)
 
     def _train(self, name: str, share: float) -> tuple[Any, History]:

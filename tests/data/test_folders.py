@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from lpvq.data import checks
-from lpvq.data.loading import count_images, load
+from lpvq.data.loading import class_names, count_images, load
 from lpvq.errors import InputError
 
 
@@ -227,6 +227,14 @@ def test_the_home_folder_may_be_written_with_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     folder_of(tmp_path / "pictures", 2)
     assert len(load("folder:~/pictures")) == 1
+
+
+def test_the_classes_of_a_folder_are_those_of_what_it_is_loaded_as(tmp_path):
+    for name in ("sea", "hills", "a town"):
+        folder_of(tmp_path / "places" / name, 12)
+    expected = load(f"folder:{tmp_path / 'places'}").class_names
+    (tmp_path / "places" / "sea" / "bad.png").write_bytes(b"no picture")
+    assert class_names(f"folder:{tmp_path / 'places'}") == expected == ("a town", "hills", "sea")
 
 
 def test_a_folder_is_counted_without_being_read(tmp_path):

@@ -10,7 +10,7 @@ from fake_sets import publish_folder, write_idx
 
 from lpvq import load_images
 from lpvq.data import checks
-from lpvq.data.loading import count_images, load
+from lpvq.data.loading import class_names, count_images, load
 from lpvq.errors import InputError
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -119,6 +119,13 @@ def test_limit_keeps_the_first_and_size_resizes_with_antialiasing(
     assert data.images.float().std() < 0.45 * images.std()
     assert np.array_equal(load("fashion_mnist", limit=5).images[:, 0], images[:5])
     assert load("fashion_mnist", limit=99).images.shape == (12, 1, 28, 28)
+
+
+def test_classes_are_named_without_loading_anything(nowhere: Path) -> None:
+    assert class_names("smileys") == ("happy", "sad", "surprised")
+    assert class_names("mnist") == tuple("0123456789") and class_names("fashion_mnist")[-1] == "Ankle boot"
+    with pytest.raises(InputError, match="is unknown"):
+        class_names("smiles")
 
 
 def test_sets_are_counted_without_being_loaded(nowhere: Path) -> None:

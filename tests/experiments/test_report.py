@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from math import log
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,22 @@ from PIL import Image
 
 from lpvq import InputError
 from lpvq.data.loading import load
+from lpvq.evaluation.estimates import Estimate
+from lpvq.evaluation.face_quality import true_threshold
+from lpvq.evaluation.nearest_face import find_nearest_faces
+from lpvq.evaluation.source import SourceEntropy, source_entropy
 from lpvq.experiments import report, tables
 from lpvq.experiments.report import Report
+from lpvq.experiments.samples import sample
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import write_json
+from lpvq.models.sampling import SamplingOptions
 
 PICTURES = {
     "codes": ["evaluation_codes.png"],
     "prior": ["evaluation_prior.png"],
     "samples": ["evaluation_samples.png", "evaluation_neighbours.png"],
-    "truth": ["evaluation_truth.png"],
+    "truth": ["evaluation_truth.png", "evaluation_faces.png"],
 }
 
 
@@ -64,7 +71,7 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
         measure = getattr(report, name)
         monkeypatch.setattr(report, name, lambda *given: seen.setdefault(name, []).append(given) or measure(*given))
 
-    for name in ("evaluate_samples", "nearest_training_images", "evaluate_factors"):
+    for name in ("evaluate_samples", "nearest_training_images", "evaluate_repeated_grids", "evaluate_factors"):
         noted(name)
     # Codes that are not used equally often, so that their frequencies can be told from uniform ones.
     monkeypatch.setattr(report, "code_counts", lambda codes, num_codes: torch.tensor([9, 1, 0, 0, 0, 0, 0, 0]))
@@ -76,7 +83,7 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     measured.measure("truth")
 
     classifier, test, train = workspace.classifier, workspace.test_data, workspace.train_data
-    drawn, reconstructed, unigram, uniform, trained = decoded
+    drawn, reconstructed, unigram, uniform, trained, *_ = decoded
     assert torch.equal(reconstructed, workspace.test_codes.codes)
     assert unigram.max() == 1 and 0.8 < (unigram == 0).float().mean() < 1
     assert uniform.unique().tolist() == list(range(8))
@@ -97,6 +104,10 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     for given, form in ((in_pixels, lambda some: some.flatten(1)), (in_features, classifier.features)):
         assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, decode(trained), held_out), strict=True))
 
+    ((grids, test_grids, training_grids),) = seen["evaluate_repeated_grids"]
+    assert torch.equal(grids, drawn) and torch.equal(test_grids, workspace.test_codes.codes)
+    assert torch.equal(training_grids, trained)
+
     ((_, in_samples, in_reconstructions, fresh),) = seen["evaluate_factors"]
     # A classifier that has learned for a moment finds the same in all images, so equal predictions would say nothing.
     assert in_samples is measured._sets["prior samples"].predictions
@@ -104,6 +115,51 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     for predictions, some in ((in_samples, samples), (in_reconstructions, held_out)):
         assert all(torch.equal(answer, classifier.predict(some)[name]) for name, answer in predictions.items())
     assert len(fresh) == 5 and all(len(predictions["eyes"]) == 32 for predictions in fresh)
+
+
+def test_faces_are_measured_beside_their_reconstructions_at_several_temperatures(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    measure = report.evaluate_faces
+    monkeypatch.setattr(report, "evaluate_faces", lambda *some: given.append(some) or measure(*some))
+    measured = Report(workspace)
+    figures = measured.measure("truth")["faces"]
+    ((reconstructed, sets),) = given
+    codes = workspace.test_codes.codes
+    expected = {"true faces": workspace.test_data.floats(), "reconstructions": workspace.vqvae.decode(codes)}
+    for temperature in (1.0, 0.9, 0.8):
+        images, _, _ = sample(workspace, 32, options=SamplingOptions(temperature))
+        expected[f"samples, T = {temperature:g}"] = images
+    assert list(sets) == list(expected) == [one["name"] for one in figures["sets"]]
+    for name, images in expected.items():
+        assert torch.equal(sets[name][0], images), name
+        assert torch.equal(sets[name][1].errors, find_nearest_faces(images).errors), name
+    assert reconstructed is sets["reconstructions"][1]
+    assert figures["threshold"] == true_threshold(reconstructed)
+    true_faces = figures["sets"][0]
+    assert (true_faces["true"]["value"], true_faces["wrong"]["value"]) == (1, 0)
+
+
+def test_the_prior_is_above_the_source_by_the_difference_of_their_nats(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = SourceEntropy(8.0, Estimate(4.0, 0.3), parts=2, coverage=0.9)
+    monkeypatch.setattr(report, "source_entropy", lambda *_: source)
+    figures = Report(workspace).measure("prior")
+    prior = next(one for one in figures["likelihoods"] if one["name"] == "prior")
+    found = figures["source"]
+    assert found["nats"] == {"value": 12.0, "error": 0.3} and (found["parts"], found["coverage"]) == (2, 0.9)
+    assert found["prior_above"]["value"] == pytest.approx(prior["nats_per_grid"] - 12)
+    error = prior["bits"]["error"] * 64 * log(2)
+    assert found["prior_above"]["error"] == pytest.approx((error**2 + 0.3**2) ** 0.5)
+    assert "source, at most" in tables.format_part("prior", figures)
+
+
+def test_the_source_is_that_of_the_codebook_at_hand(workspace: Workspace) -> None:
+    found = Report(workspace).measure("prior")["source"]
+    expected = source_entropy(workspace.vqvae, 32, faces=20, shifts=32)
+    assert found["shifts"] == asdict(expected.shifts)
 
 
 def test_what_was_measured_is_not_measured_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +236,7 @@ def test_what_a_part_depends_on_has_it_measured_anew_and_nothing_else_does(
         "training images": (lambda: pixel("train", "all_train"), {"codes", "prior", "samples"}),
         "test images": (lambda: pixel("test", "test"), {"codes", "prior", "samples", "truth"}),
         "seed": (lambda: setattr(workspace, "seed", 1), {"samples", "truth"}),
-        "number of images": (fewer, {"samples", "truth"}),
+        "number of images": (fewer, {"prior", "samples", "truth"}),
         "Inception": (lambda: monkeypatch.setattr(report, "inception_weights", Path), {"samples"}),
         "profile": (lambda: setattr(workspace, "profile", "laptop"), set()),
         "time of training": (lambda: workspace.vqvae_about.update(seconds=9e9), set()),

@@ -1,19 +1,17 @@
-"""The studies: every recipe differs in what it says, trains for the same short time, and is found again."""
+"""The studies of the truth: each is carried out, kept and printed, on smileys alone; what is trained is found again."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
-from lpvq import InputError, TrainConfig
-from lpvq.experiments import studies
-from lpvq.experiments.profiles import recipe_for
-from lpvq.experiments.studies import Variant, quantizers, study, trade_off
+from lpvq import InputError, load_images
+from lpvq.data import smileys
+from lpvq.data.smileys import FACTORS
+from lpvq.experiments import combination_study, sampling_study, studies
+from lpvq.experiments.combination_study import left_out
 from lpvq.experiments.workspace import Workspace
-from lpvq.files import checksum
-from lpvq.training.losses import grid_nll, reconstruction_error
 
 
 @pytest.fixture
@@ -21,89 +19,85 @@ def workspace(tmp_path: Path, in_a_moment: None) -> Workspace:
     return Workspace(output=tmp_path)
 
 
-def two(recipe: object, size: int) -> list[Variant]:
-    return [Variant("default", "as it is"), Variant("codes", "4", {"num_codes": 4}, longer=2)]
+def test_measures_are_taken_of_every_fault(workspace: Workspace) -> None:
+    found = studies.study(workspace, "measures")
+    assert json.loads(workspace.path("study_measures.json").read_text()) == json.loads(json.dumps(found.figures))
+    assert workspace.path("study_measures.png").stat().st_size > 5000
+    assert len(found.figures) == 6 * 10 and {one["faces"] for one in found.figures} == {29}
+    eyes = [one for one in found.figures if one["fault"] == "one eye of another kind"]
+    assert "plainly wrong" in {one["measure"] for one in eyes if one["seen_from"]}
+    assert "one eye of another kind" in found.table and "Fréchet distance" in found.table
 
 
-@pytest.mark.parametrize("name", ["trade_off", "quantizers"])
-def test_recipes_differ_from_each_other_and_from_the_default(name: str) -> None:
-    recipe = recipe_for("fashion_mnist", "laptop")
-    variants = getattr(studies, name)(recipe, 28)
-    assert len({(variant.group, variant.name) for variant in variants}) == len(variants)
-    changed = [json.dumps([dict(variant.changes), variant.longer]) for variant in variants]
-    assert len(set(changed)) == len(changed)
-    for variant in variants:
-        same = {field: value for field, value in variant.changes.items() if asdict(recipe)[field] == value}
-        assert name == "quantizers" or not same
+def test_ways_to_draw_differ_in_what_they_say(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling_study, "_TEMPERATURES", (0.5, 1.0))
+    monkeypatch.setattr(sampling_study, "_TOP_PS", (None, 0.5))
+    drawn = []
+    real = sampling_study.sample
 
+    def noted(*arguments: object, **options: object) -> object:
+        drawn.append(options["options"])
+        if drawn[-1].temperature == 1:  # as a perfect prior would draw
+            return workspace.test_data.floats(), workspace.test_codes.codes, workspace.test_codes.labels
+        return real(*arguments, **options)  # type: ignore[arg-type]
 
-def test_all_that_is_asked_for_is_varied() -> None:
-    groups = {variant.group for variant in trade_off(recipe_for("smileys", "laptop"), 32)}
-    assert groups == {
-        *("default", "codes", "rate weight", "grid", "code size", "encoder width", "encoder blocks"),
-        *("commitment", "restarts", "training"),
-    }
-    kinds = [variant.changes["quantizer"]["kind"] for variant in quantizers(recipe_for("smileys", "laptop"), 32)]
-    assert kinds == ["gradient", "ema", "ema", "entropy-constrained", "normalised", "ema", "fsq"]
-
-
-def test_the_weights_of_the_rate_are_those_that_the_recipe_does_not_have() -> None:
-    for size, own in ((32, 0.5), (128, 0.0)):  # the recipe for large images has the plain quantizer
-        variants = trade_off(recipe_for("smileys", "laptop", size), size)
-        weights = [
-            variant.changes["quantizer"]["rate_weight"] for variant in variants if variant.group == "rate weight"
-        ]
-        assert weights == [weight for weight in (0.0, 0.25, 0.5, 1.0) if weight != own]
-
-
-def test_grids_that_do_not_divide_the_image_are_left_out() -> None:
-    names = [
-        variant.name for variant in trade_off(recipe_for("fashion_mnist", "laptop"), 28) if variant.group == "grid"
+    monkeypatch.setattr(sampling_study, "sample", noted)
+    found = studies.study(workspace, "sampling")
+    assert [(one.temperature, one.top_p) for one in drawn] == [(0.5, None), (1.0, None), (0.5, 0.5), (1.0, 0.5)]
+    assert [(one["temperature"], one["top_p"]) for one in found.figures] == [
+        (one.temperature, one.top_p) for one in drawn
     ]
-    assert names == ["14 × 14"]
+    for true_faces in (found.figures[1], found.figures[3]):
+        assert (true_faces["true"]["value"], true_faces["wrong"]["value"]) == (1, 0)
+        assert true_faces["rare"]["value"] <= 0.1 + 1 / 32  # less where many grids are alike
 
 
-@pytest.mark.parametrize(("number", "levels"), [(256, [4] * 4), (128, [5] * 3), (64, [4] * 3), (32, [3] * 3)])
-def test_fsq_has_about_as_many_codes(number: int, levels: list[int]) -> None:
-    assert studies._levels(number) == levels
+def test_a_prior_learns_from_what_is_not_left_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(combination_study, "_SEEDS", 1)
+    learned = []
+    training = combination_study.prior_training
+
+    def noted(recipe: object, learning: object, validation: object) -> object:
+        learned.append((learning, validation))
+        return training(recipe, learning, validation)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(combination_study, "prior_training", noted)
+    found = studies.study(workspace, "combinations")
+    assert [one["way"] for one in found.figures] == ["faces", "pairs"]
+    factors = workspace.all_train_data.factors
+    assert factors is not None
+    for (learning, validation), way in zip(learned, ("faces", "pairs"), strict=True):
+        keep = ~left_out(way, 0, factors)
+        assert 0 < keep.sum() < len(keep)
+        together = torch.cat([learning.codes, validation.codes])
+        assert torch.equal(together, workspace.train_codes.codes[keep])
+        assert len(learning) == keep[:58].sum()
+    weights = workspace.path("studies/without-pairs-0/prior.pt")
+    before = weights.stat().st_mtime_ns
+    again = studies.study(Workspace(output=workspace.folder.parent.parent), "combinations")
+    assert json.dumps(again.figures) == json.dumps(found.figures) and weights.stat().st_mtime_ns == before
 
 
-def test_a_study_measures_each_recipe_and_finds_it_again(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("way", "names"), [("faces", tuple(FACTORS)), ("pairs", ("background", "skin"))])
+def test_a_tenth_of_the_combinations_is_left_out(way: str, names: tuple[str, ...]) -> None:
+    factors = smileys.draw_factors(20_000, 0, 0)
+    out = left_out(way, 3, factors)
+    assert out.double().mean() == pytest.approx(0.1, abs=0.01)
+    combinations = torch.stack([factors[name] for name in names], 1)
+    assert not set(map(tuple, combinations[out].tolist())) & set(map(tuple, combinations[~out].tolist()))
+    assert not torch.equal(out, left_out(way, 4, factors))
+
+
+@pytest.mark.parametrize("name", ["measures", "sampling", "combinations"])
+def test_where_there_is_no_renderer_there_is_no_truth_to_ask(
+    name: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(studies.STUDIES, "two", (two, 2))
-    points = study(workspace, "two")
-    assert [(point.name, point.seed) for point in points] == [("as it is", 0), ("as it is", 1), ("4", 0), ("4", 1)]
-    assert json.loads(workspace.path("study_two.json").read_text()) == [asdict(point) for point in points]
-    assert workspace.path("study_two.png").stat().st_size > 5000
-    capsys.readouterr()
-    assert study(Workspace(output=workspace.folder.parent.parent), "two") == points
-    assert "training it" not in capsys.readouterr().out
-
-    one = workspace.variation("studies/codes-4-1", 1, {"num_codes": 4, **_trainings(workspace, 0.5)})
-    assert one.vqvae.quantizer.num_codes == 4
-    assert points[3].error == reconstruction_error(one.vqvae, one.test_data) / one.test_data.variance()
-    assert points[3].nats == grid_nll(one.prior, one.test_codes).mean().item()
-    assert one.vqvae_about["settings"]["steps"] == 3 and one.vqvae_about["settings"]["seed"] == 1
-    assert checksum(one.vqvae) != checksum(workspace.vqvae)
-
-
-def _trainings(workspace: Workspace, share: float) -> dict[str, TrainConfig]:
-    steps = round(share * workspace.recipe.vqvae.steps)
-    return {name: TrainConfig(steps=steps, batch_size=16, validations=2) for name in ("vqvae", "prior")}
+    data = load_images("smileys", limit=32)
+    monkeypatch.setattr(type(workspace), "test_data", type(data)(data.images, data.labels, data.class_names, "pets"))
+    with pytest.raises(InputError, match="asks the renderer of the smileys"):
+        studies.study(workspace, name)
 
 
 def test_a_study_that_there_is_not_is_named(workspace: Workspace) -> None:
-    with pytest.raises(InputError, match="study 'size' is unknown; expected one of trade-off, quantizers"):
-        study(workspace, "size")
-
-
-def test_a_variation_shares_the_images_and_nothing_that_was_trained(workspace: Workspace) -> None:
-    images, prior, codes = workspace.test_data.images, workspace.prior, workspace.test_codes
-    other = workspace.variation("other", 3, {"code_dim": 2})
-    assert other.test_data.images is images
-    assert other.folder == workspace.folder / "other" and other.recipe.vqvae.seed == other.recipe.prior.seed == 3
-    assert other.vqvae.quantizer.code_dim == 2
-    assert other.test_codes.vqvae_checksum != codes.vqvae_checksum
-    assert workspace.prior is prior and workspace.recipe.code_dim == 16
-    assert torch.equal(workspace.test_codes.codes, codes.codes)
+    with pytest.raises(InputError, match="study 'size' is unknown; expected one of trade-off, quantizers, measures"):
+        studies.study(workspace, "size")
