@@ -23,7 +23,7 @@ from torch import Tensor
 from lpvq.data import smileys
 from lpvq.data.smileys import FACTORS, LARGEST_SHIFT, SHIFTS
 from lpvq.errors import InputError
-from lpvq.runtime import progress
+from lpvq.runtime import in_batches, progress
 
 Factors = dict[str, Tensor]
 
@@ -34,7 +34,7 @@ _STEPS = 5  # shifts along each axis that every combination is tried at
 _CANDIDATES = 3  # combinations that are compared at shifts in between
 _FINEST = 0.02  # pixels
 _BLOCKS = 16  # along the height and the width
-_AT_ONCE = 250  # images
+_PIXELS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,9 @@ def find_nearest_faces(images: Tensor) -> NearestFaces:
     size = min(images.shape[-1], _SEARCH_SIZE)
     bank = _bank(size)
     found = []
-    for batch in progress(images.split(_AT_ONCE), "nearest faces", least=2):
+    batches = in_batches(len(images), images.shape[-1] ** 2, _PIXELS_AT_ONCE)
+    for some in progress(batches, "nearest faces", least=4):
+        batch = images[some]
         small = F.interpolate(batch, (size, size), mode="area")
         found.append(_refine(batch, small, bank.candidates(small)))
     factors = {name: torch.cat([some[name] for some in found]) for name in (*FACTORS, *SHIFTS)}

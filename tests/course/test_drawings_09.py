@@ -15,7 +15,8 @@ def test_every_drawing_can_be_rendered():
         notebook_09.plot_clouds(points, others),
         notebook_09.plot_floor([8, 16], {"test": [2.0, 1.0], "samples": [3.0, 2.0]}),
         notebook_09.plot_balls(points, others, k=2),
-        notebook_09.plot_distances(torch.rand(30), torch.rand(40), 0.1),
+        notebook_09.plot_distances(torch.rand(30), torch.rand(40), 0.1, 0.9),
+        notebook_09.plot_local_errors({"true": torch.zeros(9), "x": torch.rand(30), "y": torch.rand(40)}, 0.02, 0.08),
     ):
         assert plotting.render(figure, "a figure").startswith(b"\x89PNG")
 
@@ -33,6 +34,14 @@ def test_the_balls_reach_to_the_kth_neighbour_and_the_title_counts_what_they_hol
     assert radii == {1.0, 2.0}
     assert left.get_title().endswith("1 of 3")
     assert right.get_title().endswith("2 of 3") or right.get_title().endswith("3 of 3")
+
+
+def test_local_errors_are_all_in_the_picture_beside_the_two_lines():
+    errors = {"true": torch.zeros(9), "x": torch.full((30,), 0.05), "y": torch.full((40,), 2.0)}
+    axis = notebook_09.plot_local_errors(errors, 0.02, 0.08).axes[0]
+    assert [line.get_xdata()[0] for line in axis.lines] == [0.02, 0.08]
+    heights = [patch.get_xy()[:, 1].max() for patch in axis.patches]
+    assert sorted(heights) == [9, 30, 40]
 
 
 def test_the_interval_is_drawn_around_the_mean():

@@ -154,20 +154,45 @@ def _put_balls(axis: Axes, centres: Tensor, points: Tensor, k: int, names: Seque
     axis.legend(fontsize=8, loc="upper left")
 
 
-def plot_distances(held_out: Tensor, generated: Tensor, threshold: float) -> Figure:
+def plot_local_errors(errors: Mapping[str, Tensor], true: float, wrong: float) -> Figure:
+    """Plot histograms of local errors, on a logarithmic axis, with the two lines that divide it.
+
+    Args:
+        errors: by the name of the set, (N,) each, 0 or more; what is below a ten-thousandth stands there.
+        true: up to where a face is true to the renderer.
+        wrong: from where on it is plainly wrong.
+    """
+    figure = Figure((7.5, 3.2), layout="constrained")
+    axis = figure.subplots()
+    bins = np.logspace(-4, 0, 49).tolist()
+    colours = dict(zip(errors, (GREEN, BLUE, ORANGE), strict=True))
+    for name, values in errors.items():
+        axis.hist(
+            values.clamp(1.05e-4, 1).numpy(), bins=bins, histtype="step", linewidth=1.8, color=colours[name], label=name
+        )
+    axis.axvline(true, color=BLACK, linestyle="--", label="true to the renderer")
+    axis.axvline(wrong, color=BLACK, linestyle=":", label="plainly wrong")
+    axis.set(xscale="log", yscale="symlog", xlabel="local error (log scale)", ylabel="faces (log scale)")
+    axis.legend(fontsize=_SMALL, loc="upper right")
+    return figure
+
+
+def plot_distances(held_out: Tensor, generated: Tensor, near: float, far: float) -> Figure:
     """Plot how far images are from their nearest training images.
 
     Args:
         held_out: distances of reconstructions of held-out images, which cannot be copies, (N,).
         generated: distances of generated images, (M,).
-        threshold: which few of ``held_out`` are below.
+        near: what few of ``held_out`` are below.
+        far: what few of ``held_out`` are above.
     """
     figure = Figure((6.5, 3), layout="constrained")
     axis = figure.subplots()
     bins = np.linspace(0, max(held_out.max().item(), generated.max().item()), 40).tolist()
     axis.hist(held_out.numpy(), bins=bins, color=BLUE, alpha=0.5, label="reconstructions of test images")
     axis.hist(generated.numpy(), bins=bins, histtype="step", color=ORANGE, linewidth=1.8, label="generated images")
-    axis.axvline(threshold, color=BLACK, linestyle="--", label="threshold")
+    axis.axvline(near, color=BLACK, linestyle="--", label="1 % of the test images lie beyond")
+    axis.axvline(far, color=BLACK, linestyle="--")
     axis.set_xlabel("distance to the nearest training image (pixels)")
     axis.set_ylabel("images")
     axis.legend(fontsize=_SMALL)
