@@ -190,6 +190,7 @@ def faulty_faces(number: int, training: ImageData, seed: int = 0) -> dict[str, t
     faulty = {
         "one eye of another kind": plant_faults("eyes", factors, size, seed),
         "a second background": plant_faults("background", factors, size, seed),
+        "a broken outline": plant_faults("outline", factors, size, seed),
         "blur": _blurred(images, _BLUR * pixel | 1),
         "a pixel to the right": torch.cat([images[..., :1].expand(-1, -1, -1, pixel), images[..., :-pixel]], -1),
         "no wide eyes": smileys.draw(no_wide, size).float() / 255,

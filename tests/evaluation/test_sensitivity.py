@@ -40,6 +40,7 @@ def found() -> dict[tuple[str, str], Sensitivity]:
     [
         ("one eye of another kind", {"true to the renderer", "plainly wrong"}),
         ("a second background", {"true to the renderer", "plainly wrong"}),
+        ("a broken outline", {"true to the renderer", "plainly wrong"}),
         ("blur", {"true to the renderer"}),
         ("no wide eyes", set()),
         ("copies of training images", {"nearer than held-out"}),

@@ -23,7 +23,7 @@ def test_measures_are_taken_of_every_fault(workspace: Workspace) -> None:
     found = studies.study(workspace, "measures")
     assert json.loads(workspace.path("study_measures.json").read_text()) == json.loads(json.dumps(found.figures))
     assert workspace.path("study_measures.png").stat().st_size > 5000
-    assert len(found.figures) == 6 * 10 and {one["faces"] for one in found.figures} == {29}
+    assert len(found.figures) == 7 * 10 and {one["faces"] for one in found.figures} == {29}
     eyes = [one for one in found.figures if one["fault"] == "one eye of another kind"]
     assert "plainly wrong" in {one["measure"] for one in eyes if one["seen_from"]}
     assert "one eye of another kind" in found.table and "Fréchet distance" in found.table
