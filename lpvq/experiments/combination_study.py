@@ -22,7 +22,7 @@ from lpvq.evaluation.face_quality import true_threshold
 from lpvq.evaluation.nearest_face import find_nearest_faces
 from lpvq.experiments.artefacts import ArtefactStore
 from lpvq.experiments.study import Study, need_smileys
-from lpvq.experiments.tables import text_table
+from lpvq.experiments.tables import percentage, text_table
 from lpvq.experiments.trainings import prior_training
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import checksum
@@ -167,9 +167,9 @@ def _table(found: list[Combinations]) -> str:
             one.way,
             str(one.seed),
             f"{one.expected:.1%}",
-            _percentage(one.drawn),
-            _percentage(one.true),
-            _percentage(one.others_true),
+            percentage(one.drawn.value, one.drawn.error),
+            percentage(one.true.value, one.true.error),
+            percentage(one.others_true.value, one.others_true.error),
             f"{one.nats.value:.1f} ± {one.nats.error:.1f}",
             f"{one.others_nats.value:.1f} ± {one.others_nats.error:.1f}",
         )
@@ -186,7 +186,3 @@ def _table(found: list[Combinations]) -> str:
         "others",
     ]
     return text_table("a tenth of the combinations left out: does the prior draw them?", head, rows)
-
-
-def _percentage(share: Estimate) -> str:
-    return f"{100 * share.value:.1f} ± {100 * share.error:.1f}%"

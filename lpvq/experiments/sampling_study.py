@@ -10,7 +10,7 @@ from lpvq.evaluation.frechet import measure_frechet
 from lpvq.evaluation.nearest_face import find_nearest_faces
 from lpvq.experiments.samples import sample
 from lpvq.experiments.study import Study, need_smileys
-from lpvq.experiments.tables import text_table
+from lpvq.experiments.tables import percentage, text_table
 from lpvq.experiments.workspace import Workspace
 from lpvq.models.sampling import SamplingOptions
 from lpvq.runtime import progress
@@ -101,11 +101,11 @@ def _table(found: list[Sampled], number: int) -> str:
         (
             f"{one.temperature:g}",
             "" if one.top_p is None else f"{one.top_p:g}",
-            _percentage(one.true),
-            _percentage(one.wrong),
+            percentage(one.true.value, one.true.error),
+            percentage(one.wrong.value, one.wrong.error),
             f"{one.frechet.value:.2f} ± {one.frechet.error:.2f}",
             f"{one.coverage.value:.3f}",
-            _percentage(one.rare),
+            percentage(one.rare.value, one.rare.error),
         )
         for one in found
     ]
@@ -119,7 +119,3 @@ def _table(found: list[Sampled], number: int) -> str:
         "rare faces",
     ]
     return text_table(f"ways to draw {number:,} faces", head, rows)
-
-
-def _percentage(share: Estimate) -> str:
-    return f"{100 * share.value:.1f} ± {100 * share.error:.1f}%"

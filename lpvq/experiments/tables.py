@@ -111,8 +111,8 @@ def _faces(faces: Result) -> str:
         (
             one["name"],
             f"{one['median']:.4f}",
-            _percentage(one["true"]),
-            _percentage(one["wrong"]),
+            percentage(**one["true"]),
+            percentage(**one["wrong"]),
             *(f"{100 * one['kinds'][kind]['value']:.1f}%" for kind in kinds),
         )
         for one in faces["sets"]
@@ -154,8 +154,9 @@ def _estimate(value: Result, digits: int) -> str:
     return f"{value['value']:.{digits}f} ± {value['error']:.{digits}f}"
 
 
-def _percentage(share: Result) -> str:
-    return f"{100 * share['value']:.1f} ± {100 * share['error']:.1f}%"
+def percentage(value: float, error: float) -> str:
+    """Return a share, 0 … 1, and its standard error as text, in per cent."""
+    return f"{100 * value:.1f} ± {100 * error:.1f}%"
 
 
 def text_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

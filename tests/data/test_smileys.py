@@ -136,3 +136,17 @@ def test_no_face_is_cut_off():
         images = smileys.draw({**largest, **place}, 128)
         ring = torch.cat([images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1]], -1)
         assert (ring == ring[..., :1]).all()
+
+
+@pytest.mark.parametrize("size", [16, 32, 45])
+def test_a_face_is_the_mean_of_its_colours_weighted_with_what_they_cover(size: int) -> None:
+    factors = smileys.draw_factors(50, 2, 1)
+    shares = smileys.coverage(factors, size)
+    assert shares.shape == (50, 4, size, size) and shares.min() >= 0
+    torch.testing.assert_close(shares.sum(1), torch.ones(50, size, size))
+    mean = torch.einsum("nkhw,nkc->nchw", shares, smileys.colours(factors))
+    torch.testing.assert_close(mean, smileys.draw(factors, size).float() / 255, atol=0.51 / 255, rtol=0)
+
+
+def test_places_are_those_of_the_columns() -> None:
+    assert smileys.place(torch.tensor([2, 0, 1])).tolist() == [18 / 32, 14 / 32, 16 / 32]
