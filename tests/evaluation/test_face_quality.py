@@ -50,13 +50,13 @@ def test_errors_are_the_spread_over_fresh_sets() -> None:
     generator = torch.Generator().manual_seed(0)
 
     def draw() -> tuple[NearestFaces, NearestFaces]:
-        reconstructed = 0.01 * torch.rand(400, generator=generator).pow(2)
-        return nearest(reconstructed), nearest(0.07 * torch.rand(300, generator=generator).pow(2))
+        reconstructed = 0.01 * torch.rand(40, generator=generator).pow(2)
+        return nearest(reconstructed), nearest(0.02 * torch.rand(2000, generator=generator))
 
     found = [evaluate_faces(a, {"": (images_of(b), b)})[0] for a, b in (draw() for _ in range(200))]
     values = torch.tensor([quality.true.value for quality in found])
     errors = torch.tensor([quality.true.error for quality in found])
-    assert errors.mean() == pytest.approx(values.std().item(), rel=0.2)  # 200 sets know a spread to 5 %
+    assert errors.mean() == pytest.approx(values.std().item(), rel=0.3)  # of extreme quantiles, roughly
 
 
 def test_faces_that_are_right_have_no_kind_of_fault() -> None:

@@ -27,6 +27,14 @@ def test_true_faces_are_found_with_their_own_factors(size: int, number: int) -> 
     torch.testing.assert_close(found.faces, images, atol=0.1, rtol=0)
 
 
+def test_no_face_is_found_that_the_renderer_would_not_draw() -> None:
+    _, factors = true_faces(20, 32)
+    beyond = {name: torch.full_like(factors[name], 1.3 * LARGEST_SHIFT) for name in smileys.SHIFTS}
+    found = find_nearest_faces(smileys.draw({**factors, **beyond}).float() / 255)
+    assert all(found.factors[name].abs().max() <= LARGEST_SHIFT for name in smileys.SHIFTS)
+    assert found.local_errors.min() > 1e-3
+
+
 def test_every_combination_is_found() -> None:
     combinations = torch.cartesian_prod(*(torch.arange(len(values)) for values in FACTORS.values()))
     some = combinations[torch.randperm(len(combinations), generator=torch.Generator().manual_seed(0))[:300]]

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from lpvq import InputError
+from lpvq import InputError, plotting
 from lpvq.data.loading import load
 from lpvq.evaluation.estimates import Estimate
 from lpvq.evaluation.face_quality import true_threshold
@@ -78,6 +78,9 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     decoded = []
     decode = workspace.vqvae.decode
     monkeypatch.setattr(workspace.vqvae, "decode", lambda codes: decoded.append(codes) or decode(codes))
+    rows = []
+    plot_rows = plotting.plot_rows
+    monkeypatch.setattr(plotting, "plot_rows", lambda *given: rows.append(given[0]) or plot_rows(*given))
     measured = Report(workspace)
     measured.measure("samples")
     measured.measure("truth")
@@ -103,6 +106,9 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     in_pixels, in_features = seen["nearest_training_images"]
     for given, form in ((in_pixels, lambda some: some.flatten(1)), (in_features, classifier.features)):
         assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, decode(trained), held_out), strict=True))
+
+    searched = decode(trained)  # the neighbours that are shown are those that were searched
+    assert all((searched == image).flatten(1).all(1).any() for shown in rows[0][1:] for image in shown)
 
     ((grids, test_grids, training_grids),) = seen["evaluate_repeated_grids"]
     assert torch.equal(grids, drawn) and torch.equal(test_grids, workspace.test_codes.codes)
