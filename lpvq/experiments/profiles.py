@@ -122,7 +122,7 @@ _LAPTOP_SMILEYS: dict[str, Any] = {"train_images": 50_000, "test_images": 10_000
 _LARGE_GRID = 24
 _LAPTOP_LARGE: dict[str, Any] = {
     "train_images": 6000,
-    "test_images": 500,
+    "test_images": 1000,
     "validation_images": 100,
     "num_codes": 512,
     "decoder_blocks": 2,

@@ -54,6 +54,7 @@ def test_ways_to_draw_differ_in_what_they_say(workspace: Workspace, monkeypatch:
 
 def test_a_prior_learns_from_what_is_not_left_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(combination_study, "_SEEDS", 1)
+    monkeypatch.setattr(combination_study, "_SHARE", 0.5)  # so that some of six images to validate on are left out
     learned = []
     training = combination_study.prior_training
 
@@ -68,7 +69,7 @@ def test_a_prior_learns_from_what_is_not_left_out(workspace: Workspace, monkeypa
     assert factors is not None
     for (learning, validation), way in zip(learned, ("faces", "pairs"), strict=True):
         keep = ~left_out(way, 0, factors)
-        assert 0 < keep.sum() < len(keep)
+        assert 0 < keep[:58].sum() < 58 and 0 < keep[58:].sum() < 6
         together = torch.cat([learning.codes, validation.codes])
         assert torch.equal(together, workspace.train_codes.codes[keep])
         assert len(learning) == keep[:58].sum()
