@@ -42,14 +42,20 @@ pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
 	done
 	@rm -r $(NEW)
 
-pictures: $(INSTALLED) ## make the pictures that the README shows, from the laptop profile of both data sets
+pictures: $(INSTALLED) ## make the pictures that the README shows
 	@$(BIN)/lpvq demo --profile laptop
 	@$(BIN)/lpvq demo --profile laptop --dataset fashion_mnist
-	@cp output/smileys/laptop/*_*.png output
+	@cp output/smileys/laptop/*_[0-9].png output/smileys/laptop/evaluation_truth.png output
 	@$(BIN)/lpvq demo --profile laptop --size 128
 	@cp output/smileys/laptop/samples.png output/smileys.png
 	@cp output/smileys-128/laptop/samples.png output/smileys-128.png
 	@cp output/fashion_mnist/laptop/samples.png output/fashion_mnist.png
+	@$(BIN)/lpvq study trade-off --profile laptop --dataset fashion_mnist
+	@cp output/fashion_mnist/laptop/study_trade-off.png output
+	@$(BIN)/lpvq evaluate --pretrained --part truth
+	@$(BIN)/lpvq study measures --pretrained
+	@$(BIN)/lpvq study sampling --pretrained
+	@cp output/smileys/pretrained-laptop/evaluation_faces.png output/smileys/pretrained-laptop/study_*.png output
 
 check: lint test ## all that has to pass before a change is merged
 
