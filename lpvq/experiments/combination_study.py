@@ -45,7 +45,7 @@ class Combinations:
         seed: decides what is left out, and the training.
         expected: the share of faces that have such a combination, 0 … 1: what the source draws.
         drawn: the share of drawn faces whose nearest true face has one.
-        true: of these, the share that is true to the renderer; NaN where none was drawn.
+        true: of these, the share that is true to the renderer; NaN, as below, where there are none.
         others_true: of the other drawn faces, the share that is.
         nats: −log p of test grids of faces that were left out; the mean over grids.
         others_nats: of the other test grids.
@@ -120,11 +120,15 @@ def _measure(workspace: Workspace, way: str, seed: int, number: int, threshold: 
         seed,
         _SHARE,
         Estimate.of_mean(new),
-        Estimate.of_mean(true[new]) if new.any() else Estimate(float("nan"), float("nan")),
-        Estimate.of_mean(true[~new]),
-        Estimate.of_mean(nats[held_out]),
-        Estimate.of_mean(nats[~held_out]),
+        _mean_of(true[new]),
+        _mean_of(true[~new]),
+        _mean_of(nats[held_out]),
+        _mean_of(nats[~held_out]),
     )
+
+
+def _mean_of(values: Tensor) -> Estimate:
+    return Estimate.of_mean(values) if len(values) else Estimate(float("nan"), float("nan"))
 
 
 def _prior_without(workspace: Workspace, way: str, seed: int) -> PixelCNN:
