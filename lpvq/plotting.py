@@ -390,6 +390,7 @@ def plot_sensitivity(
     axis.set_yticks(range(len(measures)), list(measures), fontsize=_SMALL)
     axis.set_xticks(range(len(faults)), [fill(fault, 14) for fault in faults], fontsize=_SMALL)
     axis.xaxis.tick_top()
+    axis.set_title("seen from which share of faulty images on", fontsize=_SMALL)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     return figure

@@ -155,25 +155,26 @@ def _put_balls(axis: Axes, centres: Tensor, points: Tensor, k: int, names: Seque
 
 
 def plot_local_errors(errors: Mapping[str, Tensor], true: float, wrong: float) -> Figure:
-    """Plot histograms of local errors, on a logarithmic axis, with the two lines that divide it.
+    """Plot histograms of local errors, on a logarithmic axis, with the two lines that divide it and what lies beyond.
 
     Args:
         errors: by the name of the set, (N,) each, 0 or more; what is below a ten-thousandth stands there.
         true: up to where a face is true to the renderer.
         wrong: from where on it is plainly wrong.
     """
-    figure = Figure((7.5, 3.2), layout="constrained")
+    figure = Figure((9.5, 3.2), layout="constrained")
     axis = figure.subplots()
     bins = np.logspace(-4, 0, 49).tolist()
     colours = dict(zip(errors, (GREEN, BLUE, ORANGE), strict=True))
     for name, values in errors.items():
-        axis.hist(
-            values.clamp(1.05e-4, 1).numpy(), bins=bins, histtype="step", linewidth=1.8, color=colours[name], label=name
-        )
-    axis.axvline(true, color=BLACK, linestyle="--", label="true to the renderer")
-    axis.axvline(wrong, color=BLACK, linestyle=":", label="plainly wrong")
+        shares = (values <= true).double().mean().item(), (values > wrong).double().mean().item()
+        label = f"{name}: {shares[0]:.1%} true, {shares[1]:.1%} plainly wrong"
+        shown = values.clamp(1.05e-4, 1).numpy()
+        axis.hist(shown, bins=bins, histtype="step", linewidth=1.8, color=colours[name], label=label)
+    axis.axvline(true, color=BLACK, linestyle="--", label="to the left: true to the renderer")
+    axis.axvline(wrong, color=BLACK, linestyle=":", label="to the right: plainly wrong")
     axis.set(xscale="log", yscale="symlog", xlabel="local error (log scale)", ylabel="faces (log scale)")
-    axis.legend(fontsize=_SMALL, loc="upper right")
+    figure.legend(fontsize=_SMALL, loc="outside right center")
     return figure
 
 
@@ -191,9 +192,9 @@ def plot_distances(held_out: Tensor, generated: Tensor, near: float, far: float)
     bins = np.linspace(0, max(held_out.max().item(), generated.max().item()), 40).tolist()
     axis.hist(held_out.numpy(), bins=bins, color=BLUE, alpha=0.5, label="reconstructions of test images")
     axis.hist(generated.numpy(), bins=bins, histtype="step", color=ORANGE, linewidth=1.8, label="generated images")
-    axis.axvline(near, color=BLACK, linestyle="--", label="1 % of the test images lie beyond")
+    axis.axvline(near, color=BLACK, linestyle="--", label="1 % of the test images lie beyond each")
     axis.axvline(far, color=BLACK, linestyle="--")
-    axis.set_xlabel("distance to the nearest training image (pixels)")
+    axis.set_xlabel("distance to the nearest training image, by pixels")
     axis.set_ylabel("images")
     axis.legend(fontsize=_SMALL)
     return figure
