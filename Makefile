@@ -45,6 +45,7 @@ pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
 pictures: $(INSTALLED) ## make the pictures that the README shows
 	@$(BIN)/lpvq demo --profile laptop
 	@$(BIN)/lpvq demo --profile laptop --dataset fashion_mnist
+	@$(BIN)/lpvq evaluate --profile laptop --part truth
 	@cp output/smileys/laptop/*_[0-9].png output/smileys/laptop/evaluation_truth.png output
 	@$(BIN)/lpvq demo --profile laptop --size 128
 	@cp output/smileys/laptop/samples.png output/smileys.png
