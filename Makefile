@@ -33,13 +33,8 @@ notebooks: $(INSTALLED) ## run every notebook as a reader would and save its out
 assignments: $(INSTALLED) ## make the student versions of the assignments in output/release/, and run each once
 	@$(BIN)/lpvq release $(ARGS)
 
-pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew
-	@$(BIN)/lpvq train-prior --dataset smileys --profile laptop --output $(NEW)
-	@$(BIN)/lpvq train-prior --dataset smileys --size 128 --profile laptop --output $(NEW)
-	@for name in smileys smileys-128; do \
-		mkdir -p data/pretrained/$$name; \
-		cp $(NEW)/$$name/laptop/vqvae.* $(NEW)/$$name/laptop/prior.* data/pretrained/$$name; \
-	done
+pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew: hours, or minutes on a GPU
+	@$(BIN)/python -m lpvq.experiments.shipping $(NEW)
 	@rm -r $(NEW)
 
 pictures: $(INSTALLED) ## make the pictures that the README shows

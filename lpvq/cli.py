@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lpvq.models.sampling import SamplingOptions
 
 # The names of what is defined in ``lpvq.experiments``, which takes seconds to import; a test compares them.
-PROFILES = ("smoke", "laptop", "full")
+PROFILES = ("smoke", "laptop", "long", "full")
 PARTS = ("codes", "prior", "samples", "truth")
 STUDIES = ("trade-off", "quantizers", "measures", "sampling", "combinations")
 
@@ -40,7 +40,7 @@ _WORKSPACE_OPTIONS = [
                  help="smileys, fashion_mnist, mnist, cifar10, or folder:PATH with your own pictures."),
     click.option("--profile", type=click.Choice(PROFILES), envvar="LPVQ_PROFILE", show_envvar=True, default="laptop",
                  show_default=True,
-                 help="How long to train: smoke (seconds), laptop (minutes on two cores), full (a GPU)."),
+                 help="How long to train: smoke (seconds), laptop (minutes on two cores), long (hours), full (a GPU)."),
     click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
                  help="Where all results go, in FOLDER/<dataset>/<profile>/.  [default: LPVQ_OUTPUT, or output/]"),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
@@ -50,6 +50,8 @@ _WORKSPACE_OPTIONS = [
                  help="Height and width of the images.  [default: 32, or the data set's own]"),
     click.option("--compile", is_flag=True,
                  help="Train the prior with torch.compile: up to a tenth faster, after half a minute."),
+    click.option("--levels", type=click.IntRange(1, 2),
+                 help="Levels of codes: with 2, a coarse grid is drawn first.  [default: 2 for large images]"),
 ]  # fmt: skip
 _SAMPLING_OPTIONS = [
     click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True,
@@ -332,7 +334,10 @@ def _extract_codes(workspace: "Workspace", number: str = "") -> None:
 
 def _train_prior(workspace: "Workspace", number: str = "") -> None:
     click.echo(f"{number}PixelCNN on these codes")
-    blocks, seconds = len(workspace.prior.blocks), workspace.prior_about["seconds"]
+    if workspace.coarse is not None:
+        _train_prior(workspace.coarse, "    coarse codes, of smaller images: ")
+        click.echo("    fine codes, given the coarse ones:")
+    blocks, seconds = workspace.prior.num_blocks, workspace.prior_about["seconds"]
     click.echo(f"    {blocks} gated blocks, trained in {seconds:.0f} s")
 
 

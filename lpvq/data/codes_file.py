@@ -25,6 +25,8 @@ _ARRAYS = {
     "vqvae_checksum": ("U", ""),
     "data_checksum": ("U", ""),
 }
+# And where there are two levels, the same of the coarse codes, but for what they share.
+_COARSE_ARRAYS = {f"coarse_{name}": _ARRAYS[name] for name in ("codes", "num_codes", "vqvae_checksum")}
 _KINDS = {"iu": "whole numbers", "U": "text"}
 # Half a million grids of 32 × 32 codes of two bytes; the images that they stand for would need 25 GB.
 _LARGEST = 2**30
@@ -36,7 +38,8 @@ def write_codes_file(path: str | Path, arrays: dict[str, Any]) -> None:
     Args:
         path: of the file.
         arrays: ``codes``, ``labels``, ``num_codes``, ``class_names``, ``dataset``, ``vqvae_checksum`` and
-            ``data_checksum``.
+            ``data_checksum``; and for two levels ``coarse_codes``, ``coarse_num_codes`` and
+            ``coarse_vqvae_checksum``.
     """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -48,17 +51,20 @@ def read_codes_file(path: str | Path) -> dict[str, Any]:
 
     Returns:
         by name: ``codes`` and ``labels`` as int64 arrays (N, H, W) and (N,), ``num_codes`` as an int, ``class_names``
-        as a list of texts, and the others as texts.
+        as a list of texts, and the others as texts; with two levels also ``coarse_codes`` (N, h, w) and the others that
+        ``write_codes_file`` names.
 
     Raises:
         InputError: there is no such file, or it is truncated, damaged or something else.
     """
     try:
         with ZipFile(path) as archive:
-            expected, found = {f"{name}.npy" for name in _ARRAYS}, archive.namelist()
-            if sorted(found) != sorted(expected):
-                raise InputError(f"it holds {sorted(found)}, expected {sorted(expected)}")
-            return {name: _read_array(archive, name, *what) for name, what in _ARRAYS.items()}
+            found = sorted(archive.namelist())
+            arrays = _ARRAYS | _COARSE_ARRAYS if any(name.startswith("coarse_") for name in found) else _ARRAYS
+            expected = sorted(f"{name}.npy" for name in arrays)
+            if found != expected:
+                raise InputError(f"it holds {found}, expected {expected}")
+            return {name: _read_array(archive, name, *what) for name, what in arrays.items()}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: extract the codes first") from None
     except Exception as error:  # a damaged archive raises many kinds: of zip, of zlib, RuntimeError, SyntaxError

@@ -1,12 +1,14 @@
 """Grids of discrete codes: extracting them from images, keeping them on disk, describing them."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -16,6 +18,7 @@ from lpvq.data.images import ImageData
 from lpvq.errors import InputError
 from lpvq.files import checksum
 from lpvq.models.checks import check_codes
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.code_usage import code_counts, entropy, perplexity, usage
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
@@ -40,6 +43,7 @@ class LatentCodes(Dataset):
         dataset: the name of the set the images came from.
         vqvae_checksum: ``lpvq.files.checksum`` of the VQ-VAE that made the codes.
         data_checksum: ``ImageData.checksum`` of the images; empty where that is not known.
+        coarse: the codes of the same images, shrunk; None where there is one level.
 
     Raises:
         InputError: a tensor of another type or number of dimensions, no grids at all, a code out of range, labels of
@@ -53,6 +57,7 @@ class LatentCodes(Dataset):
     dataset: str
     vqvae_checksum: str
     data_checksum: str = ""
+    coarse: "LatentCodes | None" = None
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
@@ -66,6 +71,8 @@ class LatentCodes(Dataset):
         for name in ("dataset", "vqvae_checksum", "data_checksum"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} must be a text, got {getattr(self, name)!r}")
+        if self.coarse is not None and len(self.coarse) != len(self):
+            raise InputError(f"there are {len(self)} grids of {self.dataset}, and {len(self.coarse)} coarse ones")
 
     def __len__(self) -> int:
         """Return N, the number of grids."""
@@ -90,7 +97,8 @@ class LatentCodes(Dataset):
         if not isinstance(items, slice):
             index = check_index(items, len(self))
             return self.codes[index], int(self.labels[index])
-        return replace(self, codes=self.codes[items], labels=self.labels[items])
+        coarse = None if self.coarse is None else self.coarse[items]
+        return replace(self, codes=self.codes[items], labels=self.labels[items], coarse=coarse)
 
     def batches(self) -> list[Tensor]:
         """Return the indices of all grids, each once and in order, in batches of about 33,000 codes."""
@@ -110,7 +118,7 @@ class LatentCodes(Dataset):
                 f"(checksum {self.vqvae_checksum[:12]}, this one has {found[:12]}): extract them again"
             )
 
-    def check_fits(self, prior: PixelCNN) -> None:
+    def check_fits(self, prior: PixelCNN | CoarseToFine) -> None:
         """Raise ``InputError`` unless ``prior`` is one for these codes: their codebook, their grid, their labels."""
         if self.num_codes != prior.latent_dim:
             raise InputError(
@@ -118,6 +126,12 @@ class LatentCodes(Dataset):
             )
         if self.grid != prior.image_size:
             raise InputError(f"the codes have a grid of {self.grid}, the prior has image_size={prior.image_size}")
+        known = None if self.coarse is None else (self.coarse.num_codes, self.coarse.grid)
+        if isinstance(prior, PixelCNN) and prior.num_coarse_codes is not None:
+            factor = prior.coarse_factor
+            expected = prior.num_coarse_codes, (self.grid[0] // factor, self.grid[1] // factor)
+            if known != expected:
+                raise InputError(f"the prior needs coarse codes of {expected}, codebook and grid; there are {known}")
         if prior.num_classes is not None and self.labels.max() >= prior.num_classes:
             raise InputError(
                 f"the codes have labels up to {int(self.labels.max())}, the prior has num_classes={prior.num_classes}"
@@ -126,12 +140,14 @@ class LatentCodes(Dataset):
     def checksum(self) -> str:
         """Return the SHA-256 of shape, codes, K, labels and class names, 64 hexadecimal digits.
 
-        A change of one code, of one label, of a class name or of the order gives another one. ``dataset`` and the
-        other checksums do not count.
+        A change of one code, coarse ones included, of one label, of a class name or of the order gives another one.
+        ``dataset`` and the other checksums do not count.
         """
         digest = hashlib.sha256(repr((tuple(self.codes.shape), self.num_codes, self.class_names)).encode())
         digest.update(self.codes.contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)
+        if self.coarse is not None:
+            digest.update(self.coarse.checksum().encode())
         return digest.hexdigest()
 
     def describe(self) -> dict[str, float]:
@@ -169,6 +185,12 @@ class LatentCodes(Dataset):
             "vqvae_checksum": np.array(self.vqvae_checksum),
             "data_checksum": np.array(self.data_checksum),
         }
+        if self.coarse is not None:
+            arrays |= {
+                "coarse_codes": self.coarse.codes.numpy().astype(np.min_scalar_type(self.coarse.num_codes - 1)),
+                "coarse_num_codes": np.array(self.coarse.num_codes),
+                "coarse_vqvae_checksum": np.array(self.coarse.vqvae_checksum),
+            }
         write_codes_file(path, arrays)
 
     @classmethod
@@ -180,7 +202,7 @@ class LatentCodes(Dataset):
         """
         content = read_codes_file(path)
         try:
-            return cls(
+            fine = cls(
                 codes=torch.from_numpy(content["codes"]),
                 labels=torch.from_numpy(content["labels"]),
                 num_codes=content["num_codes"],
@@ -189,11 +211,36 @@ class LatentCodes(Dataset):
                 vqvae_checksum=content["vqvae_checksum"],
                 data_checksum=content["data_checksum"],
             )
+            if "coarse_codes" not in content:
+                return fine
+            coarse = replace(
+                fine,
+                codes=torch.from_numpy(content["coarse_codes"]),
+                num_codes=content["coarse_num_codes"],
+                vqvae_checksum=content["coarse_vqvae_checksum"],
+            )
+            return replace(fine, coarse=coarse)
         except InputError as error:
             raise InputError(f"{path} is damaged ({error}): extract the codes again") from error
 
 
-def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
+def join_codes(parts: Sequence[LatentCodes]) -> LatentCodes:
+    """Return the grids of several sets as one, of the same VQ-VAE and classes; at least one set.
+
+    What is said of the images is said of the first set's.
+    """
+    coarse = [part.coarse for part in parts if part.coarse is not None]
+    return replace(
+        parts[0],
+        codes=torch.cat([part.codes for part in parts]),
+        labels=torch.cat([part.labels for part in parts]),
+        coarse=join_codes(coarse) if coarse else None,
+    )
+
+
+def extract_codes(
+    vqvae: VQVAE, data: ImageData, coarse_vqvae: VQVAE | None = None, shrink: int | None = None
+) -> LatentCodes:
     """Encode every image of a set, in order; the same VQ-VAE and images give the same codes.
 
     Computed on the device that the VQ-VAE is on. Nothing is learned, whether it is in training mode or not.
@@ -201,18 +248,24 @@ def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
     Args:
         vqvae: a trained one.
         data: uint8 images (N, C, H, W) with the channels that ``vqvae`` takes, H and W multiples of its ``downsample``.
+        coarse_vqvae: for two levels, one trained on smaller images; on the same device.
+        shrink: how many pixels in each direction become one, by their mean, before ``coarse_vqvae`` sees them.
 
     Returns:
         the codes, int64 (N, H / downsample, W / downsample) on the CPU, with what ``check_made_by`` needs to tell
-        their VQ-VAE from others, and the checksum of the images.
+        their VQ-VAE from others, and the checksum of the images; with two levels, also the coarse codes.
 
     Raises:
-        InputError: the images have other channels, or a height or width that ``vqvae`` cannot divide into codes.
+        InputError: the images have other channels, or a height or width that a VQ-VAE cannot divide into codes.
     """
     device = next(vqvae.parameters()).device
-    batches = progress(data.batches(), "extracting codes")
-    codes = [vqvae.encode(data.floats(batch).to(device)).cpu() for batch in batches]
-    return LatentCodes(
+    codes, coarse = [], []
+    for batch in progress(data.batches(), "extracting codes"):
+        images = data.floats(batch).to(device)
+        codes.append(vqvae.encode(images).cpu())
+        if coarse_vqvae is not None and shrink is not None:
+            coarse.append(coarse_vqvae.encode(F.avg_pool2d(images, shrink)).cpu())
+    fine = LatentCodes(
         codes=torch.cat(codes),
         labels=data.labels,
         num_codes=vqvae.quantizer.num_codes,
@@ -221,3 +274,12 @@ def extract_codes(vqvae: VQVAE, data: ImageData) -> LatentCodes:
         vqvae_checksum=checksum(vqvae),
         data_checksum=data.checksum(),
     )
+    if coarse_vqvae is None:
+        return fine
+    above = replace(
+        fine,
+        codes=torch.cat(coarse),
+        num_codes=coarse_vqvae.quantizer.num_codes,
+        vqvae_checksum=checksum(coarse_vqvae),
+    )
+    return replace(fine, coarse=above)

@@ -4,6 +4,7 @@ Every set comes whole, in memory, as uint8 tensors: batches are then an index aw
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ KNOWN = ("smileys", *PUBLISHED_SETS, "folder:PATH")
 DEFAULT_SIZE = 32
 LARGEST_SIZE = 4096
 _RESIZED_AT_ONCE = 4096
+_PIXELS_AT_ONCE = 2**23
 
 
 def load(
@@ -124,6 +126,24 @@ def _check_names(name: str, split: str) -> None:
 
 def _folder_of(name: str) -> Path:
     return Path(name.removeprefix("folder:")).expanduser()
+
+
+def smileys_in_parts(split: str, size: int | None, number: int, seed: int = 0) -> Iterator[ImageData]:
+    """Render as many smileys as ``load`` would, a part at a time: more than memory holds.
+
+    Args:
+        split: ``"train"`` or ``"test"``.
+        size: height and width in pixels; 32 where None.
+        number: how many, at least 1.
+        seed: another seed, other faces; at least 0.
+    """
+    size = size or DEFAULT_SIZE
+    factors = smileys.draw_factors(number, seed, stream=SPLITS.index(split))
+    step = max(1, _PIXELS_AT_ONCE // size**2)
+    for start in range(0, number, step):
+        some = {name: values[start : start + step] for name, values in factors.items()}
+        images = smileys.draw(some, size)
+        yield ImageData(images, some["mouth"].clone(), smileys.FACTORS["mouth"], "smileys", some)
 
 
 def _render_smileys(split: str, size: int, limit: int | None, seed: int) -> ImageData:

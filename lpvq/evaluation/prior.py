@@ -13,6 +13,7 @@ from torch import Tensor
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.code_usage import code_counts
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import progress
@@ -67,11 +68,13 @@ class PriorEvaluation:
         return by_name[name]
 
 
-def evaluate_prior(prior: PixelCNN, train: LatentCodes, test: LatentCodes, pixels: int) -> PriorEvaluation:
+def evaluate_prior(
+    prior: PixelCNN | CoarseToFine, train: LatentCodes, test: LatentCodes, pixels: int
+) -> PriorEvaluation:
     """Measure the likelihood of ``test`` under the prior and under baselines that count codes in ``train``.
 
     Args:
-        prior: a PixelCNN, with classes or without.
+        prior: of one level or two, with classes or without. With two, its likelihood counts the coarse codes too.
         train: the codes that it learned from.
         test: the codes to predict, at least one grid.
         pixels: height times width of an image.
@@ -103,7 +106,7 @@ def evaluate_prior(prior: PixelCNN, train: LatentCodes, test: LatentCodes, pixel
     return PriorEvaluation(tuple(likelihoods.values()), prior_bits / unigram_bits if unigram_bits else None)
 
 
-def marginal_nll(prior: PixelCNN, codes: LatentCodes) -> Tensor:
+def marginal_nll(prior: PixelCNN | CoarseToFine, codes: LatentCodes) -> Tensor:
     """Return −log of the mean over all labels of p(grid | label), in nats, (N,); without labels −log p(grid).
 
     Raises:

@@ -133,13 +133,17 @@ def _mean_of(values: Tensor) -> Estimate:
 
 def _prior_without(workspace: Workspace, way: str, seed: int) -> PixelCNN:
     """A prior that has never seen the combinations; found, or trained and kept."""
-    factors, codes = workspace.all_train_data.factors, workspace.train_codes
+    factors = workspace.all_train_data.factors
+    codes = workspace.train_codes[: len(workspace.all_train_data)]  # a long training may have more, of other faces
     assert factors is not None
     keep = ~left_out(way, seed, factors)
     learning = len(workspace.train_data)
     recipe = replace(workspace.recipe, prior=replace(workspace.recipe.prior, seed=seed))
     training = prior_training(
-        recipe, _some(codes[:learning], keep[:learning]), _some(codes[learning:], keep[learning:])
+        recipe,
+        _some(codes[:learning], keep[:learning]),
+        _some(codes[learning:], keep[learning:]),
+        workspace.vqvae.quantizer.codebook,
     )
     store = ArtefactStore(workspace.folder / "studies" / f"without-{way}-{seed}")
     settings = {

@@ -26,9 +26,15 @@ class Recipe:
         encoder_blocks: residual blocks of the encoder.
         decoder_blocks: residual blocks of the decoder.
         quantizer: see ``lpvq.models.other_quantizers.make_quantizer``.
+        levels: 1, or 2 for a prior that draws a coarse grid first, see ``lpvq.models.coarse_to_fine``.
+        prior_images: how many images the prior learns the codes of, where more can be had than the VQ-VAE learns from
+            (smileys); None for those of the VQ-VAE.
         prior_blocks: gated blocks of the PixelCNN.
         prior_channels: width of the PixelCNN.
         prior_kernel: kernel size of the PixelCNN.
+        prior_position: whether the PixelCNN is told where in the grid it is.
+        prior_codebook: whether it knows the vectors of the codebook.
+        prior_attentions: layers of attention of the PixelCNN.
         vqvae: how to train the VQ-VAE.
         prior: how to train the PixelCNN.
         classifier: how to train the classifier that evaluation needs.
@@ -46,9 +52,14 @@ class Recipe:
     encoder_blocks: int
     decoder_blocks: int
     quantizer: Mapping[str, Any]
+    levels: int
+    prior_images: int | None
     prior_blocks: int
     prior_channels: int
     prior_kernel: int
+    prior_position: bool
+    prior_codebook: bool
+    prior_attentions: int
     vqvae: TrainConfig
     prior: TrainConfig
     classifier: TrainConfig
@@ -68,9 +79,14 @@ _LAPTOP = Recipe(
     encoder_blocks=0,
     decoder_blocks=4,
     quantizer={"kind": "entropy-constrained", "rate_weight": 0.5},
+    levels=1,
+    prior_images=None,
     prior_blocks=8,
     prior_channels=64,
     prior_kernel=3,
+    prior_position=False,
+    prior_codebook=False,
+    prior_attentions=0,
     vqvae=TrainConfig(steps=2000, batch_size=64, learning_rate=2e-3),
     prior=TrainConfig(steps=3200, batch_size=32, learning_rate=4e-3),
     classifier=TrainConfig(steps=1000, batch_size=64, learning_rate=2e-3, weight_decay=0.01, validations=10),
@@ -134,12 +150,39 @@ _LAPTOP_LARGE: dict[str, Any] = {
 }
 
 
+# Some hours on two cores, or minutes on a GPU: what the weights that the project ships are trained with.
+_LONG = replace(
+    _LAPTOP,
+    quantizer={"kind": "entropy-constrained", "rate_weight": 1.0},
+    vqvae=TrainConfig(steps=20_000, batch_size=64, learning_rate=2e-3),
+    prior_channels=96,
+    prior_position=True,
+    prior_codebook=True,
+    prior=TrainConfig(steps=18_000, batch_size=256, learning_rate=1e-3, muon_rate=3e-3),
+)
+_LONG_SMILEYS: dict[str, Any] = {**_LAPTOP_SMILEYS, "prior_images": 2_000_000}
+_LONG_LARGE: dict[str, Any] = {
+    "train_images": 8000,
+    "test_images": 1000,
+    "validation_images": 100,
+    "num_codes": 512,
+    "decoder_blocks": 2,
+    "vqvae": TrainConfig(steps=8000, batch_size=16, learning_rate=2e-3),
+    "levels": 2,
+    "prior_images": 160_000,
+    "prior_channels": 64,
+    "prior": TrainConfig(steps=15_000, batch_size=32, learning_rate=1e-3, muon_rate=3e-3),
+}
+
+
 SNAPSHOTS = (0.1, 0.25, 0.5, 0.75)
 """The shares of a training after which a model is kept as it is then, to be looked at."""
 
-PROFILES = {"smoke": _SMOKE, "laptop": _LAPTOP, "full": _FULL}
+PROFILES = {"smoke": _SMOKE, "laptop": _LAPTOP, "long": _LONG, "full": _FULL}
+_LARGE = {"laptop": _LAPTOP_LARGE, "long": _LONG_LARGE}
 _CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("laptop", "smileys"): _LAPTOP_SMILEYS,
+    ("long", "smileys"): _LONG_SMILEYS,
     ("laptop", "fashion_mnist"): _LAPTOP_GREY,
     ("laptop", "mnist"): _LAPTOP_DIGITS,
 }
@@ -153,7 +196,14 @@ def profile_name(name: str | None = None) -> str:
     return name
 
 
-def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 0, compile: bool = False) -> Recipe:
+def recipe_for(
+    dataset: str,
+    profile: str,
+    size: int | None = None,
+    seed: int = 0,
+    compile: bool = False,
+    levels: int | None = None,
+) -> Recipe:
     """Return what a profile makes of a data set.
 
     Args:
@@ -162,6 +212,7 @@ def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 
         size: height and width of the images in pixels; what the profile says where None.
         seed: of the trainings of both models, 0 … 2⁶³ − 1. The classifier's stays: one judges the images of all seeds.
         compile: whether to train the prior with ``torch.compile``.
+        levels: 1 or 2; what the profile says where None.
 
     Raises:
         InputError: a size that the VQ-VAE cannot divide into codes; a seed that is none.
@@ -171,9 +222,35 @@ def recipe_for(dataset: str, profile: str, size: int | None = None, seed: int = 
         size = whole_number("size", size, recipe.downsample)
         if size % recipe.downsample:
             raise InputError(f"size must be a multiple of {recipe.downsample}, got {size}")
-    if profile == "laptop" and size is not None and size // recipe.downsample >= _LARGE_GRID:
-        recipe = replace(recipe, **_LAPTOP_LARGE)
+    if profile in _LARGE and size is not None and size // recipe.downsample >= _LARGE_GRID:
+        recipe = replace(recipe, **_LARGE[profile])
     if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
         size = None  # the same recipe as without a word
     vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed, compile=compile)
+    if levels is not None:
+        recipe = replace(recipe, levels=whole_number("levels", levels, 1))
+    if recipe.levels > 2:
+        raise InputError(f"levels must be 1 or 2, got {levels}")
     return replace(recipe, size=size or recipe.size, vqvae=vqvae, prior=prior)
+
+
+def coarse_size(size: int | None, downsample: int) -> int:
+    """Return the size of the small pictures whose codes are the coarse level of pictures of ``size``.
+
+    Args:
+        size: height and width in pixels; None where the recipe names none.
+        downsample: pixels per code in each direction.
+
+    Returns:
+        32, which most models are trained for, where it divides a larger size; otherwise half of the size.
+
+    Raises:
+        InputError: a size that cannot be halved into whole codes.
+    """
+    if size is not None and size > DEFAULT_SIZE and size % DEFAULT_SIZE == 0:
+        return DEFAULT_SIZE
+    if size is None or size % (2 * downsample):
+        raise InputError(
+            f"two levels need a size that is a multiple of {2 * downsample}, got {size or 'none'}: give another one"
+        )
+    return size // 2

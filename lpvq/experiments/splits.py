@@ -1,9 +1,10 @@
 """The images of an experiment: to learn from, to choose the best weights by, and to test on."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 from lpvq.data.images import ImageData
-from lpvq.data.loading import count_images, load
+from lpvq.data.loading import count_images, load, smileys_in_parts
 from lpvq.errors import InputError
 from lpvq.experiments.profiles import PROFILES, Recipe, recipe_for
 
@@ -34,8 +35,23 @@ class Splits:
     @cached_property
     def num_learning(self) -> int:
         """How many of the training images are to learn from."""
-        available = len(self.all_train)
-        return available - max(1, min(self._recipe.validation_images, available // 10))
+        return len(self.all_train) - self.num_held_out(len(self.all_train))
+
+    def prior_parts(self) -> Iterator[ImageData]:
+        """Give the images whose codes the prior learns from, and at the end those that are held out, in parts.
+
+        Those of the VQ-VAE; of smileys, which have no end, as many as the recipe says, and the first are those of the
+        VQ-VAE. They are drawn part by part, as together they may take more memory than there is.
+        """
+        number = self._recipe.prior_images
+        if number is None or self._dataset != "smileys":
+            yield self.all_train
+            return
+        yield from smileys_in_parts("train", self._recipe.size, number)
+
+    def num_held_out(self, available: int) -> int:
+        """Return how many of so many images or grids are held out: as the recipe says, but at most a tenth."""
+        return max(1, min(self._recipe.validation_images, available // 10))
 
     @cached_property
     def train(self) -> ImageData:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
@@ -71,18 +72,34 @@ def vqvae_training(recipe: Recipe, splits: Splits) -> Training:
     return Training(make, train_vqvae, recipe.vqvae, splits.train, splits.validation)
 
 
-def prior_training(recipe: Recipe, learning: LatentCodes, validation: LatentCodes) -> Training:
-    """Return how the PixelCNN is trained: on codes of training images, apart from those of the images held out."""
+def prior_training(recipe: Recipe, learning: LatentCodes, validation: LatentCodes, codebook: Tensor) -> Training:
+    """Return how the PixelCNN is trained: on codes of training images, apart from those of the images held out.
+
+    Args:
+        recipe: says how large it is, and how it is trained.
+        learning: what it learns from; with coarse codes, it is a prior of the fine ones given these.
+        validation: what its best weights are chosen by.
+        codebook: the vectors that the codes stand for, (K, D).
+    """
 
     def make() -> PixelCNN:
-        return PixelCNN(
+        coarse = learning.coarse
+        prior = PixelCNN(
             learning.num_codes,
             learning.grid,
             recipe.prior_blocks,
             recipe.prior_kernel,
             hidden_channels=recipe.prior_channels,
             num_classes=len(learning.class_names),
+            position=recipe.prior_position,
+            num_attentions=recipe.prior_attentions,
+            code_dim=codebook.shape[1] if recipe.prior_codebook else None,
+            num_coarse_codes=None if coarse is None else coarse.num_codes,
+            coarse_factor=1 if coarse is None else learning.grid[0] // coarse.grid[0],
         )
+        if recipe.prior_codebook:
+            prior.set_codebook(codebook)
+        return prior
 
     return Training(make, train_prior, recipe.prior, learning, validation)
 

@@ -6,6 +6,8 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     vqvae.pt, vqvae.json                 the VQ-VAE and how it was trained, with its history
     codes_train.npz, codes_test.npz      the codes of all images
     prior.pt, prior.json                 the PixelCNN, and of which VQ-VAE's codes
+    fine.pt, fine.json                   with two levels, the PixelCNN of the fine codes in its place; the coarse ones
+                                         and their prior are those of the workspace of a smaller size
     *.checkpoint                         a training that is not finished
     snapshots/                           the models as they were at some steps of their training
     classifier.pt, classifier.json       the classifier that evaluation needs
@@ -15,7 +17,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -23,15 +25,16 @@ from pathlib import Path
 from typing import Any
 
 from lpvq.data.images import ImageData
-from lpvq.data.latent_codes import LatentCodes, extract_codes
+from lpvq.data.latent_codes import LatentCodes, extract_codes, join_codes
 from lpvq.data.loading import class_names
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import Classifier
 from lpvq.experiments.artefacts import About, ArtefactStore
-from lpvq.experiments.profiles import SNAPSHOTS, profile_name, recipe_for
+from lpvq.experiments.profiles import SNAPSHOTS, coarse_size, profile_name, recipe_for
 from lpvq.experiments.splits import Splits
 from lpvq.experiments.trainings import Training, classifier_training, prior_training, vqvae_training
 from lpvq.files import checksum
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.pretrained import load_pretrained_and_about
 from lpvq.models.saving import Pretrained
@@ -42,17 +45,21 @@ from lpvq.training.checkpoints import OtherDataError, steps_done
 from lpvq.training.config import HOW_FAST, real_number
 from lpvq.training.trainer import History
 
-_KINDS: dict[str, type[Pretrained]] = {"vqvae": VQVAE, "prior": PixelCNN, "classifier": Classifier}
+_KINDS: dict[str, type[Pretrained]] = {"vqvae": VQVAE, "prior": PixelCNN, "fine": PixelCNN, "classifier": Classifier}
 # The fields of a recipe that decide about a model, beside the one of its own name.
 _DECIDES = {
     "vqvae": (
         *("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
         *("encoder_blocks", "decoder_blocks", "quantizer"),
     ),
-    "prior": ("prior_blocks", "prior_channels", "prior_kernel"),
+    "prior": (
+        *("prior_images", "prior_blocks", "prior_channels", "prior_kernel"),
+        *("prior_position", "prior_codebook", "prior_attentions"),
+    ),
     "classifier": ("size", "train_images", "validation_images"),
 }
-_OF_IMAGES = {"size", "train_images", "test_images", "validation_images"}
+_DECIDES["fine"] = _DECIDES["prior"]
+_OF_IMAGES = {"size", "train_images", "test_images", "validation_images", "levels"}
 
 
 class Workspace:
@@ -69,6 +76,10 @@ class Workspace:
         size: height and width of the images in pixels; what the recipe says where None.
         pretrained: use the weights that come with the project instead of training any.
         compile: train the prior with ``torch.compile``.
+        levels: 1, or 2 for a prior that draws coarse codes first; what the recipe says where None.
+
+    Attributes:
+        coarse: with two levels, the workspace of the same images, smaller, whose codes are the coarse ones; else None.
 
     Raises:
         InputError: an unknown data set, profile or device, a size or seed that is none. Asking for an artefact raises
@@ -85,13 +96,14 @@ class Workspace:
         size: int | None = None,
         pretrained: bool = False,
         compile: bool = False,
+        levels: int | None = None,
     ) -> None:
         kind, _, path = dataset.partition(":")
         folder = Path(path).expanduser().resolve()
         self.dataset = f"{kind}:{folder}" if path else dataset  # one name, however a folder is spelled
         self.profile = profile_name(profile)
         self.pretrained = pretrained
-        self.recipe = recipe_for(dataset, self.profile, size, seed, compile)
+        self.recipe = recipe_for(dataset, self.profile, size, seed, compile, levels)
         self.seed = self.recipe.vqvae.seed
         self.device = choose_device(device)
         name = f"{kind}-{folder.name}" if path else kind
@@ -100,6 +112,10 @@ class Workspace:
         below = f"pretrained-{self.profile}" if pretrained else self.profile
         self.artefacts = ArtefactStore(output_folder(output) / name / below)
         self._splits = Splits(self.dataset, self.recipe, self.profile)
+        self.coarse: Workspace | None = None
+        if self.recipe.levels == 2:
+            smaller = coarse_size(self.recipe.size, self.recipe.downsample)
+            self.coarse = Workspace(dataset, profile, output, seed, device, smaller, pretrained, compile, levels=1)
 
     @property
     def folder(self) -> Path:
@@ -185,13 +201,13 @@ class Workspace:
         return self._vqvae_and_about[1]
 
     @property
-    def prior(self) -> PixelCNN:
-        """The trained PixelCNN, in eval mode, on the device."""
+    def prior(self) -> PixelCNN | CoarseToFine:
+        """The trained prior, in eval mode, on the device."""
         return self._prior_and_about[0]
 
     @property
     def prior_about(self) -> About:
-        """How the PixelCNN was trained: ``settings``, ``seconds``, ``precision`` and ``history``."""
+        """How the PixelCNN was trained, with two levels that of the fine codes; as ``vqvae_about``."""
         return self._prior_and_about[1]
 
     @cached_property
@@ -207,8 +223,19 @@ class Workspace:
         return self._find_or_train("vqvae") if self._shipped is None else self._on_device(*self._shipped[0])
 
     @cached_property
-    def _prior_and_about(self) -> tuple[PixelCNN, About]:
-        return self._find_or_train("prior") if self._shipped is None else self._on_device(*self._shipped[1])
+    def _prior_and_about(self) -> tuple[PixelCNN | CoarseToFine, About]:
+        if self._shipped is not None:
+            return self._on_device(*self._shipped[1])
+        prior, about = self._find_or_train(self._prior_name)
+        if self.coarse is None:
+            return prior, about
+        coarse_prior = self.coarse.prior
+        assert isinstance(coarse_prior, PixelCNN)  # of a workspace of one level
+        return CoarseToFine(self.coarse.vqvae, coarse_prior, self.vqvae, prior).eval(), about
+
+    @property
+    def _prior_name(self) -> str:
+        return "prior" if self.coarse is None else "fine"
 
     def _on_device(self, model: Any, about: About) -> tuple[Any, About]:
         return model.to(self.device), about
@@ -236,7 +263,7 @@ class Workspace:
             raise InputError(f"expected vqvae or prior and a share between 0 and 1, got {name!r} and {share}")
         if self.pretrained:
             raise InputError("the weights that come with the project have no snapshots: leave pretrained out")
-        model, about = self._find_or_train(name, share)
+        model, about = self._find_or_train(self._prior_name if name == "prior" else name, share)
         return model, about["history"]
 
     def _find_or_train(self, name: str, share: float = 1.0) -> tuple[Any, About]:
@@ -257,10 +284,13 @@ class Workspace:
     def _settings(self, name: str) -> dict[str, Any]:
         """What decides about one of the models, as JSON has it."""
         recipe = asdict(self.recipe)
-        settings = {"dataset": self.dataset, **{field: recipe[field] for field in _DECIDES[name]}, **recipe[name]}
+        training = recipe["prior" if name == "fine" else name]
+        settings = {"dataset": self.dataset, **{field: recipe[field] for field in _DECIDES[name]}, **training}
         settings["data_checksum"] = self._splits.train_checksum
-        if name == "prior":
+        if name in ("prior", "fine"):
             settings["vqvae_checksum"] = checksum(self.vqvae)  # of what it is now, in a hundredth of a second
+        if name == "fine" and self.coarse is not None:
+            settings["coarse_vqvae_checksum"] = checksum(self.coarse.vqvae)
         return json.loads(json.dumps({key: value for key, value in settings.items() if key not in HOW_FAST}))
 
     # Training.
@@ -268,9 +298,10 @@ class Workspace:
     def _training(self, name: str) -> Training:
         if name == "vqvae":
             return vqvae_training(self.recipe, self._splits)
-        if name == "prior":
-            codes, learning = self.train_codes, self._splits.num_learning
-            return prior_training(self.recipe, codes[:learning], codes[learning:])
+        if name in ("prior", "fine"):
+            codes = self.train_codes
+            learning = len(codes) - self._splits.num_held_out(len(codes))
+            return prior_training(self.recipe, codes[:learning], codes[learning:], self.vqvae.quantizer.codebook)
         return classifier_training(self.recipe, self._splits)
 
     def _train(self, name: str, share: float) -> tuple[Any, History]:
@@ -315,30 +346,54 @@ class Workspace:
 
     @cached_property
     def train_codes(self) -> LatentCodes:
-        """The codes of all training images: of those to learn from, then of those that are held out."""
-        return self._codes("train", self.all_train_data, self._splits.train_checksum)
+        """The codes that the prior learns from, and at the end those that are held out.
+
+        The first are those of ``train_data``, as many as there are.
+        """
+        # The shipped prior has learned from others already.
+        parts = self._splits.prior_parts if self._shipped is None else lambda: iter([self.all_train_data])
+        number = self.recipe.prior_images if self._shipped is None else None
+        return self._codes("train", parts, self._splits.train_checksum, number)
 
     @cached_property
     def test_codes(self) -> LatentCodes:
         """The codes of the test images."""
-        return self._codes("test", self.test_data, self._splits.test_checksum)
+        return self._codes("test", lambda: iter([self.test_data]), self._splits.test_checksum)
 
-    def _codes(self, split: str, data: ImageData, data_checksum: str) -> LatentCodes:
-        path, made_by = self.path(f"codes_{split}.npz"), checksum(self.vqvae)
+    def _codes(
+        self, split: str, parts: Callable[[], Iterator[ImageData]], data_checksum: str, number: int | None = None
+    ) -> LatentCodes:
+        path = self.path(f"codes_{split}.npz")
+        coarse = None if self.coarse is None else self.coarse.vqvae
+        made_by = checksum(self.vqvae), None if coarse is None else checksum(coarse)
 
         def find() -> LatentCodes | None:
             codes = LatentCodes.load(path) if path.exists() else None
-            fits = codes is not None and (codes.vqvae_checksum, codes.data_checksum) == (made_by, data_checksum)
-            return codes if fits else None
+            fits = codes is not None and codes.data_checksum == data_checksum and _made_by(codes) == made_by
+            return codes if codes is not None and fits and number in (None, len(codes)) else None
 
         def extract() -> LatentCodes:
             if path.exists():
                 print(f"{path} has the codes of other images or of another VQ-VAE: they are extracted anew", flush=True)
-            codes = extract_codes(self.vqvae, data)
+            codes = join_codes([self._extract(part, coarse) for part in parts()])
+            codes = replace(codes, data_checksum=data_checksum)
             codes.save(path)
             return codes
 
         return self.artefacts.find_or_make(find, extract)
+
+    def _extract(self, images: ImageData, coarse: VQVAE | None) -> LatentCodes:
+        if coarse is None:
+            return extract_codes(self.vqvae, images)
+        assert self.recipe.size is not None  # or there were no coarse size
+        return extract_codes(
+            self.vqvae, images, coarse, self.recipe.size // coarse_size(self.recipe.size, self.recipe.downsample)
+        )
+
+
+def _made_by(codes: LatentCodes) -> tuple[str, str | None]:
+    """The checksums of the VQ-VAEs that made the fine and the coarse codes."""
+    return codes.vqvae_checksum, None if codes.coarse is None else codes.coarse.vqvae_checksum
 
 
 def _snapshot(name: str, share: float) -> str:

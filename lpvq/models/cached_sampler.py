@@ -29,12 +29,16 @@ the bracket cost nothing, because they are put into the weights once, before the
 
 To multiply by 2 or by −1 rounds nothing, so this is still the same network.
 
+**Attention** (``lpvq.models.cached_attention``) asks for one position, of the keys and values of all rows above. Those
+of a row are made together, when the row below it begins. **What is known before any code**, position and coarse codes,
+is turned into shifts of the gates row by row.
+
 Shapes as in ``lpvq.models.gated``: B grids of H × W, C channels, K codes, R columns or rows of reach; L blocks.
 Channels come last here, and where columns are kept, they come before the batch: what a position needs of all grids then
 lies side by side in memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -43,7 +47,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lpvq.models.attention import AttentionToRowsAbove
+from lpvq.models.cached_attention import CachedAttention
 from lpvq.models.causal import VerticalConv
+from lpvq.models.contexts import COARSE_FEATURES, position_features
 from lpvq.models.cuda_graphs import CUDAGraphRunner
 from lpvq.models.gated import GatedBlock, Stacks
 
@@ -67,6 +74,14 @@ class CachedSampler:
     output 1 × 1, C to C              C²              N² L C²       N L C²
     ================================  ==============  ============  =============
 
+    and for each of A layers of attention, where a position sees half of all on average:
+
+    ================================  ==============  ============  =============
+    query and output                  2 C²            2 N² A C²     2 N A C²
+    keys and values                   4 C²            4 N² A C²     4 N A C²
+    scores, and the sum of values     N C             N³ A C        N² A C
+    ================================  ==============  ============  =============
+
     The cached total is that of one forward pass, N times less than plain. Vertical stack and link run once per row,
     over all its columns at once; the horizontal stack has to go from code to code.
 
@@ -76,17 +91,22 @@ class CachedSampler:
       they still see, (B, R, W, C) and (B, R + 1, W, C);
     - ``links`` (L, B, W, 2C): what the current row of the vertical stack adds before each horizontal gate;
     - ``h_columns`` (R + W, L + 1, B, C): horizontal features of the current row, those of column c at index R + c. For
-      each column, what goes into each of the L blocks, and at last what comes out of the last block.
+      each column, what goes into each of the L blocks, and at last what comes out of the last block;
+    - the keys and values of each layer of attention, (B, heads, 1 + N, C / heads) both.
 
     Args:
         network: whose logits to compute, in float32 or float64. In half precision, 2p − 1 would lose most digits.
         labels: int64 (B,), for a network with classes.
         batch: B.
-        width: W.
+        size: H and W.
+        coarse: int64 (B, h, w), for a network with coarse codes.
     """
 
-    def __init__(self, network: Stacks, labels: Tensor | None, batch: int, width: int) -> None:
-        embedding = network.embedding.weight  # (K, C)
+    def __init__(
+        self, network: Stacks, labels: Tensor | None, batch: int, size: Sequence[int], coarse: Tensor | None = None
+    ) -> None:
+        height, width = size
+        embedding = network.code_vectors()  # (K, C)
         channels, reach = embedding.shape[1], network.vertical_input.reach
         blocks = [cast(GatedBlock, block) for block in network.blocks]
         self.batch, self.width, self.reach = batch, width, reach
@@ -96,7 +116,7 @@ class CachedSampler:
         # the input layer, whose output is negated for that reason.
         minus = -torch.ones_like(embedding[0])  # (C,)
         self.vertical_input = _RowByRowConv(network.vertical_input, batch, width, input_sign=1, output_scale=minus)
-        self.horizontal_input = _horizontal_input_tables(network).unbind()  # R tables (K + 1, C)
+        self.horizontal_input = _horizontal_input_tables(network, embedding).unbind()  # R tables (K + 1, C)
         self.blocks = [_CachedBlock.from_block(block, labels, batch, width) for block in blocks]
         self.left_weights = torch.stack([block.left for block in self.blocks], dim=1).unbind()  # R times (L, C, 2C)
         self.links = embedding.new_empty(len(blocks), batch, width, 2 * channels)
@@ -110,9 +130,20 @@ class CachedSampler:
         self.logits = embedding.new_empty(batch, len(embedding))
         self.h_views = [column.unbind() for column in self.h_columns]  # R + W times L + 1 tensors (B, C)
         self.mixed_views = [_with_halves(mixed) for mixed in self.mixed]  # L times (B, 2C) and its halves (B, C)
+        inner, outer = (conv for conv in network.head if isinstance(conv, nn.Conv2d))
         self.head = [
-            (conv.weight.flatten(1).T, cast(Tensor, conv.bias)) for conv in network.head if isinstance(conv, nn.Conv2d)
+            (inner.weight.flatten(1).T, cast(Tensor, inner.bias)),
+            (network.logit_weights().T, cast(Tensor, outer.bias)),
         ]
+        self.contexts = [
+            context.movedim(1, -1) for context in network.contexts(height, width, coarse)
+        ]  # (B or 1, H, W, …)
+        self.attentions: list[CachedAttention | None] = [None] * len(blocks)
+        if network.attentions:
+            places = position_features(height, width, embedding)[0].movedim(0, -1)  # (H, W, P)
+            for number, layer in network.attentions.items():
+                attention = CachedAttention(cast(AttentionToRowsAbove, layer), batch, size, places, input_sign=-1)
+                self.attentions[int(number)] = attention
         self.done_rows = self.done_columns = 0
         # Not tied to the methods they run: a reference back to this object would keep its memory until a collection.
         self.run_step: Run = CUDAGraphRunner(embedding.device) if embedding.is_cuda else _run
@@ -126,7 +157,7 @@ class CachedSampler:
             row: 0 … H − 1, larger than at the last call.
         """
         for index in range(self.done_rows, row + 1):
-            self._vertical(codes[:, index - 1] if index > 0 else None, wanted=index == row)
+            self._vertical(index, codes[:, index - 1] if index > 0 else None, wanted=index == row)
         self.done_rows, self.done_columns = row + 1, 0
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
@@ -152,18 +183,21 @@ class CachedSampler:
         self.done_columns = column + 1
         return self.logits
 
-    def _vertical(self, above: Tensor | None, wanted: bool) -> None:
+    def _vertical(self, row: int, above: Tensor | None, wanted: bool) -> None:
         """Run the vertical stack over one row of all grids.
 
         Args:
+            row: its number.
             above: the codes of the row above, int64 (B, W); None for the first row.
             wanted: whether a code of this row is to be drawn. If not, its features are needed for the rows below, but
                 nobody asks for its links.
         """
-        if above is not None:
-            self.vertical_input.push(F.embedding(above, self.embedding))  # (B, W, C)
+        embedded = None if above is None else F.embedding(above, self.embedding)  # (B, W, C)
+        if embedded is not None:
+            self.vertical_input.push(embedded)
+        contexts = [context[:, row] for context in self.contexts]  # (B or 1, W, …)
         v = self.vertical_input.convolve()  # (B, W, C), negated
-        for block, links in zip(self.blocks, self.links, strict=True):  # links: (B, W, 2C)
+        for block, links, attention in zip(self.blocks, self.links, self.attentions, strict=True):  # links: (B, W, 2C)
             block.vertical.push(v)
             features = block.vertical.convolve()  # (B, W, 2C), first half doubled
             if wanted:
@@ -172,7 +206,13 @@ class CachedSampler:
                 shift_v, shift_h = block.label_shifts  # (B, 2C) both
                 links.add_(shift_h[:, None])
                 features.add_(shift_v[:, None])  # only now: the link is taken before the shift, as in ``GatedBlock``
+            for context, weights in zip(contexts, block.context_weights, strict=True):
+                shift_v, shift_h = (context @ weights).chunk(2, dim=-1)  # (B or 1, W, 2C) both
+                links.add_(shift_h)
+                features.add_(shift_v)
             v = _negated_gate(*_with_halves(features), out=self.v)  # (B, W, C)
+            if attention is not None:
+                attention.begin_row(v, embedded)
 
     def _step(self, column: int) -> None:
         """Run the horizontal stack at one position, from ``neighbours`` to the last entry of its ``h_columns``."""
@@ -186,10 +226,13 @@ class CachedSampler:
         for tap, weights in enumerate(self.left_weights):
             mixed = torch.baddbmm(mixed, self.h_columns[column + tap, :-1], weights, out=self.mixed)
         # From block to block: what it makes of this column, the gate, and the residual connection.
-        for block, both, h_in, h_out in zip(self.blocks, self.mixed_views, h[:-1], h[1:], strict=True):
+        layers = zip(self.blocks, self.attentions, self.mixed_views, h[:-1], h[1:], strict=True)
+        for block, attention, both, h_in, h_out in layers:
             both[0].addmm_(h_in, block.own)  # (B, 2C), first half doubled
             _negated_gate(*both, out=self.gated)  # (B, C)
             torch.addmm(h_in, self.gated, block.output, out=h_out)  # (B, C); two minus signs cancel
+            if attention is not None:
+                attention.add_to(h_out, column)
 
     def _predict(self, column: int) -> None:
         """Run the head at one position; not where a known code is only passed."""
@@ -202,16 +245,22 @@ def _run(function: Callable[[int], None], number: int) -> None:
     function(number)
 
 
-def cache_bytes(network: Stacks, width: int) -> int:
-    """Return about how many bytes a ``CachedSampler`` takes for each grid: rows, links and columns of all blocks.
+def cache_bytes(network: Stacks, size: Sequence[int]) -> int:
+    """Return about how many bytes a ``CachedSampler`` takes for each grid.
+
+    Rows, links and columns of all blocks, keys and values of all attentions, and the features of coarse codes.
 
     Args:
         network: whose features are kept.
-        width: W of the grids.
+        size: H and W of the grids.
     """
-    weight, reach = network.embedding.weight, network.vertical_input.reach
-    numbers = (reach + 1) + 2 + 1  # C numbers each: R + 1 rows, links of two, one column
-    return numbers * width * weight.shape[1] * len(network.blocks) * weight.element_size()
+    weight, reach, (height, width) = network.embedding.weight, network.vertical_input.reach, size
+    in_blocks = (
+        len(network.blocks) * ((reach + 1) + 2 + 1) * width
+    )  # of C numbers: R + 1 rows, links of two, one column
+    in_attentions = len(network.attentions) * 2 * (1 + height * width)  # of C numbers: keys and values
+    coarse = 0 if network.coarse_features is None else COARSE_FEATURES * height * width
+    return ((in_blocks + in_attentions) * weight.shape[1] + coarse) * weight.element_size()
 
 
 def _with_halves(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -279,6 +328,7 @@ class _CachedBlock:
         own: (C, 2C), the horizontal kernel for the column itself.
         output: (C, C).
         label_shifts: what the labels add before the vertical and the horizontal gate, (B, 2C) both.
+        context_weights: from the features of each context to what is added before both gates, (…, 4C).
     """
 
     vertical: _RowByRowConv
@@ -288,6 +338,7 @@ class _CachedBlock:
     own: Tensor
     output: Tensor
     label_shifts: tuple[Tensor, Tensor] | None
+    context_weights: list[Tensor]
 
     @classmethod
     def from_block(cls, block: GatedBlock, labels: Tensor | None, batch: int, width: int) -> "_CachedBlock":
@@ -308,10 +359,14 @@ class _CachedBlock:
             own=horizontal[-1].contiguous(),
             output=-block.output.weight.flatten(1).T,
             label_shifts=label_shifts,
+            context_weights=[
+                (cast(nn.Conv2d, shift).weight.flatten(1) * doubled.repeat(2)[:, None]).T
+                for shift in block.context_shifts
+            ],
         )
 
 
-def _horizontal_input_tables(network: Stacks) -> Tensor:
+def _horizontal_input_tables(network: Stacks, embedding: Tensor) -> Tensor:
     """Return what the horizontal input layer makes of each code, (R, K + 1, C): a table for each column to the left.
 
     A convolution over embedded codes only ever sees K different vectors, so its products with them can be made once:
@@ -320,6 +375,6 @@ def _horizontal_input_tables(network: Stacks) -> Tensor:
     """
     conv = network.horizontal_input.conv
     taps = conv.weight[:, :, 0].permute(2, 1, 0)  # (R, C, C), products from the right
-    tables = F.pad(network.embedding.weight @ taps, (0, 0, 0, 1))  # (R, K, C), and a row of zeros
+    tables = F.pad(embedding @ taps, (0, 0, 0, 1))  # (R, K, C), and a row of zeros
     tables[-1] += cast(Tensor, conv.bias)
     return tables

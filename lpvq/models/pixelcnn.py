@@ -8,11 +8,11 @@ gives the factors is in ``lpvq.models.gated``; ``lpvq.models.cached_sampler`` ru
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lpvq.errors import InputError
 from lpvq.models.cached_sampler import CachedSampler, cache_bytes
@@ -29,6 +29,9 @@ ImageSize = int | Sequence[int]
 _CACHE_BYTES = 128 * 2**20
 
 
+_OPTIONS = ("position", "num_attentions", "code_dim", "num_coarse_codes")
+
+
 class PixelCNN(Stacks, Pretrained):
     """A gated PixelCNN over grids of codes.
 
@@ -42,9 +45,15 @@ class PixelCNN(Stacks, Pretrained):
         kernel_size: odd, at least 3.
         hidden_channels: C, the width of both stacks.
         num_classes: for a model of p(codes | label); None for p(codes).
+        position: whether the blocks are told where in the grid a position is. Otherwise only the border tells.
+        num_attentions: how many of the blocks are followed by a layer of attention to all rows above.
+        code_dim: D, for a model that knows the vectors of the codebook and so which codes are alike; ``set_codebook``
+            gives them. None for one to which codes are nothing but numbers.
+        num_coarse_codes: K of a coarser grid, for a model of p(codes | coarse codes); None for one without.
+        coarse_factor: how many codes a coarse code stands for in each direction.
 
     Raises:
-        InputError: a number that is not whole or too small, or an even ``kernel_size``.
+        InputError: a number that is not whole or too small, an even ``kernel_size``, or more attentions than blocks.
     """
 
     FILE = "prior.pt"
@@ -57,6 +66,11 @@ class PixelCNN(Stacks, Pretrained):
         kernel_size: int = 3,
         hidden_channels: int = 64,
         num_classes: int | None = None,
+        position: bool = False,
+        num_attentions: int = 0,
+        code_dim: int | None = None,
+        num_coarse_codes: int | None = None,
+        coarse_factor: int = 4,
     ) -> None:
         config: dict[str, Any] = {
             "latent_dim": whole_number("latent_dim", latent_dim),
@@ -65,25 +79,47 @@ class PixelCNN(Stacks, Pretrained):
             "kernel_size": whole_number("kernel_size", kernel_size, least=3),
             "hidden_channels": whole_number("hidden_channels", hidden_channels),
             "num_classes": None if num_classes is None else whole_number("num_classes", num_classes),
+            "position": bool(position),
+            "num_attentions": whole_number("num_attentions", num_attentions, least=0),
+            "code_dim": None if code_dim is None else whole_number("code_dim", code_dim),
+            "num_coarse_codes": (
+                None if num_coarse_codes is None else whole_number("num_coarse_codes", num_coarse_codes)
+            ),
+            "coarse_factor": whole_number("coarse_factor", coarse_factor),
         }
         if config["kernel_size"] % 2 == 0:
             raise InputError(f"kernel_size must be odd, got {kernel_size}")
+        if config["num_attentions"] > config["num_blocks"]:
+            raise InputError(f"there cannot be more attentions than blocks, got {num_attentions} and {num_blocks}")
         super().__init__(**{name: value for name, value in config.items() if name != "image_size"})
         self.config = config
         self.latent_dim: int = config["latent_dim"]
         self.image_size: tuple[int, int] = config["image_size"]
         self.num_classes: int | None = config["num_classes"]
+        self.num_blocks: int = config["num_blocks"]
+        self.num_coarse_codes: int | None = config["num_coarse_codes"]
+        self.coarse_factor: int = config["coarse_factor"]
 
     def extra_repr(self) -> str:
-        """Return what the model was made with, for a printed model."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        """Return what the model was made with, for a printed model; of the options those that are set."""
+        without = {name for name in _OPTIONS if not self.config[name]}
+        without |= set() if self.num_coarse_codes else {"coarse_factor"}
+        return ", ".join(f"{name}={value!r}" for name, value in self.config.items() if name not in without)
 
-    def forward(self, codes: ArrayLike, labels: ArrayLike | None = None, return_nll: bool = False) -> Tensor:
+    def forward(
+        self,
+        codes: ArrayLike,
+        labels: ArrayLike | None = None,
+        coarse: ArrayLike | None = None,
+        return_nll: bool = False,
+    ) -> Tensor:
         """Return logits (B, K, H, W) for each code given the codes before it (and the label).
 
         Args:
             codes: int64 (B, H, W) in 0 … K − 1.
             labels: int64 (B,) in 0 … num_classes − 1; for a model with classes, and only for one.
+            coarse: int64 (B, H / coarse_factor, W / coarse_factor) in 0 … num_coarse_codes − 1; for a model with coarse
+                codes, and only for one.
             return_nll: return −log p(codes | labels) in nats per grid instead, (B,), as ``nll`` does. What wraps a
                 model (``DistributedDataParallel``, ``torch.compile``) sees only calls of the model itself; so it is
                 trained by ``wrapper(codes, labels, return_nll=True)``.
@@ -93,16 +129,18 @@ class PixelCNN(Stacks, Pretrained):
         """
         codes = int64_tensor("codes", codes, self.embedding.weight.device)
         labels = self._as_labels(labels)
-        self._check(codes, labels)
-        logits = super().forward(codes, labels)
+        coarse = self._as_coarse(coarse)
+        self._check(codes, labels, coarse)
+        logits = super().forward(codes, labels, coarse)
         return _nats_per_grid(logits, codes) if return_nll else logits
 
-    def nll(self, codes: ArrayLike, labels: ArrayLike | None = None) -> Tensor:
+    def nll(self, codes: ArrayLike, labels: ArrayLike | None = None, coarse: ArrayLike | None = None) -> Tensor:
         """Return −log p(codes | labels), the negative log-likelihood of whole grids, in nats.
 
         Args:
             codes: int64 (B, H, W) in 0 … K − 1.
             labels: int64 (B,) in 0 … num_classes − 1; for a model with classes, and only for one.
+            coarse: coarse codes, see ``forward``; for a model with them, and only for one.
 
         Returns:
             nats per grid (B,): the sum over its positions; in the precision of the model, but at least float32.
@@ -110,7 +148,7 @@ class PixelCNN(Stacks, Pretrained):
         Raises:
             InputError: no codes, or codes or labels of another type, shape or range.
         """
-        return self(codes, labels, return_nll=True)
+        return self(codes, labels, coarse, return_nll=True)
 
     def generate(
         self,
@@ -124,6 +162,7 @@ class PixelCNN(Stacks, Pretrained):
         known: ArrayLike | None = None,
         generator: torch.Generator | None = None,
         method: Literal["cached", "plain"] = "cached",
+        coarse: ArrayLike | None = None,
     ) -> Tensor:
         """Draw grids of codes, int64 (B, H, W), on the model's device.
 
@@ -143,6 +182,7 @@ class PixelCNN(Stacks, Pretrained):
             generator: the source of randomness, on the model's device; torch's global one where None.
             method: "cached" keeps what earlier steps computed and draws a grid at about the cost of one forward pass;
                 "plain" is one forward pass per code. Both draw the same from the same noise, up to rounding.
+            coarse: coarse codes of the grids to draw, see ``forward``; for a model with them, and only for one.
 
         Each position of each grid has one random number, whatever is known and however the grids are shared out.
         Any number of grids: they are drawn in parts, so that memory stays bounded, and the bar says in how many.
@@ -159,14 +199,14 @@ class PixelCNN(Stacks, Pretrained):
             raise InputError(f"method must be 'cached' or 'plain', got {method!r}")
         device = self.embedding.weight.device
         _check_generator(generator, device)
-        labels = self._as_labels(labels)
-        codes, mask = self._start(start_sequence, image_size, batch_size, labels, known)
-        self._check(codes, labels)
+        codes, mask = self.start(start_sequence, image_size, batch_size, labels, known, coarse)
+        labels, coarse = self._as_labels(labels), self._as_coarse(coarse)
+        self._check(codes, labels, coarse)
         model = _without_half_precision(self)
         # The grids and the noise are made outside of inference mode, so the caller may use the codes for training too.
         uniform = torch.rand(codes.shape, generator=generator, device=device, dtype=model.embedding.weight.dtype)
         with in_eval_mode(model), torch.inference_mode(), autocast(device, torch.float32), full_precision():
-            model._sample(codes, mask, labels, options, uniform, method)
+            model._sample(codes, mask, labels, coarse, options, uniform, method)
         return codes
 
     def _sample(
@@ -174,36 +214,47 @@ class PixelCNN(Stacks, Pretrained):
         codes: Tensor,
         mask: Tensor,
         labels: Tensor | None,
+        coarse: Tensor | None,
         options: SamplingOptions,
         uniform: Tensor,
         method: str,
     ) -> None:
         """Fill the grids in place, part by part."""
-        size = max(1, _CACHE_BYTES // cache_bytes(self, codes.shape[2]))
+        size = max(1, _CACHE_BYTES // cache_bytes(self, codes.shape[1:]))
         parts = [slice(first, first + size) for first in range(0, len(codes), size)]
         draws = sum(int((~mask[part]).any(dim=0).sum()) for part in parts)
         description = "drawing codes" if len(parts) == 1 else f"drawing codes in {len(parts)} parts"
         with progress(None, description, total=draws, least=256) as bar:
             for part in parts:
-                given = None if labels is None else labels[part]
+                label, above = (None if given is None else given[part] for given in (labels, coarse))
                 sampler: GridSampler = (
-                    CachedSampler(self, given, len(codes[part]), codes.shape[2])
+                    CachedSampler(self, label, len(codes[part]), codes.shape[1:], above)
                     if method == "cached"
-                    else FullForwardSampler(self, given)
+                    else FullForwardSampler(self, label, above)
                 )
                 for _ in sample_grid(sampler, codes[part], mask[part], options, uniform[part]):
                     bar.update()
 
-    def _start(
+    def start(
         self,
         start_sequence: ArrayLike | None,
         image_size: ImageSize | None,
         batch_size: int | None,
-        labels: Tensor | None,
+        labels: ArrayLike | None,
         known: ArrayLike | None,
+        coarse: ArrayLike | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the grids to fill, (B, H, W) with 0 where nothing is known, and the mask of what is known."""
+        """Return the grids that ``generate`` would fill, given the same.
+
+        Returns:
+            int64 (B, H, W) with 0 where nothing is known; bool (B, H, W), True where a code is known.
+
+        Raises:
+            InputError: arguments that contradict each other, or are of another type or shape.
+        """
         device = self.embedding.weight.device
+        labels = self._as_labels(labels)
+        coarse = None if coarse is None else self._as_coarse(coarse)
         start = None if start_sequence is None else int64_tensor("start_sequence", start_sequence, device)
         if known is not None and (start is None or start.ndim != 3):
             raise InputError("known needs start_sequence to be full grids of shape (B, H, W)")
@@ -215,12 +266,14 @@ class PixelCNN(Stacks, Pretrained):
             {
                 "start_sequence": None if start is None else len(start),
                 "labels": None if labels is None else len(labels),
+                "coarse": None if coarse is None else len(coarse),
                 "batch_size": None if batch_size is None else whole_number("batch_size", batch_size),
             }
         )
         if known is not None and start is not None:
             return _keep_known(start, bool_tensor("known", known, device), image_size)
-        height, width = self.image_size if image_size is None else height_and_width(image_size)
+        size = self.image_size if coarse is None else [self.coarse_factor * side for side in coarse.shape[1:]]
+        height, width = height_and_width(size if image_size is None else image_size)
         sequence = torch.empty(batch, 0, dtype=torch.int64, device=device) if start is None else start
         return _keep_first(sequence, height, width)
 
@@ -237,7 +290,20 @@ class PixelCNN(Stacks, Pretrained):
             raise InputError(f"labels must have shape (B,), one for each grid, got shape {tuple(labels.shape)}")
         return labels
 
-    def _check(self, codes: Tensor, labels: Tensor | None) -> None:
+    def _as_coarse(self, coarse: ArrayLike | None) -> Tensor | None:
+        """Return coarse codes as int64 (B, h, w) on the model's device; None for a model without them."""
+        if self.num_coarse_codes is None:
+            if coarse is not None:
+                raise InputError("this model knows no coarse codes: leave coarse out")
+            return None
+        if coarse is None:
+            raise InputError("this model draws codes given coarse ones: give coarse, a grid for each grid")
+        coarse = int64_tensor("coarse", coarse, self.embedding.weight.device)
+        if coarse.ndim != 3:
+            raise InputError(f"coarse must have shape (B, h, w), got {tuple(coarse.shape)}")
+        return coarse
+
+    def _check(self, codes: Tensor, labels: Tensor | None, coarse: Tensor | None) -> None:
         if codes.ndim != 3:
             raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
         if torch.compiler.is_compiling():  # sizes may be symbols in there, and values cannot be looked at
@@ -245,6 +311,8 @@ class PixelCNN(Stacks, Pretrained):
         if codes.numel() == 0:
             raise InputError(f"expected at least one grid with at least one code, got shape {tuple(codes.shape)}")
         check_codes(codes, self.latent_dim)
+        if coarse is not None and self.num_coarse_codes is not None:
+            self._check_coarse(codes, coarse, self.num_coarse_codes)
         if labels is None or self.num_classes is None:
             return
         if labels.shape != codes.shape[:1]:
@@ -253,6 +321,30 @@ class PixelCNN(Stacks, Pretrained):
             raise InputError(
                 f"labels must be in 0 … {self.num_classes - 1}, got {labels.min().item()} … {labels.max().item()}"
             )
+
+    def _check_coarse(self, codes: Tensor, coarse: Tensor, num_coarse_codes: int) -> None:
+        batch, height, width = codes.shape
+        factor = self.coarse_factor
+        if height % factor or width % factor or coarse.shape != (batch, height // factor, width // factor):
+            raise InputError(
+                f"{batch} grids of {height} × {width} need coarse codes of shape ({batch}, {height / factor:g}, "
+                f"{width / factor:g}), got {tuple(coarse.shape)}"
+            )
+        lowest, highest = (int(bound) for bound in coarse.aminmax())
+        if lowest < 0 or highest >= num_coarse_codes:
+            raise InputError(f"coarse codes must be in 0 … {num_coarse_codes - 1}, got {lowest} … {highest}")
+
+    def matrices(self) -> list[nn.Parameter]:
+        """Return the weights of the hidden layers that are matrices or kernels of convolutions, for Muon.
+
+        Those that touch codes are not among them: the embedding, the head, and what the codebook's vectors go through.
+        """
+        outside = {*self.head, self.codebook_input, self.codebook_output}
+        return [
+            cast(nn.Parameter, layer.weight)
+            for layer in self.modules()
+            if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in outside
+        ]
 
 
 def _nats_per_grid(logits: Tensor, codes: Tensor) -> Tensor:

@@ -1,19 +1,29 @@
 """The trained weights that come with the project."""
 
+from pathlib import Path
 from typing import Any
 
 from lpvq.errors import InputError
 from lpvq.files import checksum, load_model
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
 from lpvq.paths import shipped
 
+FINE = "fine.pt"
+"""The name of the file of a fine prior, in the place of ``PixelCNN.FILE``."""
 
-def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
+_COARSE = "smileys"  # the coarse level of the weights that have two
+
+About = dict[str, Any]
+
+
+def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN | CoarseToFine]:
     """Return the trained VQ-VAE and prior that come with the project, in eval mode, on the CPU.
 
     Args:
-        name: "smileys": 32 × 32 pixels, 8 × 8 codes; or "smileys-128": 128 × 128 pixels, 32 × 32 codes.
+        name: "smileys": 32 × 32 pixels, 8 × 8 codes; or "smileys-128": 128 × 128 pixels, 32 × 32 codes, and a prior of
+            two levels, whose coarse codes are those of "smileys".
 
     Raises:
         InputError: there are no such weights, or they are damaged.
@@ -22,14 +32,15 @@ def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN]:
     return vqvae, prior
 
 
-def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, dict[str, Any]], tuple[PixelCNN, dict[str, Any]]]:
+def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[PixelCNN | CoarseToFine, About]]:
     """Return the trained VQ-VAE and prior that come with the project, and how each was trained.
 
     Args:
         name: "smileys" or "smileys-128".
 
     Returns:
-        twice a model, in eval mode, on the CPU, and what its JSON file says: its settings, the seconds it took.
+        twice a model, in eval mode, on the CPU, and what its JSON file says: its settings, the seconds it took. Of a
+        prior of two levels, that of the fine codes.
 
     Raises:
         InputError: there are no such weights, they are damaged, or the prior belongs to another VQ-VAE.
@@ -39,12 +50,24 @@ def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, dict[str, Any]], 
     if name not in available:
         raise InputError(f"there are no trained weights for {name!r} in {home}; expected one of {', '.join(available)}")
     vqvae, vqvae_about = load_model(VQVAE, home / name / VQVAE.FILE)
-    prior, prior_about = load_model(PixelCNN, home / name / PixelCNN.FILE)
-    settings, found = prior_about.get("settings"), checksum(vqvae)
-    made_for = settings.get("vqvae_checksum") if isinstance(settings, dict) else None
+    has_levels = (home / name / FINE).exists()
+    prior, about = load_model(PixelCNN, home / name / (FINE if has_levels else PixelCNN.FILE))
+    prior = prior.float()  # stored in half precision
+    _check_made_for(about, "vqvae_checksum", vqvae, home / name)
+    if not has_levels:
+        return (vqvae, vqvae_about), (prior, about)
+    (coarse_vqvae, _), (coarse_prior, _) = load_pretrained_and_about(_COARSE)
+    assert isinstance(coarse_prior, PixelCNN)
+    _check_made_for(about, "coarse_vqvae_checksum", coarse_vqvae, home / name)
+    return (vqvae, vqvae_about), (CoarseToFine(coarse_vqvae, coarse_prior, vqvae, prior).eval(), about)
+
+
+def _check_made_for(about: About, what: str, vqvae: VQVAE, folder: Path) -> None:
+    """Raise ``InputError`` unless a prior was trained on the codes of ``vqvae``."""
+    settings, found = about.get("settings"), checksum(vqvae)
+    made_for = settings.get(what) if isinstance(settings, dict) else None
     if made_for != found:
         raise InputError(
-            f"in {home / name}, the prior was trained on the codes of another VQ-VAE (checksum {str(made_for)[:12]}) "
-            f"than the one beside it ({found[:12]}): get the project anew"
+            f"in {folder}, the prior was trained on the codes of another VQ-VAE (checksum {str(made_for)[:12]}) than "
+            f"the one that comes with it ({found[:12]}): get the project anew"
         )
-    return (vqvae, vqvae_about), (prior, prior_about)

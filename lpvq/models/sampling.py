@@ -180,11 +180,13 @@ class FullForwardSampler:
     Args:
         network: whose logits to compute.
         labels: int64 (B,), for a network with classes.
+        coarse: int64 (B, h, w), for a network with coarse codes.
     """
 
-    def __init__(self, network: Stacks, labels: Tensor | None) -> None:
+    def __init__(self, network: Stacks, labels: Tensor | None, coarse: Tensor | None = None) -> None:
         self.network = network
         self.labels = labels
+        self.coarse = coarse
 
     def begin_row(self, codes: Tensor, row: int) -> None:
         """Nothing to get ready."""
@@ -192,4 +194,4 @@ class FullForwardSampler:
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
         """Return logits (B, K) for a position, given the codes (B, H, W) before it."""
         _refuse_failures(codes, len(self.network.embedding.weight))  # the network would refuse them in other words
-        return self.network(codes, self.labels)[:, :, row, column]
+        return self.network(codes, self.labels, coarse=self.coarse)[:, :, row, column]

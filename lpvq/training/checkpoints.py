@@ -16,6 +16,7 @@ from torch import Tensor
 from lpvq.errors import InputError
 from lpvq.files import read_tensors, write_tensors
 from lpvq.training.config import TrainConfig
+from lpvq.training.optimizers import Optimizer
 
 
 class OtherDataError(InputError):
@@ -42,7 +43,7 @@ def read_checkpoint(
     identity: dict[str, Any],
     config: TrainConfig,
     weights: Mapping[str, Tensor],
-    parameters: Sequence[Tensor],
+    optimizer: Optimizer,
 ) -> dict[str, Any]:
     """Read what ``write_checkpoint`` wrote, and check all of it.
 
@@ -51,7 +52,7 @@ def read_checkpoint(
         identity: of the run that wants to go on from it.
         config: of that run.
         weights: the state dict of its model; those of the checkpoint have to be of the same shapes and types.
-        parameters: what its optimizer changes, in the optimizer's order.
+        optimizer: of that run; what the checkpoint holds has to be what this one keeps.
 
     Raises:
         OtherDataError: the run is the same but for its data.
@@ -59,7 +60,7 @@ def read_checkpoint(
     """
     state = _read(path, identity)
     wrong = [name for name, is_right in _FIELDS.items() if not is_right(state.get(name))]
-    wrong = wrong or _misfits(state, config, weights, parameters)
+    wrong = wrong or _misfits(state, config, weights, optimizer)
     if wrong:
         raise _impossible(path, wrong)
     return state
@@ -107,7 +108,7 @@ def _impossible(path: Path, wrong: Sequence[str]) -> InputError:
 
 
 def _misfits(
-    state: dict[str, Any], config: TrainConfig, weights: Mapping[str, Tensor], parameters: Sequence[Tensor]
+    state: dict[str, Any], config: TrainConfig, weights: Mapping[str, Tensor], optimizer: Optimizer
 ) -> list[str]:
     """The fields that are well formed, and do not fit the others, the settings or the model."""
     step = state["step"]
@@ -120,7 +121,7 @@ def _misfits(
         "losses": len(state["losses"]) == since,
         "best_weights": _fit(state.get("best_weights"), weights if validated else {}),
         "model": _fit(state.get("model"), weights),
-        "optimizer": _fits_optimizer(state.get("optimizer"), parameters),
+        "optimizer": _fits_optimizer(state.get("optimizer"), optimizer),
     }
     return [name for name, is_right in fits.items() if not is_right]
 
@@ -142,17 +143,12 @@ def _is_tensor_like(value: Any, like: Tensor) -> bool:
     )
 
 
-def _fits_optimizer(states: Any, parameters: Sequence[Tensor]) -> bool:
-    """Whether ``states`` have what AdamW keeps of parameters; it keeps nothing of those that had no gradient yet."""
+def _fits_optimizer(states: Any, optimizer: Optimizer) -> bool:
+    """Whether ``states`` have what is kept of parameters: nothing of those that had no gradient yet."""
     return isinstance(states, dict) and all(
-        isinstance(index, int)
-        and 0 <= index < len(parameters)
-        and _fit(kept, {"step": _STEP, "exp_avg": parameters[index], "exp_avg_sq": parameters[index]})
+        isinstance(index, int) and 0 <= index < len(optimizer.parameters) and _fit(kept, optimizer.kept_of(index))
         for index, kept in states.items()
     )
-
-
-_STEP = torch.tensor(0.0)  # AdamW counts the steps of a parameter in such a tensor
 
 
 def _is_json(value: Any) -> bool:

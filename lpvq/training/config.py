@@ -21,6 +21,8 @@ class TrainConfig:
         batch_size: images or grids in a batch, 1 or more (all there are, where there are fewer).
         learning_rate: the highest rate, above 0; it rises to it linearly over the first ``warmup`` share of the steps
             and falls along a half cosine to zero at the last (Loshchilov and Hutter 2017, arXiv:1608.03983).
+        muon_rate: the highest rate of Muon, which then moves the matrices of a prior's hidden layers instead of AdamW,
+            see ``lpvq.training.optimizers``; it rises and falls alike. 0 for AdamW alone.
         weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), 0 or more: in each step, each weight is
             also made smaller by this times the rate of the step, as a share of itself.
         warmup: share of the steps, 0 … 1.
@@ -41,6 +43,7 @@ class TrainConfig:
     steps: int
     batch_size: int = 64
     learning_rate: float = 1e-3
+    muon_rate: float = 0.0
     weight_decay: float = 0.0
     warmup: float = 0.05
     clip_norm: float = 1.0
@@ -53,10 +56,11 @@ class TrainConfig:
         """Refuse what cannot train; make Python's own numbers of numpy's, as JSON needs them."""
         for name, least in (("steps", 1), ("batch_size", 1), ("validations", 1), ("seed", 0)):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
-        for name in ("learning_rate", "weight_decay", "warmup", "clip_norm"):
+        for name in ("learning_rate", "muon_rate", "weight_decay", "warmup", "clip_norm"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
         rate, decay, warmup, norm = self.learning_rate, self.weight_decay, self.warmup, self.clip_norm
         _require(0 < rate < math.inf, f"learning_rate must be above 0 and finite, got {rate}")
+        _require(0 <= self.muon_rate < math.inf, f"muon_rate must be at least 0 and finite, got {self.muon_rate}")
         _require(0 <= decay < math.inf, f"weight_decay must be at least 0 and finite, got {decay}")
         _require(0 <= warmup <= 1, f"warmup must be a share of the steps, from 0 to 1, got {warmup}")
         _require(norm > 0, f"clip_norm must be above 0, or infinite to clip nothing, got {norm}")
@@ -66,10 +70,14 @@ class TrainConfig:
 
     def rate(self, step: int) -> float:
         """Return the learning rate of ``step``, counted from 0."""
+        return self.learning_rate * self.share_of_rate(step)
+
+    def share_of_rate(self, step: int) -> float:
+        """Return what share of its highest value a rate has at ``step``, counted from 0."""
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
-            return self.learning_rate * (step + 1) / rising
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, self.steps - rising)))
+            return (step + 1) / rising
+        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, self.steps - rising)))
 
     def validates_after(self, step: int) -> bool:
         """Whether the model is evaluated once ``step``, counted from 0, is done."""

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import in_eval_mode
@@ -28,7 +29,7 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
     return total / data.images.numel()
 
 
-def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
+def grid_nll(model: PixelCNN | CoarseToFine, codes: LatentCodes) -> Tensor:
     """Return −log p of each grid of a set, in nats: float32 (N,), on the CPU.
 
     Args:
@@ -39,6 +40,22 @@ def grid_nll(model: PixelCNN, codes: LatentCodes) -> Tensor:
     nats = []
     with in_eval_mode(model), torch.inference_mode():
         for batch in codes.batches():
-            labels = None if model.num_classes is None else codes.labels[batch].to(device)
-            nats.append(model.nll(codes.codes[batch].to(device), labels).cpu())
+            nats.append(model.nll(*given(model, codes, batch, device)).cpu())
     return torch.cat(nats)  # out here, so that the result may be used in training
+
+
+def given(
+    model: PixelCNN | CoarseToFine, codes: LatentCodes, indices: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return what ``nll`` is given for some grids: their codes, and labels and coarse codes if the model takes them.
+
+    Args:
+        model: which has classes or coarse codes, or not.
+        codes: the set; a model with coarse codes needs those of the set.
+        indices: of the grids, int64 (B,).
+        device: where they are needed.
+    """
+    takes_coarse = isinstance(model, CoarseToFine) or model.num_coarse_codes is not None
+    labels = None if model.num_classes is None else codes.labels[indices].to(device)
+    coarse = codes.coarse.codes[indices].to(device) if takes_coarse and codes.coarse is not None else None
+    return codes.codes[indices].to(device), labels, coarse

@@ -9,7 +9,7 @@ from lpvq.data.latent_codes import LatentCodes
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import compiled
 from lpvq.training.config import TrainConfig
-from lpvq.training.losses import grid_nll
+from lpvq.training.losses import given, grid_nll
 from lpvq.training.trainer import AfterStep, History, Trainer
 
 
@@ -28,7 +28,8 @@ def train_prior(
     Args:
         model: ends in eval mode, with the weights that did best on ``validation``; with the last ones where there is
             none. An error or Ctrl-C leaves it in the mode, train or eval, that it was in before.
-        codes: the grids to learn from, with their labels where the model has classes.
+        codes: the grids to learn from, with their labels where the model has classes, and their coarse codes where
+            it has those.
         config: how long and how fast.
         validation: grids to choose the best weights by, none of them in ``codes``.
         checkpoint: a file to go on from if it is there, and to write the state of the training to.
@@ -56,11 +57,10 @@ def train_prior(
     positions = math.prod(codes.grid)
 
     def loss(indices: Tensor) -> Tensor:
-        labels = None if model.num_classes is None else codes.labels[indices].to(device)
-        return nll(codes.codes[indices].to(device), labels).mean() / positions
+        return nll(*given(model, codes, indices, device)).mean() / positions
 
     def evaluate(grids: LatentCodes) -> float:
         return grid_nll(model, grids).mean().item() / positions
 
-    trainer = Trainer("training prior", model, loss, evaluate, config, codes, validation)
+    trainer = Trainer("training prior", model, loss, evaluate, config, codes, validation, model.matrices())
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)

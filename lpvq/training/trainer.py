@@ -1,4 +1,4 @@
-"""One loop that trains every model: AdamW, warm-up and decay, validation, best weights, checkpoints.
+"""One loop that trains every model: warm-up and decay, validation, best weights, checkpoints.
 
 Everything random in step s depends on the seed and on s alone: the order of the data through the epoch, the rest
 because torch's generator is seeded anew for each step. So a run that goes on from a checkpoint ends, bit for bit, where
@@ -8,7 +8,7 @@ an uninterrupted run ends (on the same machine, on a CPU), and no generator stat
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, Literal, TypedDict, TypeVar
 
@@ -22,6 +22,7 @@ from lpvq.threads import at_work
 from lpvq.training.checkpoints import read_checkpoint, write_checkpoint
 from lpvq.training.config import DataSet, TrainConfig, identity_of, real_number, whole_number
 from lpvq.training.interrupts import stop_requests
+from lpvq.training.optimizers import Optimizer
 
 
 class Record(TypedDict):
@@ -69,6 +70,7 @@ class Trainer(Generic[Data]):
         config: how long and how fast.
         data: what there is to learn from.
         validation: what to choose the best weights by; None to keep the last ones.
+        matrices: the parameters that Muon moves if ``config`` asks for it.
 
     Raises:
         InputError: one of the sets is empty.
@@ -83,6 +85,7 @@ class Trainer(Generic[Data]):
         config: TrainConfig,
         data: Data,
         validation: Data | None,
+        matrices: Sequence[nn.Parameter] = (),
     ) -> None:
         if len(data) == 0:
             raise InputError(f"{description}: there is nothing to learn from, the set is empty")
@@ -96,10 +99,8 @@ class Trainer(Generic[Data]):
         self.num_items = len(data)
         self.validation = validation
         self.identity = identity_of(model, config, data, validation)
-        self.parameters = list(model.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = Optimizer(self.parameters, matrices, config)
         self.device = self.parameters[0].device
         self.precision = choose_precision(self.device, config.precision)
         self.step = 0
@@ -187,8 +188,6 @@ class Trainer(Generic[Data]):
 
     def _one_step(self, path: Path | None) -> None:
         torch.manual_seed(_mix(self.config.seed, self.step))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(self.step)
         self.optimizer.zero_grad()
         try:
             with autocast(self.device, self.precision):
@@ -199,7 +198,7 @@ class Trainer(Generic[Data]):
         length = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         if not (loss.isfinite() and length.isfinite()):
             raise self._diverged(f"the loss is {loss.item()} and its gradient {length.item()}", path)
-        self.optimizer.step()
+        self.optimizer.step(self.config.share_of_rate(self.step))
         self.losses.append(loss.item())
         self.step += 1
 
@@ -260,22 +259,20 @@ class Trainer(Generic[Data]):
             "losses": self.losses,
             "best_weights": self.best_weights,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict()["state"],
+            "optimizer": self.optimizer.state(),
         }
         write_checkpoint(path, state)
 
     def _load(self, path: Path, end: int) -> None:
         """Go on from a checkpoint. It is checked as a whole first, so that a bad one changes nothing."""
-        state = read_checkpoint(path, self.identity, self.config, self.model.state_dict(), self.parameters)
+        state = read_checkpoint(path, self.identity, self.config, self.model.state_dict(), self.optimizer)
         wish = self.config.precision
         if wish not in ("auto", state["precision"]):
             raise InputError(f"{path} was trained in {state['precision']}, not in {wish}: delete it to start anew")
         if state["step"] > end:
             raise InputError(f"{path} has done {state['step']} steps, more than until={end}: delete it to start anew")
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(
-            {"state": state["optimizer"], "param_groups": self.optimizer.state_dict()["param_groups"]}
-        )
+        self.optimizer.load_state(state["optimizer"])
         self.precision = torch.bfloat16 if state["precision"] == "bfloat16" else torch.float32
         self.step, self.seconds = state["step"], state["seconds"]
         self.history, self.losses, self.best_weights = state["history"], state["losses"], state["best_weights"]

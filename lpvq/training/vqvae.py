@@ -51,6 +51,8 @@ def train_vqvae(
     """
     if config.compile:
         raise InputError("a VQ-VAE cannot be compiled: leave compile out")
+    if config.muon_rate:
+        raise InputError("Muon is for priors: leave muon_rate out")
     device = next(model.parameters()).device
     for images in (data, validation):
         if images is not None and len(images):

@@ -21,26 +21,46 @@ def a_model(seed: int = 0, **options: int | tuple[int, int] | None) -> PixelCNN:
     ).double()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.7)
+    if model.config["code_dim"]:
+        model.set_codebook(torch.randn(model.latent_dim, model.config["code_dim"]))
     return model
+
+
+def some_coarse_codes(model: PixelCNN, batch: int, size: tuple[int, int]) -> Tensor | None:
+    if model.num_coarse_codes is None:
+        return None
+    return torch.randint(model.num_coarse_codes, (batch, *(side // model.coarse_factor for side in size)))
 
 
 def some_codes(model: PixelCNN, batch: int, height: int, width: int) -> Tensor:
     return torch.randint(model.latent_dim, (batch, height, width), generator=torch.Generator().manual_seed(1))
 
 
+WITH_ALL = {"position": True, "num_attentions": 2, "code_dim": 2, "num_coarse_codes": 3, "coarse_factor": 1}
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("num_classes", [None, 4])
 @pytest.mark.parametrize("kernel_size", [3, 5, 7])
 @pytest.mark.parametrize("size", [(5, 7), (1, 4), (4, 1), (6, 2)])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        *({name: value} for name, value in WITH_ALL.items() if name in ("position", "num_attentions", "code_dim")),
+        WITH_ALL,
+    ],
+)
 def test_cached_logits_equal_full_logits_at_every_position(
-    batch: int, num_classes: int | None, kernel_size: int, size: tuple[int, int]
+    batch: int, num_classes: int | None, kernel_size: int, size: tuple[int, int], more: dict
 ) -> None:
-    model = a_model(num_classes=num_classes, kernel_size=kernel_size)
+    model = a_model(num_classes=num_classes, kernel_size=kernel_size, **more)
     codes = some_codes(model, batch, *size)
+    coarse = some_coarse_codes(model, batch, size)
     labels = None if num_classes is None else torch.arange(batch) + 1
     with torch.no_grad():
-        full = model(codes, labels)
-        steps = CachedSampler(model, labels, batch, size[1])
+        full = model(codes, labels, coarse=coarse)
+        steps = CachedSampler(model, labels, batch, size, coarse)
         for row in range(size[0]):
             steps.begin_row(codes, row)
             for column in range(size[1]):
@@ -57,7 +77,7 @@ def test_in_single_precision_the_logits_agree_to_a_ten_thousandth() -> None:
     codes = prior.generate(labels=labels, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         full = prior(codes, labels)
-        steps = CachedSampler(prior, labels, 4, codes.shape[2])
+        steps = CachedSampler(prior, labels, 4, codes.shape[1:])
         for row in range(codes.shape[1]):
             steps.begin_row(codes, row)
             for column in range(codes.shape[2]):
@@ -76,7 +96,7 @@ def test_the_cache_never_looks_at_codes_that_are_not_drawn_yet() -> None:
             row, column = divmod(position, width)
             blinded = codes.clone()
             blinded.view(2, -1)[:, position:] = 0
-            steps = CachedSampler(model, None, 2, width)
+            steps = CachedSampler(model, None, 2, (height, width))
             steps.begin_row(blinded, row)
             logits = steps.logits_at(blinded, row, column)
             torch.testing.assert_close(logits, full[:, :, row, column], atol=1e-10, rtol=0)
@@ -84,15 +104,22 @@ def test_the_cache_never_looks_at_codes_that_are_not_drawn_yet() -> None:
 
 def a_random_task(choose: random.Random) -> tuple[PixelCNN, dict]:
     """A random small model, and random arguments for ``generate``."""
-    size = choose.randint(1, 4), choose.randint(1, 4)
+    factor = choose.choice([1, 2])
+    size = factor * choose.randint(1, 4 // factor), factor * choose.randint(1, 4 // factor)
     batch, num_classes = choose.randint(1, 3), choose.choice([None, 2, 3])
+    num_blocks = choose.randint(1, 3)
     model = a_model(
         choose.randrange(10**6),
         latent_dim=choose.randint(1, 6),
-        num_blocks=choose.randint(1, 3),
+        num_blocks=num_blocks,
         kernel_size=choose.choice([3, 3, 5, 7]),
         hidden_channels=choose.randint(1, 6),
         num_classes=num_classes,
+        position=choose.random() < 0.5,
+        num_attentions=choose.randint(0, num_blocks),
+        code_dim=choose.choice([None, 1, 3]),
+        num_coarse_codes=choose.choice([None, 2]),
+        coarse_factor=factor,
     )
     start: dict = {"batch_size": batch, "image_size": size}
     codes = torch.randint(model.latent_dim, (batch, *size))
@@ -104,6 +131,7 @@ def a_random_task(choose: random.Random) -> tuple[PixelCNN, dict]:
     return model, {
         **start,
         "labels": None if num_classes is None else torch.randint(num_classes, (batch,)),
+        "coarse": some_coarse_codes(model, batch, size),
         "temperature": choose.choice([0, 0.5, 1, 1, 1.5]),
         "top_k": choose.choice([None, None, 1, 3, 9]),
         "top_p": choose.choice([None, None, 0.5, 0.9]),
@@ -127,9 +155,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
     done: list[tuple[str, object]] = []
     vertical, step, predict = CachedSampler._vertical, CachedSampler._step, CachedSampler._predict
 
-    def noted_vertical(self: CachedSampler, above: Tensor | None, wanted: bool) -> None:
+    def noted_vertical(self: CachedSampler, row: int, above: Tensor | None, wanted: bool) -> None:
         done.append(("row", wanted))
-        vertical(self, above, wanted)
+        vertical(self, row, above, wanted)
 
     def noted_step(self: CachedSampler, column: int) -> None:
         done.append(("step", column))
@@ -185,7 +213,7 @@ def test_many_grids_are_drawn_in_parts_and_are_the_same(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pixelcnn, "progress", noted)
     together = drawn()
-    monkeypatch.setattr(pixelcnn, "_CACHE_BYTES", 2 * cache_bytes(model, 7))
+    monkeypatch.setattr(pixelcnn, "_CACHE_BYTES", 2 * cache_bytes(model, (5, 7)))
     assert torch.equal(drawn(), together)
     draws = sum(int((~known[part]).any(0).sum()) for part in (slice(0, 2), slice(2, 4), slice(4, 5)))
     assert bars == [("drawing codes", int((~known).any(0).sum())), ("drawing codes in 3 parts", draws)]
@@ -196,19 +224,19 @@ def test_the_estimate_of_the_caches_memory_is_close() -> None:
     model.generate(batch_size=1, image_size=(2, 32))
     batch = 8
     with torch.no_grad():
-        steps = CachedSampler(model, None, batch, 32)
+        steps = CachedSampler(model, None, batch, (32, 32))
         for row in range(3):
             steps.begin_row(torch.zeros(batch, 32, 32, dtype=torch.int64), row)
     tensors = [steps.links, steps.h_columns, steps.mixed, steps.vertical_input.rows]
     tensors += [block.vertical.rows for block in steps.blocks]
     # A quarter: what belongs to no block is left out of the estimate.
-    assert sum(tensor.nbytes for tensor in tensors) == pytest.approx(batch * cache_bytes(model, 32), rel=0.25)
+    assert sum(tensor.nbytes for tensor in tensors) == pytest.approx(batch * cache_bytes(model, (32, 32)), rel=0.25)
 
 
 def test_the_memory_is_free_again_as_soon_as_the_cache_is_gone() -> None:
     gc.disable()  # it would find what a circle of references holds
     try:
-        steps = CachedSampler(a_model(), None, 2, 7)
+        steps = CachedSampler(a_model(), None, 2, (5, 7))
         h_columns = weakref.ref(steps.h_columns)
         del steps
         assert h_columns() is None
@@ -239,7 +267,7 @@ def test_doing_a_step_twice_changes_nothing() -> None:
     model = a_model()
     codes = some_codes(model, 2, 5, 7)
     with torch.no_grad():
-        once, twice = CachedSampler(model, None, 2, 7), CachedSampler(model, None, 2, 7)
+        once, twice = CachedSampler(model, None, 2, (5, 7)), CachedSampler(model, None, 2, (5, 7))
         twice.run_step = lambda step, column: [step(column), step(column)]
         for steps in (once, twice):
             steps.begin_row(codes, 1)

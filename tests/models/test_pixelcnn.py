@@ -25,7 +25,15 @@ def small_model(**options: int | tuple[int, int] | None) -> PixelCNN:
     """A model in float64, so that "no influence" can be asked of a gradient exactly."""
     torch.manual_seed(0)
     settings = {"latent_dim": 6, "image_size": (HEIGHT, WIDTH), "num_blocks": 4, "hidden_channels": 8, **options}
-    return PixelCNN(**settings).double()
+    model = PixelCNN(**settings).double()
+    for attention in model.attentions.values():  # it adds nothing at first
+        nn.init.normal_(attention.output.weight)
+    if settings.get("code_dim"):
+        model.set_codebook(torch.randn(6, settings["code_dim"]))
+    return model
+
+
+KNOWS_MORE = {"position": True, "num_attentions": 2, "code_dim": 3}
 
 
 def some_codes(model: PixelCNN, batch: int, height: int = HEIGHT, width: int = WIDTH) -> Tensor:
@@ -45,8 +53,9 @@ def influence(model: PixelCNN, row: int, column: int) -> Tensor:
 
 
 @pytest.mark.parametrize("kernel_size", [3, 5])
-def test_no_position_sees_itself_or_what_comes_later(kernel_size: int) -> None:
-    model = small_model(kernel_size=kernel_size)
+@pytest.mark.parametrize("more", [{}, KNOWS_MORE])
+def test_no_position_sees_itself_or_what_comes_later(kernel_size: int, more: dict) -> None:
+    model = small_model(kernel_size=kernel_size, **more)
     for row, column in POSITIONS:
         seen = influence(model, row, column).flatten()
         assert not seen[row * WIDTH + column :].any(), f"({row}, {column}) sees itself or the future"
@@ -66,9 +75,15 @@ def test_one_block_sees_the_row_above_to_the_right() -> None:
     assert seen[1, :6].all() and seen[0, :6].all()
 
 
+def test_with_attention_a_single_block_sees_all_rows_above() -> None:
+    assert not influence(small_model(num_blocks=1), row=4, column=0)[0].any()
+    assert influence(small_model(num_blocks=1, num_attentions=1), row=4, column=0)[:4].all()
+
+
 @pytest.mark.parametrize("labels", [None, 3])
-def test_the_probabilities_of_all_grids_sum_to_one(labels: int | None) -> None:
-    model = small_model(latent_dim=3, image_size=2, num_classes=labels)
+@pytest.mark.parametrize("attentions", [0, 2])
+def test_the_probabilities_of_all_grids_sum_to_one(labels: int | None, attentions: int) -> None:
+    model = small_model(latent_dim=3, image_size=2, num_classes=labels, num_attentions=attentions, position=True)
     grids = torch.tensor(list(itertools.product(range(3), repeat=4))).view(-1, 2, 2)
     for label in range(labels or 1):
         given = None if labels is None else torch.full((len(grids),), label)
@@ -494,7 +509,8 @@ def test_codes_may_be_whole_numbers_of_any_kind(kind: Any) -> None:
 def test_sizes_may_be_integers_of_numpy() -> None:
     model = PixelCNN(np.int64(6), (np.int32(3), np.int64(4)), np.int64(1), np.int64(3), np.int64(4), np.int64(2))
     assert model.config == PixelCNN(6, (3, 4), 1, 3, 4, 2).config
-    assert all(type(value) is int for name, value in model.config.items() if name != "image_size")
+    numbers = ("latent_dim", "num_blocks", "kernel_size", "hidden_channels", "num_classes", "num_attentions")
+    assert all(type(model.config[name]) is int for name in numbers)
     assert model.generate(labels=[0, 1], image_size=np.int64(2), batch_size=np.int64(2)).shape == (2, 2, 2)
     assert model.generate(labels=[0], image_size=torch.Size([2, 3])).shape == (1, 2, 3)
 
@@ -554,6 +570,11 @@ def test_what_is_no_grid_of_whole_numbers_is_refused(codes: Any, ask: str) -> No
         {"num_blocks": True},
         {"hidden_channels": 2.5},
         {"num_classes": 0},
+        {"num_attentions": -1},
+        {"num_attentions": 1.0},
+        {"code_dim": 0},
+        {"num_coarse_codes": 0},
+        {"coarse_factor": 0},
     ],
 )
 def test_settings_without_sense_are_refused_by_name(options: dict[str, Any]) -> None:
@@ -561,7 +582,119 @@ def test_settings_without_sense_are_refused_by_name(options: dict[str, Any]) -> 
         PixelCNN(**options)
 
 
+def test_more_attentions_than_blocks_are_refused() -> None:
+    with pytest.raises(InputError, match="more attentions than blocks, got 3 and 2"):
+        PixelCNN(num_blocks=2, num_attentions=3)
+
+
+@pytest.mark.parametrize(("blocks", "number", "expected"), [(8, 2, "37"), (8, 0, ""), (4, 4, "0123"), (3, 1, "2")])
+def test_attentions_are_spread_evenly_and_follow_the_last_block(blocks: int, number: int, expected: str) -> None:
+    model = PixelCNN(8, 4, num_blocks=blocks, hidden_channels=4, num_attentions=number)
+    assert "".join(model.attentions) == expected
+
+
+def test_a_model_without_position_does_not_know_where_it_is_and_one_with_it_does() -> None:
+    def far_inside(model: PixelCNN) -> Tensor:
+        """The logits at two positions that see the same codes, and no border."""
+        with torch.no_grad():
+            return model(torch.zeros(1, 20, 20, dtype=torch.int64))[0, :, 8:10, 9]
+
+    plain = far_inside(small_model(num_blocks=1))
+    torch.testing.assert_close(plain[:, 0], plain[:, 1], atol=1e-12, rtol=0)
+    told = far_inside(small_model(num_blocks=1, position=True))
+    assert (told[:, 0] - told[:, 1]).abs().max() > 1e-3
+
+
+def test_codes_of_like_vectors_are_treated_alike() -> None:
+    model = small_model(code_dim=2)
+    model.set_codebook(torch.tensor([[0.0, 0.0], [0.0, 0.1], [5.0, 0.0], [0.0, 5.0], [-5.0, 0.0], [0.0, -5.0]]))
+    nn.init.zeros_(model.embedding.weight)
+    nn.init.zeros_(model.head[-1].weight)
+    vectors, weights = model.code_vectors(), model.logit_weights()
+    for table in (vectors, weights):
+        assert (table[0] - table[1]).norm() < 0.1 * (table[0] - table[2]).norm()
+
+
+def test_a_codebook_is_centred_and_scaled() -> None:
+    model = small_model(code_dim=3)
+    vectors = 7 + 5 * torch.randn(6, 3, dtype=torch.float64)
+    model.set_codebook(vectors)
+    assert model.codebook.mean(0).abs().max() < 1e-12
+    assert model.codebook.square().mean().item() == pytest.approx(1)
+    given = vectors - vectors.mean(0)
+    torch.testing.assert_close(model.codebook / model.codebook.norm(), given / given.norm())
+
+
+@pytest.mark.parametrize("code_dim", [None, 3])
+def test_a_codebook_that_does_not_fit_is_refused(code_dim: int | None) -> None:
+    with pytest.raises(InputError, match=r"codebook of shape \(6, 4\)"):
+        PixelCNN(6, 4, hidden_channels=4, code_dim=code_dim).set_codebook(torch.zeros(6, 4))
+
+
+def given_coarse(**options: Any) -> tuple[PixelCNN, Tensor, Tensor]:
+    """A model of grids of 4 × 6 given coarse ones of 2 × 3, and some of both."""
+    model = small_model(image_size=(4, 6), num_coarse_codes=5, coarse_factor=2, **options)
+    return model, some_codes(model, 2, 4, 6), torch.randint(5, (2, 2, 3))
+
+
+def test_coarse_codes_are_known_everywhere_from_the_start() -> None:
+    model, codes, coarse = given_coarse()
+    other = coarse.clone()
+    other[:, 1, 2] = (other[:, 1, 2] + 1) % 5  # the last one
+    with torch.no_grad():
+        changed = (model(codes, coarse=coarse) - model(codes, coarse=other)).abs().sum(1) > 1e-9  # (B, 4, 6)
+    assert changed[:, 2:, 4:].all() and changed[:, 0, 0].all()
+
+
+def test_grids_given_coarse_ones_have_the_size_that_follows() -> None:
+    model, _, coarse = given_coarse()
+    assert model.generate(coarse=coarse).shape == (2, 4, 6)
+    assert model.generate(coarse=torch.zeros(3, 1, 1, dtype=torch.int64)).shape == (3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("coarse", "expected"),
+    [
+        (None, "give coarse"),
+        (torch.zeros(2, 3, dtype=torch.int64), r"shape \(B, h, w\)"),
+        (torch.zeros(1, 2, 3, dtype=torch.int64), "need coarse codes of shape|agree on the number of grids"),
+        (torch.zeros(2, 4, 6, dtype=torch.int64), "need coarse codes of shape"),
+        (torch.full((2, 2, 3), 5), r"in 0 … 4, got 5 … 5"),
+        (torch.full((2, 2, 3), -1), r"in 0 … 4, got -1 … -1"),
+        (torch.zeros(2, 2, 3), "coarse must be whole numbers"),
+    ],
+)
+def test_coarse_codes_that_do_not_fit_are_refused(coarse: Tensor | None, expected: str) -> None:
+    model, codes, _ = given_coarse()
+    with pytest.raises(InputError, match=expected):
+        model(codes, coarse=coarse)
+    with pytest.raises(InputError, match=expected):
+        model.generate(codes.flatten(1)[:, :3], image_size=(4, 6), coarse=coarse)
+
+
+def test_a_model_without_coarse_codes_refuses_them() -> None:
+    with pytest.raises(InputError, match="leave coarse out"):
+        small_model().nll(some_codes(small_model(), 1), coarse=torch.zeros(1, 1, 1, dtype=torch.int64))
+
+
+def test_muon_moves_the_hidden_layers_and_neither_embedding_nor_head() -> None:
+    model, _, _ = given_coarse(**KNOWS_MORE, num_classes=2)
+    moved = {id(matrix) for matrix in model.matrices()}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in moved}
+    others = {name for name, _ in model.named_parameters()} - names
+    assert all(name.endswith("weight") for name in names)
+    assert {"blocks.0.vertical.conv.weight", "attentions.3.query.weight", "coarse_features.spread.weight"} <= names
+    assert {"embedding.weight", "head.3.weight", "codebook_input.weight", "blocks.0.label_shift.weight"} <= others
+    assert all(
+        name.endswith("bias") or name.split(".")[-2] in "embedding label_shift norm nothing codebook_input 1 3"
+        for name in others - {"codebook_output.weight", "attentions.1.nothing", "attentions.3.nothing"}
+    ), others
+
+
 def test_a_printed_model_says_what_it_was_made_with() -> None:
+    assert "position=True, num_attentions=1, code_dim=3, num_coarse_codes=5, coarse_factor=2\n" in repr(
+        PixelCNN(6, 4, 1, 3, 8, 2, position=True, num_attentions=1, code_dim=3, num_coarse_codes=5, coarse_factor=2)
+    )
     assert repr(PixelCNN(6, 4, 1, 3, 8, 2)).startswith(
         "PixelCNN(\n  latent_dim=6, image_size=(4, 4), num_blocks=1, kernel_size=3, hidden_channels=8, num_classes=2\n"
     )
@@ -612,10 +745,10 @@ def test_the_model_can_be_exported_for_any_number_of_grids(return_nll: bool) -> 
     model = small_model(num_classes=3).eval()
     codes, labels = some_codes(model, 3), torch.tensor([2, 0, 1])
     number = torch.export.Dim("number", min=2)
-    shapes = {"codes": {0: number}, "labels": {0: number}, "return_nll": None}
-    exported = torch.export.export(model, (codes[:2], labels[:2], return_nll), dynamic_shapes=shapes).module()
+    shapes = {"codes": {0: number}, "labels": {0: number}, "coarse": None, "return_nll": None}
+    exported = torch.export.export(model, (codes[:2], labels[:2], None, return_nll), dynamic_shapes=shapes).module()
     torch.testing.assert_close(
-        exported(codes, labels, return_nll), model(codes, labels, return_nll), atol=1e-12, rtol=0
+        exported(codes, labels, None, return_nll), model(codes, labels, None, return_nll), atol=1e-12, rtol=0
     )
 
 

@@ -128,6 +128,7 @@ def test_each_setting_makes_another_training_but_for_those_of_how_fast_it_is() -
         "steps": 13,
         "batch_size": 5,
         "learning_rate": 0.5,
+        "muon_rate": 0.5,
         "weight_decay": 0.5,
         "warmup": 0.5,
         "clip_norm": 0.5,

@@ -51,7 +51,7 @@ def test_the_prior_learns_what_the_labels_say(codes: LatentCodes) -> None:
 class Watched(PixelCNN):
     """Notes which grids it is shown, by their first code, while it is trained and while it is not."""
 
-    def nll(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+    def nll(self, codes: Tensor, labels: Tensor | None = None, coarse: Tensor | None = None) -> Tensor:
         seen = self.__dict__.setdefault("seen", {True: [], False: []})
         seen[self.training] += codes[:, 0, 0].tolist()
         return super().nll(codes, labels)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lpvq.course.drawings.notebook_07 import hide
 from lpvq.course.widgets.explorer import Explorer, Picture, Spot, own_copy
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
 from lpvq.plotting import put_image
@@ -50,7 +51,7 @@ class CompletionExplorer(Explorer):
         labels: of the images, int64 (N,).
     """
 
-    def __init__(self, vqvae: VQVAE, prior: PixelCNN, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, vqvae: VQVAE, prior: PixelCNN | CoarseToFine, images: Tensor, labels: Tensor) -> None:
         self.vqvae, self.prior = own_copy(vqvae), own_copy(prior)
         self.images, self.labels = images.cpu(), labels.cpu()
         self.codes = self.vqvae.encode(self.images)
