@@ -109,6 +109,9 @@ class Workspace:
         name = f"{kind}-{folder.name}" if path else kind
         name = name if self.recipe.size is None else f"{name}-{self.recipe.size}"
         self._shipped = load_pretrained_and_about(name) if pretrained else None
+        if self._shipped is not None:
+            levels = 2 if isinstance(self._shipped[1][0], CoarseToFine) else 1
+            self.recipe = replace(self.recipe, levels=levels)
         below = f"pretrained-{self.profile}" if pretrained else self.profile
         self.artefacts = ArtefactStore(output_folder(output) / name / below)
         self._splits = Splits(self.dataset, self.recipe, self.profile)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from lpvq import VQVAE, InputError, LatentCodes, PixelCNN, extract_codes
 from lpvq.data import images
 from lpvq.data.images import ImageData
+from lpvq.data.latent_codes import join_codes
 from lpvq.files import checksum
 
 
@@ -195,6 +196,50 @@ def test_the_checksum_of_another_set_is_another_one(codes: LatentCodes) -> None:
         {"class_names": ("a", "b", "d")},
     ):
         assert replace(codes, **change).checksum() != codes.checksum()
+
+
+def test_two_levels_are_the_codes_of_the_images_and_of_the_shrunken_images(
+    vqvae: VQVAE, smileys: ImageData, tmp_path: Path
+) -> None:
+    coarse_vqvae = VQVAE(in_channels=3, num_codes=5, code_dim=4, hidden_channels=8)
+    both = extract_codes(vqvae, smileys, coarse_vqvae, 2)
+    assert torch.equal(both.codes, extract_codes(vqvae, smileys).codes)
+    shrunken = smileys.floats().view(96, 3, 8, 2, 8, 2).mean((3, 5))
+    assert torch.equal(both.coarse.codes, coarse_vqvae.encode(shrunken)) and both.coarse.num_codes == 5
+    assert both.coarse.vqvae_checksum == checksum(coarse_vqvae)
+    assert both.checksum() != replace(both, coarse=None).checksum()
+    both.save(tmp_path / "both.npz")
+    read = LatentCodes.load(tmp_path / "both.npz")
+    assert read.checksum() == both.checksum() and read.coarse.vqvae_checksum == both.coarse.vqvae_checksum
+    part = both[3:5]
+    assert torch.equal(part.coarse.codes, both.coarse.codes[3:5]) and torch.equal(part.coarse.labels, part.labels)
+    with pytest.raises(InputError, match="there are 96 grids of smileys, and 95 coarse ones"):
+        replace(both, coarse=both.coarse[1:])
+
+
+def test_sets_are_joined_with_both_levels(vqvae: VQVAE, smileys: ImageData) -> None:
+    both = extract_codes(vqvae, smileys, vqvae, 2)
+    joined = join_codes([both[:40], both[40:41], both[41:]])
+    assert joined.checksum() == both.checksum()
+    assert join_codes([replace(both, coarse=None)]).coarse is None
+
+
+def test_a_prior_of_fine_codes_needs_coarse_ones_that_fit(vqvae: VQVAE, smileys: ImageData) -> None:
+    both = extract_codes(vqvae, smileys, vqvae, 2)
+    prior = PixelCNN(8, 4, 1, hidden_channels=4, num_classes=3, num_coarse_codes=8, coarse_factor=2)
+    both.check_fits(prior)
+    for other in (replace(both, coarse=None), replace(both, coarse=replace(both.coarse, num_codes=9))):
+        with pytest.raises(InputError, match="the prior needs coarse codes"):
+            other.check_fits(prior)
+
+
+@pytest.mark.parametrize("missing", ["coarse_codes", "coarse_num_codes", "coarse_vqvae_checksum"])
+def test_a_file_with_half_of_a_level_is_refused(vqvae: VQVAE, smileys: ImageData, missing: str, tmp_path: Path) -> None:
+    extract_codes(vqvae, smileys, vqvae, 2).save(tmp_path / "both.npz")
+    arrays = {name: value for name, value in np.load(tmp_path / "both.npz").items() if name != missing}
+    np.savez(tmp_path / "half.npz", **arrays)
+    with pytest.raises(InputError, match="expected .*coarse_codes"):
+        LatentCodes.load(tmp_path / "half.npz")
 
 
 def test_describe_knows_the_entropies_of_a_made_up_set() -> None:

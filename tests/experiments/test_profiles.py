@@ -15,7 +15,7 @@ def test_the_profile_is_the_one_named_then_that_of_the_environment_then_laptop(m
     assert profile_name() == "full"
     monkeypatch.delenv("LPVQ_PROFILE")
     assert profile_name() == "laptop"
-    with pytest.raises(InputError, match="'fast' is unknown; expected one of smoke, laptop, full"):
+    with pytest.raises(InputError, match="'fast' is unknown; expected one of smoke, laptop, long, full"):
         profile_name("fast")
 
 

@@ -25,7 +25,7 @@ from lpvq.evaluation.prior import evaluate_prior
 from lpvq.experiments import samples, splits, trainings, workspace
 from lpvq.experiments.profiles import PROFILES, SNAPSHOTS
 from lpvq.experiments.workspace import Workspace
-from lpvq.files import checksum, load_model
+from lpvq.files import checksum, load_model, save_model
 from lpvq.models import pretrained
 from lpvq.paths import shipped
 from lpvq.training.losses import grid_nll, reconstruction_error
@@ -50,6 +50,48 @@ def test_each_data_set_and_profile_has_a_folder_of_its_own(tmp_path: Path) -> No
     assert make(tmp_path, pretrained=True).folder == tmp_path / "smileys" / "pretrained-smoke"
     assert make(tmp_path, size=32).folder == make(tmp_path).folder
     assert make(tmp_path, size=128).folder == tmp_path / "smileys-128" / "smoke"
+
+
+def test_two_levels_are_a_workspace_of_smaller_images_and_one_given_its_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(tmp_path, size=64, levels=2)
+    codes = made.prior.generate(labels=[0, 1, 2])
+    assert codes.shape == (3, 16, 16) and made.vqvae.decode(codes).shape == (3, 3, 64, 64)
+    assert made.coarse is not None and made.coarse.folder == make(tmp_path).folder
+    assert {path.name for path in made.folder.glob("*.pt")} == {"vqvae.pt", "fine.pt"}
+    assert {path.name for path in made.coarse.folder.glob("*.pt")} == {"vqvae.pt", "prior.pt"}
+    shrunken = torch.nn.functional.avg_pool2d(made.test_data.floats(), 2)
+    assert torch.equal(made.test_codes.coarse.codes, made.coarse.vqvae.encode(shrunken))
+    forbid_to_make(monkeypatch)
+    again = make(tmp_path, size=64, levels=2)
+    assert checksum(again.prior) == checksum(made.prior)
+    assert torch.equal(again.test_codes.coarse.codes, made.test_codes.coarse.codes)
+
+
+def test_one_level_and_two_share_the_vqvae(tmp_path: Path) -> None:
+    one, two = make(tmp_path, size=64), make(tmp_path, size=64, levels=2)
+    assert checksum(one.vqvae) == checksum(two.vqvae) and one.prior.num_coarse_codes is None
+    assert two.test_codes.coarse is not None and make(tmp_path, size=64).test_codes.coarse is None
+
+
+def test_another_coarse_vqvae_makes_other_codes_and_another_fine_prior(tmp_path: Path) -> None:
+    before = make(tmp_path, size=64, levels=2)
+    was = checksum(before.prior.fine_prior), before.train_codes.coarse.vqvae_checksum
+    quantizer = before.coarse.vqvae.quantizer  # with its entries in another order, it gives all codes other numbers
+    quantizer.code_sums.copy_(quantizer.code_sums.flip(0))
+    quantizer.code_counts.copy_(quantizer.code_counts.flip(0))
+    about = {key: before.coarse.vqvae_about[key] for key in ("settings", "seconds", "precision", "history")}
+    save_model(before.coarse.vqvae, before.coarse.path("vqvae.pt"), about)
+    after = make(tmp_path, size=64, levels=2)
+    assert checksum(after.prior.fine_prior) != was[0]
+    assert after.train_codes.coarse.vqvae_checksum == checksum(after.coarse.vqvae) != was[1]
+
+
+@pytest.mark.parametrize("size", [None, 36, 32 + 4])
+def test_a_size_that_cannot_be_halved_has_no_two_levels(size: int | None, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="two levels need a size that is a multiple of 8"):
+        make(tmp_path, size=size, levels=2)
 
 
 def test_the_environment_can_name_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
