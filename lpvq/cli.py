@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The names of what is defined in ``lpvq.experiments``, which takes seconds to import; a test compares them.
 PROFILES = ("smoke", "laptop", "long", "full")
 PARTS = ("codes", "prior", "samples", "truth")
-STUDIES = ("trade-off", "quantizers", "measures", "sampling", "combinations")
+STUDIES = ("trade-off", "quantizers", "priors", "measures", "sampling", "combinations")
 
 _DEMO_IMAGES = 60
 _STOPPED = "stopped; the same command goes on from here"
@@ -206,7 +206,8 @@ def study(name: str, **options: Any) -> None:
     """Carry out an experiment that is too long for a notebook. What is finished is found again.
 
     NAME is trade-off (recipes: what is lost, against what the codes cost; an hour or two in the profile laptop),
-    quantizers (ways to learn a codebook; as long), and for smileys measures (which measure sees which fault; minutes),
+    quantizers (ways to learn a codebook; as long), priors (what makes a better one in the same time; as long), and for
+    smileys measures (which measure sees which fault; minutes),
     sampling (what temperature and top-p do; minutes) or combinations (does a prior draw what it has never seen; half an
     hour).
 

@@ -2,6 +2,7 @@
 
 trade-off     recipes: what they lose (MSE / variance) against what their codes cost (nats per image)
 quantizers    ways to learn a codebook
+priors        what makes a better prior, in equal processor time
 measures      which measure of generated images sees which fault
 sampling      what temperature and top-p do to faults, coverage and rare faces
 combinations  whether a prior draws combinations of factors that it has never seen
@@ -13,6 +14,7 @@ from lpvq import plotting
 from lpvq.errors import InputError
 from lpvq.experiments.combination_study import study_combinations
 from lpvq.experiments.measure_study import study_measures
+from lpvq.experiments.prior_study import study_priors
 from lpvq.experiments.recipe_studies import study_quantizers, study_trade_off
 from lpvq.experiments.sampling_study import study_sampling
 from lpvq.experiments.study import Study
@@ -22,6 +24,7 @@ from lpvq.files import write_json
 STUDIES: dict[str, Callable[[Workspace], Study]] = {
     "trade-off": study_trade_off,
     "quantizers": study_quantizers,
+    "priors": study_priors,
     "measures": study_measures,
     "sampling": study_sampling,
     "combinations": study_combinations,

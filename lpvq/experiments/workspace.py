@@ -176,6 +176,10 @@ class Workspace:
         """The images that no training sees."""
         return self._splits.test
 
+    def num_held_out(self, available: int) -> int:
+        """Return how many of so many images or grids are held out, at the end of them."""
+        return self._splits.num_held_out(available)
+
     @property
     def train_checksum(self) -> str:
         """The checksum of all training images, those held out included."""

@@ -238,7 +238,7 @@ def test_a_file_with_half_of_a_level_is_refused(vqvae: VQVAE, smileys: ImageData
     extract_codes(vqvae, smileys, vqvae, 2).save(tmp_path / "both.npz")
     arrays = {name: value for name, value in np.load(tmp_path / "both.npz").items() if name != missing}
     np.savez(tmp_path / "half.npz", **arrays)
-    with pytest.raises(InputError, match="expected .*coarse_codes"):
+    with pytest.raises(InputError, match=r"expected .*coarse_codes"):
         LatentCodes.load(tmp_path / "half.npz")
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from lpvq import InputError, load_images
+from lpvq import InputError, PixelCNN, load_images
 from lpvq.data import smileys
 from lpvq.data.smileys import FACTORS
-from lpvq.experiments import combination_study, sampling_study, studies
+from lpvq.experiments import combination_study, prior_study, sampling_study, studies
 from lpvq.experiments.combination_study import left_out
 from lpvq.experiments.workspace import Workspace
+from lpvq.files import load_model
 
 
 @pytest.fixture
@@ -27,6 +28,31 @@ def test_measures_are_taken_of_every_fault(workspace: Workspace) -> None:
     eyes = [one for one in found.figures if one["fault"] == "one eye of another kind"]
     assert "plainly wrong" in {one["measure"] for one in eyes if one["seen_from"]}
     assert "one eye of another kind" in found.table and "Fréchet distance" in found.table
+
+
+def test_priors_are_made_in_each_way_for_the_same_time(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prior_study, "_SEEDS", 2)
+    seconds = dict.fromkeys(prior_study.WAYS, 1.0) | {"attention": 2.0}
+    monkeypatch.setattr(prior_study, "_seconds_a_step", lambda _, way: seconds[way])
+    found = studies.study(workspace, "priors")
+    assert [(one["way"], one["seed"]) for one in found.figures] == [(way, seed) for way in seconds for seed in (0, 1)]
+    assert {one["way"]: one["steps"] for one in found.figures} == dict.fromkeys(seconds, 6) | {"attention": 3}
+    for name, way, seed in (("neither", "neither", 0), ("position-codebook-Muon-attention", list(seconds)[-1], 1)):
+        prior, about = load_model(PixelCNN, workspace.path(f"studies/prior-{name}-{seed}/prior.pt"))
+        options, rates = prior_study.WAYS[way]
+        assert (prior.config["position"], prior.config["num_attentions"]) == (
+            options["prior_position"],
+            options["prior_attentions"],
+        )
+        assert (prior.config["code_dim"] is not None) == options["prior_codebook"]
+        assert {name: about["settings"][name] for name in rates} == rates and about["settings"]["seed"] == seed
+    monkeypatch.setattr(prior_study, "_seconds_a_step", None)  # what was measured is kept
+    assert studies.study(workspace, "priors").figures == found.figures
+    assert "nats per image" in found.table
+
+
+def test_a_step_takes_time(workspace: Workspace) -> None:
+    assert prior_study._seconds_a_step(workspace, "neither") > 0
 
 
 def test_ways_to_draw_differ_in_what_they_say(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
