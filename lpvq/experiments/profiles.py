@@ -158,9 +158,10 @@ _LONG = replace(
     prior_channels=96,
     prior_position=True,
     prior_codebook=True,
-    prior=TrainConfig(steps=18_000, batch_size=256, learning_rate=1e-3, muon_rate=3e-3),
+    prior_attentions=2,
+    prior=TrainConfig(steps=20_000, batch_size=64, learning_rate=1e-3, muon_rate=3e-3),
 )
-_LONG_SMILEYS: dict[str, Any] = {**_LAPTOP_SMILEYS, "prior_images": 2_000_000}
+_LONG_SMILEYS: dict[str, Any] = {**_LAPTOP_SMILEYS, "prior_images": 1_000_000}
 _LONG_LARGE: dict[str, Any] = {
     "train_images": 8000,
     "test_images": 1000,
@@ -169,9 +170,10 @@ _LONG_LARGE: dict[str, Any] = {
     "decoder_blocks": 2,
     "vqvae": TrainConfig(steps=8000, batch_size=16, learning_rate=2e-3),
     "levels": 2,
-    "prior_images": 160_000,
+    "prior_images": 100_000,
     "prior_channels": 64,
-    "prior": TrainConfig(steps=15_000, batch_size=32, learning_rate=1e-3, muon_rate=3e-3),
+    "prior_attentions": 0,  # in a grid of 1,024 codes it takes most of the time, which is better spent on more steps
+    "prior": TrainConfig(steps=24_000, batch_size=8, learning_rate=1e-3, muon_rate=3e-3),
 }
 
 

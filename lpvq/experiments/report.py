@@ -171,7 +171,8 @@ class Report:
             "counts": counts.tolist(),
             "seconds": workspace.vqvae_about["seconds"],
         }
-        means = mean_patches(codes.codes, workspace.all_train_data, vqvae.downsample, codes.num_codes)
+        images = workspace.all_train_data
+        means = mean_patches(codes.codes[: len(images)], images, vqvae.downsample, codes.num_codes)
         # A code decoded among others like it, and of that the middle.
         size = vqvae.downsample
         alone = vqvae.decode(shown.view(-1, 1, 1).expand(-1, 3, 3).to(workspace.device)).cpu()
@@ -200,7 +201,8 @@ class Report:
         return figures, {"evaluation_prior.png": (figure, description)}
 
     def _samples(self) -> Measured:
-        train = self.workspace.train_data
+        train, train_codes = self.workspace.train_data, self.workspace.train_codes
+        held_out = self.workspace.num_held_out(len(train_codes))
         if self._number <= NEIGHBOURS:
             raise InputError(
                 f"sets of images can be compared from {NEIGHBOURS + 1} images on, {self.workspace.dataset} has "
@@ -229,7 +231,7 @@ class Report:
                 evaluate_repeated_grids(
                     self._samples_drawn[1],
                     self.workspace.test_codes.codes,
-                    self.workspace.train_codes.codes[: len(train)],
+                    train_codes.codes[:-held_out],
                 )
             ),
         }
