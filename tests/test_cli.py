@@ -201,7 +201,7 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
     [
         (["demo", "--dataset", "cats"], "data set 'cats' is unknown"),
         (["demo", "--dataset", "folder:/no/such/folder"], "'/no/such/folder' does not exist"),
-        (["demo", "--profile", "fast"], "'fast' is not one of 'smoke', 'laptop', 'full'"),
+        (["demo", "--profile", "fast"], "'fast' is not one of 'smoke', 'laptop', 'long', 'full'"),
         (["demo", "--device", "gpu"], "device 'gpu' cannot be used here"),
         (["demo", "--seed", "-1"], "-1 is not in the range"),
         (["demo", "--seed", "x"], "'x' is not a valid integer"),
@@ -232,7 +232,9 @@ def test_an_unknown_profile_in_the_environment_is_a_mistake_too(
 ) -> None:
     monkeypatch.setenv("LPVQ_PROFILE", "fast")
     assert run("demo") == 2
-    assert "(env var: 'LPVQ_PROFILE'): 'fast' is not one of 'smoke', 'laptop', 'full'" in capsys.readouterr().err
+    assert (
+        "(env var: 'LPVQ_PROFILE'): 'fast' is not one of 'smoke', 'laptop', 'long', 'full'" in capsys.readouterr().err
+    )
 
 
 def test_output_that_cannot_be_written_is_one_line_and_status_1(tmp_path: Path, capsys: Captured) -> None:

@@ -154,7 +154,7 @@ _LAPTOP_LARGE: dict[str, Any] = {
 _LONG = replace(
     _LAPTOP,
     quantizer={"kind": "entropy-constrained", "rate_weight": 1.0},
-    vqvae=TrainConfig(steps=20_000, batch_size=64, learning_rate=2e-3),
+    vqvae=TrainConfig(steps=10_000, batch_size=64, learning_rate=2e-3, muon_rate=4e-3),
     prior_channels=96,
     prior_position=True,
     prior_codebook=True,
@@ -168,7 +168,7 @@ _LONG_LARGE: dict[str, Any] = {
     "validation_images": 100,
     "num_codes": 512,
     "decoder_blocks": 2,
-    "vqvae": TrainConfig(steps=8000, batch_size=16, learning_rate=2e-3),
+    "vqvae": TrainConfig(steps=5000, batch_size=16, learning_rate=2e-3, muon_rate=4e-3),
     "levels": 2,
     "prior_images": 100_000,
     "prior_channels": 64,

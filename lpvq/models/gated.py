@@ -189,7 +189,7 @@ class Stacks(nn.Module):
         if self.codebook_input is not None:
             embedded = embedded + self.codebook_input(F.embedding(codes, self.codebook))
         embedded = embedded.movedim(-1, 1)  # (B, C, H, W)
-        height, width = codes.shape[1:]
+        height, width = embedded.shape[2:]
         contexts = self.contexts(height, width, coarse)
         if self.attentions:
             seen = position_features(height, width, embedded), rows_above(height, width, embedded)
@@ -198,6 +198,8 @@ class Stacks(nn.Module):
             v, h = block(v, h, labels, contexts)
             if str(number) in self.attentions:
                 h = self.attentions[str(number)](h, v, embedded, *seen)
+        if self.codebook_output is None:
+            return self.head(h)
         hidden = self.head[:-1](h)  # (B, 4C, H, W)
         return F.conv2d(hidden, self.logit_weights()[:, :, None, None], cast(Tensor, self.head[-1].bias))
 

@@ -178,6 +178,18 @@ class VQVAE(Pretrained):
         pixels = self.downsample**2
         return self._in_batches(lambda batch: self._images(self.quantizer.lookup(batch)), codes, pixels)
 
+    def matrices(self) -> list[nn.Parameter]:
+        """Return the kernels of the convolutions between features, for Muon.
+
+        Those that touch pixels are not among them: the first of the encoder, and the last of the decoder.
+        """
+        kernels = [
+            layer.weight
+            for layer in [*self.encoder.modules(), *self.decoder.modules()]
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+        ]
+        return kernels[1:-1]
+
     def extra_repr(self) -> str:
         """What ``print`` shows before the parts."""
         return f"downsample={self.downsample}"

@@ -21,8 +21,8 @@ class TrainConfig:
         batch_size: images or grids in a batch, 1 or more (all there are, where there are fewer).
         learning_rate: the highest rate, above 0; it rises to it linearly over the first ``warmup`` share of the steps
             and falls along a half cosine to zero at the last (Loshchilov and Hutter 2017, arXiv:1608.03983).
-        muon_rate: the highest rate of Muon, which then moves the matrices of a prior's hidden layers instead of AdamW,
-            see ``lpvq.training.optimizers``; it rises and falls alike. 0 for AdamW alone.
+        muon_rate: the highest rate of Muon, which then moves the matrices of hidden layers instead of AdamW, see
+            ``lpvq.training.optimizers``; it rises and falls alike. 0 for AdamW alone.
         weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), 0 or more: in each step, each weight is
             also made smaller by this times the rate of the step, as a share of itself.
         warmup: share of the steps, 0 … 1.

@@ -1,4 +1,4 @@
-"""What moves the weights: AdamW, and for the matrices of a prior, where its settings say so, Muon.
+"""What moves the weights: AdamW, and for the matrices of hidden layers, where the settings say so, Muon.
 
 - Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, arXiv:1711.05101: AdamW.
 - Jordan et al. (2024), Muon: An optimizer for hidden layers in neural networks: the momentum of a matrix of weights is

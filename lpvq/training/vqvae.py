@@ -51,8 +51,6 @@ def train_vqvae(
     """
     if config.compile:
         raise InputError("a VQ-VAE cannot be compiled: leave compile out")
-    if config.muon_rate:
-        raise InputError("Muon is for priors: leave muon_rate out")
     device = next(model.parameters()).device
     for images in (data, validation):
         if images is not None and len(images):
@@ -66,5 +64,5 @@ def train_vqvae(
     def evaluate(images: ImageData) -> float:
         return reconstruction_error(model, images) / variance
 
-    trainer = Trainer("training VQ-VAE", model, loss, evaluate, config, data, validation)
+    trainer = Trainer("training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices())
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)

@@ -45,7 +45,7 @@ def test_a_set_that_is_larger_than_the_recipe_takes_is_said_to_be(
     assert capsys.readouterr().out == ""
     make(tmp_path, dataset=folder, profile="laptop").test_data  # noqa: B018
     assert said("8 of the 9 test", "laptop; the profile smoke uses all")
-    for profile in ("laptop", "full"):
+    for profile in ("laptop", "long", "full"):
         monkeypatch.setitem(PROFILES, profile, replace(exact, train_images=70))
     make(tmp_path, dataset=folder, profile="laptop").all_train_data  # noqa: B018
     assert said("70 of the 81 train", "laptop")

@@ -84,9 +84,9 @@ def test_a_prior_learns_from_what_is_not_left_out(workspace: Workspace, monkeypa
     learned = []
     training = combination_study.prior_training
 
-    def noted(recipe: object, learning: object, validation: object) -> object:
+    def noted(recipe: object, learning: object, validation: object, codebook: object) -> object:
         learned.append((learning, validation))
-        return training(recipe, learning, validation)  # type: ignore[arg-type]
+        return training(recipe, learning, validation, codebook)  # type: ignore[arg-type]
 
     monkeypatch.setattr(combination_study, "prior_training", noted)
     found = studies.study(workspace, "combinations")
@@ -126,5 +126,7 @@ def test_where_there_is_no_renderer_there_is_no_truth_to_ask(
 
 
 def test_a_study_that_there_is_not_is_named(workspace: Workspace) -> None:
-    with pytest.raises(InputError, match="study 'size' is unknown; expected one of trade-off, quantizers, measures"):
+    with pytest.raises(
+        InputError, match="study 'size' is unknown; expected one of trade-off, quantizers, priors, measures"
+    ):
         studies.study(workspace, "size")

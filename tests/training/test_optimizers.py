@@ -86,6 +86,15 @@ def test_what_needs_no_gradient_is_not_trained(codes: LatentCodes) -> None:
     assert "blocks.0.link.weight" in changed and not any(name.startswith("head") for name in changed)
 
 
-def test_a_vqvae_is_not_for_muon(smileys: ImageData) -> None:
-    with pytest.raises(InputError, match="leave muon_rate out"):
-        train_vqvae(make_vqvae(), smileys, MUON)
+def test_muon_moves_what_is_between_features_of_a_vqvae(smileys: ImageData) -> None:
+    vqvae = make_vqvae()
+    assert [tuple(matrix.shape[:2]) for matrix in vqvae.matrices()] == [
+        *[(8, 8), (4, 8)],  # of the encoder, without the one that sees pixels
+        *[(8, 4), (8, 8), (8, 8), (8, 8), (8, 8), (8, 8)],  # of the decoder, without the one that makes pixels
+    ]
+    after = []
+    for rate in (0.0, 0.02, 0.03):
+        vqvae = make_vqvae()
+        train_vqvae(vqvae, smileys, replace(MUON, muon_rate=rate))
+        after.append(checksum(vqvae))
+    assert len(set(after)) == 3
