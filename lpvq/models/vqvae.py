@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log2
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -184,7 +184,7 @@ class VQVAE(Pretrained):
         Those that touch pixels are not among them: the first of the encoder, and the last of the decoder.
         """
         kernels = [
-            layer.weight
+            cast(nn.Parameter, layer.weight)
             for layer in [*self.encoder.modules(), *self.decoder.modules()]
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
         ]
