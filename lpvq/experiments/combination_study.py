@@ -20,12 +20,10 @@ from lpvq.data.smileys import FACTORS
 from lpvq.evaluation.estimates import Estimate
 from lpvq.evaluation.face_quality import true_threshold
 from lpvq.evaluation.nearest_face import find_nearest_faces
-from lpvq.experiments.artefacts import ArtefactStore
-from lpvq.experiments.study import Study, need_smileys
+from lpvq.experiments.study import Study, find_or_train_prior, need_one_level, need_smileys
 from lpvq.experiments.tables import percentage, text_table
 from lpvq.experiments.trainings import prior_training
 from lpvq.experiments.workspace import Workspace
-from lpvq.files import checksum
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import progress
 from lpvq.training.losses import grid_nll
@@ -68,6 +66,7 @@ def study_combinations(workspace: Workspace) -> Study:
         InputError: the images are no smileys.
     """
     need_smileys(workspace)
+    need_one_level(workspace)
     number = min(_FACES, len(workspace.test_data))
     codes = workspace.test_codes.codes[:number].to(workspace.device)
     threshold = true_threshold(find_nearest_faces(workspace.vqvae.decode(codes).cpu()))
@@ -145,24 +144,7 @@ def _prior_without(workspace: Workspace, way: str, seed: int) -> PixelCNN:
         _some(codes[learning:], keep[learning:]),
         workspace.vqvae.quantizer.codebook,
     )
-    store = ArtefactStore(workspace.folder / "studies" / f"without-{way}-{seed}")
-    settings = {
-        **asdict(recipe.prior),
-        "data_checksum": workspace.train_checksum,
-        "vqvae_checksum": checksum(workspace.vqvae),
-    }
-
-    def train() -> PixelCNN:
-        model = training.new_model(workspace.device)
-        history = training.run(model, checkpoint=store.path("prior.checkpoint"))
-        store.keep(model, "prior", settings, history)
-        return model
-
-    def find() -> PixelCNN | None:
-        found = store.find(PixelCNN, "prior", settings, workspace.device)
-        return found and found[0]
-
-    return store.find_or_make(find, train)
+    return find_or_train_prior(workspace, f"without-{way}-{seed}", training, {})
 
 
 def _some(codes: LatentCodes, keep: Tensor) -> LatentCodes:

@@ -12,13 +12,12 @@ from typing import Any
 
 from lpvq import plotting
 from lpvq.evaluation.estimates import Estimate
-from lpvq.experiments.artefacts import ArtefactStore
 from lpvq.experiments.profiles import Recipe
-from lpvq.experiments.study import Study
+from lpvq.experiments.study import Study, find_or_train_prior
 from lpvq.experiments.tables import text_table
 from lpvq.experiments.trainings import Training, prior_training
 from lpvq.experiments.workspace import Workspace
-from lpvq.files import checksum, read_json, write_json
+from lpvq.files import read_json, write_json
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import progress
 from lpvq.training.config import TrainConfig
@@ -122,25 +121,7 @@ def _prior(workspace: Workspace, way: str, seed: int, steps: int) -> PixelCNN:
     """A prior made in one of the ways; found, or trained and kept."""
     training = _training(workspace, way, seed, steps)
     folder = "-".join(["prior", *way.replace(",", "").split(), str(seed)])
-    store = ArtefactStore(workspace.folder / "studies" / folder)
-    settings = {
-        **asdict(training.config),
-        **WAYS[way][0],
-        "data_checksum": workspace.train_checksum,
-        "vqvae_checksum": checksum(workspace.vqvae),
-    }
-
-    def train() -> PixelCNN:
-        model = training.new_model(workspace.device)
-        history = training.run(model, checkpoint=store.path("prior.checkpoint"))
-        store.keep(model, "prior", settings, history)
-        return model
-
-    def find() -> PixelCNN | None:
-        found = store.find(PixelCNN, "prior", settings, workspace.device)
-        return found and found[0]
-
-    return store.find_or_make(find, train)
+    return find_or_train_prior(workspace, folder, training, WAYS[way][0])
 
 
 def _mean_and_spread(runs: list[Run], way: str) -> tuple[float, float]:

@@ -135,14 +135,13 @@ class CachedSampler:
             (inner.weight.flatten(1).T, cast(Tensor, inner.bias)),
             (network.logit_weights().T, cast(Tensor, outer.bias)),
         ]
-        self.contexts = [
-            context.movedim(1, -1) for context in network.contexts(height, width, coarse)
-        ]  # (B or 1, H, W, …)
+        contexts = network.contexts(height, width, coarse)
+        self.contexts = [context.movedim(1, -1) for context in contexts]  # (B or 1, H, W, …) all
         self.attentions: list[CachedAttention | None] = [None] * len(blocks)
         if network.attentions:
             places = position_features(height, width, embedding)[0].movedim(0, -1)  # (H, W, P)
             for number, layer in network.attentions.items():
-                attention = CachedAttention(cast(AttentionToRowsAbove, layer), batch, size, places, input_sign=-1)
+                attention = CachedAttention(cast(AttentionToRowsAbove, layer), batch, size, places)
                 self.attentions[int(number)] = attention
         self.done_rows = self.done_columns = 0
         # Not tied to the methods they run: a reference back to this object would keep its memory until a collection.
@@ -255,10 +254,9 @@ def cache_bytes(network: Stacks, size: Sequence[int]) -> int:
         size: H and W of the grids.
     """
     weight, reach, (height, width) = network.embedding.weight, network.vertical_input.reach, size
-    in_blocks = (
-        len(network.blocks) * ((reach + 1) + 2 + 1) * width
-    )  # of C numbers: R + 1 rows, links of two, one column
-    in_attentions = len(network.attentions) * 2 * (1 + height * width)  # of C numbers: keys and values
+    # C numbers each: of blocks R + 1 rows, links of two and a column, of attentions keys and values.
+    in_blocks = len(network.blocks) * ((reach + 1) + 2 + 1) * width
+    in_attentions = len(network.attentions) * 2 * (1 + height * width)
     coarse = 0 if network.coarse_features is None else COARSE_FEATURES * height * width
     return ((in_blocks + in_attentions) * weight.shape[1] + coarse) * weight.element_size()
 

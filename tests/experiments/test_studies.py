@@ -51,6 +51,11 @@ def test_priors_are_made_in_each_way_for_the_same_time(workspace: Workspace, mon
     assert "nats per image" in found.table
 
 
+def test_combinations_are_for_priors_of_one_level(tmp_path: Path, in_a_moment: None) -> None:
+    with pytest.raises(InputError, match="add --levels 1"):
+        studies.study(Workspace(output=tmp_path, size=64, levels=2), "combinations")
+
+
 def test_a_step_takes_time(workspace: Workspace) -> None:
     assert prior_study._seconds_a_step(workspace, "neither") > 0
 

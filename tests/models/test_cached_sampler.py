@@ -70,6 +70,23 @@ def test_cached_logits_equal_full_logits_at_every_position(
                 )
 
 
+def test_attention_to_all_keys_with_a_bias_is_the_same_as_to_those_that_there_are() -> None:
+    # What a GPU does, which replays steps of one size.
+    model = a_model(num_attentions=2)
+    codes = some_codes(model, 2, 5, 7)
+    with torch.no_grad():
+        full = model(codes)
+        steps = CachedSampler(model, None, 2, (5, 7))
+        for attention in steps.attentions:
+            if attention is not None:
+                attention.all_keys = True
+        for row in range(5):
+            steps.begin_row(codes, row)
+            for column in range(7):
+                logits = steps.logits_at(codes, row, column)
+                torch.testing.assert_close(logits, full[:, :, row, column], atol=1e-10, rtol=0)
+
+
 def test_in_single_precision_the_logits_agree_to_a_ten_thousandth() -> None:
     # The trained weights: those of a fresh model are small, and so would be its differences.
     _, prior = load_pretrained("smileys")
