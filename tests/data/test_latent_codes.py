@@ -202,10 +202,13 @@ def test_two_levels_are_the_codes_of_the_images_and_of_the_shrunken_images(
     vqvae: VQVAE, smileys: ImageData, tmp_path: Path
 ) -> None:
     coarse_vqvae = VQVAE(in_channels=3, num_codes=5, code_dim=4, hidden_channels=8)
+    for _ in range(2):  # so that images differ in their codes
+        coarse_vqvae(smileys.floats())
     both = extract_codes(vqvae, smileys, coarse_vqvae, 2)
     assert torch.equal(both.codes, extract_codes(vqvae, smileys).codes)
     shrunken = smileys.floats().view(96, 3, 8, 2, 8, 2).mean((3, 5))
     assert torch.equal(both.coarse.codes, coarse_vqvae.encode(shrunken)) and both.coarse.num_codes == 5
+    assert not torch.equal(both.coarse.codes, coarse_vqvae.encode(smileys.floats()[:, :, ::2, ::2]))
     assert both.coarse.vqvae_checksum == checksum(coarse_vqvae)
     assert both.checksum() != replace(both, coarse=None).checksum()
     both.save(tmp_path / "both.npz")
