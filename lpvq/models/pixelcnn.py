@@ -334,6 +334,23 @@ class PixelCNN(Stacks, Pretrained):
         if lowest < 0 or highest >= num_coarse_codes:
             raise InputError(f"coarse codes must be in 0 … {num_coarse_codes - 1}, got {lowest} … {highest}")
 
+    def without_codebook(self) -> "PixelCNN":
+        """Return a model that gives the same logits and is told no codebook.
+
+        What the codebook's vectors add to the embedding and to the weights of the logits is the same for all grids, so
+        it can be added once and for all: the vectors help only as long as a model is trained.
+        """
+        plain = deepcopy(self)
+        if self.codebook_input is None:
+            return plain
+        with torch.no_grad():
+            plain.embedding.weight.copy_(self.code_vectors())
+            cast(Tensor, plain.head[-1].weight).copy_(self.logit_weights()[:, :, None, None])
+        plain.codebook_input = plain.codebook_output = None
+        del plain.codebook
+        plain.config["code_dim"] = None
+        return plain
+
     def matrices(self) -> list[nn.Parameter]:
         """Return the weights of the hidden layers that are matrices or kernels of convolutions, for Muon.
 

@@ -625,6 +625,23 @@ def test_a_codebook_is_centred_and_scaled() -> None:
     torch.testing.assert_close(model.codebook / model.codebook.norm(), given / given.norm())
 
 
+@pytest.mark.parametrize("options", [{}, {"code_dim": 3}, {**KNOWS_MORE, "num_classes": 2}])
+def test_without_its_codebook_a_model_gives_the_same_logits(options: dict, tmp_path: Path) -> None:
+    model = small_model(**options).train()
+    labels = torch.tensor([0, 1]) if "num_classes" in options else None
+    logits = model(some_codes(model, 2), labels)
+    plain = model.without_codebook()
+    assert plain.training
+    torch.testing.assert_close(plain(some_codes(model, 2), labels), logits, rtol=0, atol=1e-12)
+    kept = small_model(**{**options, "code_dim": None})
+    kept.load_state_dict(plain.state_dict())  # the names and shapes of a model that never knew one
+    assert plain.config == kept.config
+    torch.testing.assert_close(model(some_codes(model, 2), labels), logits, rtol=0, atol=0)  # it is left as it was
+    plain.save_pretrained(tmp_path / "plain.pt")
+    again = PixelCNN.from_pretrained(tmp_path / "plain.pt")
+    assert again.config == plain.config
+
+
 @pytest.mark.parametrize("code_dim", [None, 3])
 def test_a_codebook_that_does_not_fit_is_refused(code_dim: int | None) -> None:
     with pytest.raises(InputError, match=r"codebook of shape \(6, 4\)"):
