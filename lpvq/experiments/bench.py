@@ -24,6 +24,11 @@ from lpvq.runtime import autocast, compiled, keep_memory, progress
 
 NUM_CODES, BLOCKS, CHANNELS = 512, 10, 64
 SAMPLED = ((8, 1), (8, 16), (8, 64), (32, 1), (32, 4), (32, 16), (32, 64))  # height and width, number of grids
+KNOWING_MORE: dict[str, dict[str, Any]] = {
+    "position and attention": {"position": True, "num_attentions": 2},
+    "position and coarse codes": {"position": True, "num_coarse_codes": NUM_CODES},
+}
+SAMPLED_KNOWING_MORE = ((8, 64), (32, 16))
 TRAINED = (64, 128)  # number of grids
 QUANTIZED = (32, 64, 64, 64)  # 131,072 vectors of 64 numbers
 MEMORY_OF = (32, 64)  # as in SAMPLED
@@ -101,21 +106,27 @@ def format_table(rows: list[Row]) -> str:
 
 
 def _sampling(runs: int) -> list[Row]:
-    """Cached against plain. A plain sampler's codes all cost the same, so two are drawn and the time multiplied."""
-    model = _prior()
-    rows = []
-    for size, grids in SAMPLED:
-        known = torch.ones(size, size, dtype=torch.bool)
-        known.view(-1)[-2:] = False
-        codes = torch.zeros(grids, size, size, dtype=torch.int64)
-        seconds = _in_turns(
-            runs,
-            plain=lambda: model.generate(codes, known=known, method="plain"),  # noqa: B023
-            cached=lambda: model.generate(image_size=size, batch_size=grids),  # noqa: B023
-        )
-        what = f"{grids} grid{'s' * (grids > 1)} of {size} × {size}"
-        rows.append(Row("sampling, plain and cached", what, "s", seconds["plain"] * size**2 / 2, seconds["cached"]))
+    """Cached against plain, for a prior as it comes and for those that are told more."""
+    rows = [_sampling_row(runs, _prior(), size, grids, "") for size, grids in SAMPLED]
+    for what, options in KNOWING_MORE.items():
+        rows += [_sampling_row(runs, _prior(**options), *sampled, f", {what}") for sampled in SAMPLED_KNOWING_MORE]
     return rows
+
+
+def _sampling_row(runs: int, model: PixelCNN, size: int, grids: int, what: str) -> Row:
+    """One of them. A plain sampler's codes all cost the same, so two are drawn and the time multiplied."""
+    known = torch.ones(size, size, dtype=torch.bool)
+    known.view(-1)[-2:] = False
+    codes = torch.zeros(grids, size, size, dtype=torch.int64)
+    side = size // model.coarse_factor
+    coarse = None if model.num_coarse_codes is None else torch.zeros(grids, side, side, dtype=torch.int64)
+    seconds = _in_turns(
+        runs,
+        plain=lambda: model.generate(codes, known=known, method="plain", coarse=coarse),
+        cached=lambda: model.generate(image_size=size, batch_size=grids, coarse=coarse),
+    )
+    what = f"{grids} grid{'s' * (grids > 1)} of {size} × {size}{what}"
+    return Row("sampling, plain and cached", what, "s", seconds["plain"] * size**2 / 2, seconds["cached"])
 
 
 def _prior_training(runs: int) -> list[Row]:
@@ -208,8 +219,8 @@ def _step_operations(grids: int) -> int:
     return 3 * 2 * of_a_position * grids * 8 * 8
 
 
-def _prior() -> PixelCNN:
-    return PixelCNN(NUM_CODES, 8, BLOCKS, hidden_channels=CHANNELS)
+def _prior(**options: Any) -> PixelCNN:
+    return PixelCNN(NUM_CODES, 8, BLOCKS, hidden_channels=CHANNELS, **options)
 
 
 def _plain_step(grids: int) -> Action:

@@ -17,9 +17,10 @@ from lpvq.experiments.bench import Row
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "NUM_CODES": 8,
-        "BLOCKS": 1,
+        "BLOCKS": 2,
         "CHANNELS": 4,
         "SAMPLED": ((2, 1), (3, 4)),
+        "SAMPLED_KNOWING_MORE": ((4, 2),),
         "TRAINED": (2, 3),
         "QUANTIZED": (1, 64, 4, 4),
         "MEMORY_OF": (2, 2),
@@ -35,16 +36,21 @@ def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: py
     generate = PixelCNN.generate
 
     def noted(self: PixelCNN, *codes: torch.Tensor, **options: object) -> torch.Tensor:
-        drawn.append((options.get("method", "cached"), options.get("image_size")))
+        told = sum(self.config[name] not in (None, 0) for name in ("num_attentions", "num_coarse_codes"))
+        drawn.append((options.get("method", "cached"), options.get("image_size"), *["told more"] * told))
         return generate(self, *codes, **options)
 
     monkeypatch.setattr(PixelCNN, "generate", noted)
     rows = {(row.part.split(",")[0], row.what): row for row in bench.measure(runs=2)}
     # Two runs and a first one that is not counted, in turns; at the end once more for the memory.
-    assert drawn == [("plain", None), ("cached", 2)] * 3 + [("plain", None), ("cached", 3)] * 3 + [("cached", 2)]
+    plain = [("plain", None), ("cached", 2)] * 3 + [("plain", None), ("cached", 3)] * 3
+    told_more = [("plain", None, "told more"), ("cached", 4, "told more")] * 3
+    assert drawn == [*plain, *told_more, *told_more, ("cached", 2)]
     compared = {
         ("sampling", "1 grid of 2 × 2"),
         ("sampling", "4 grids of 3 × 3"),
+        ("sampling", "2 grids of 4 × 4, position and attention"),
+        ("sampling", "2 grids of 4 × 4, position and coarse codes"),
         *(
             ("training step of the prior", f"{grids} grids, {name}{how}")
             for grids in (2, 3)
