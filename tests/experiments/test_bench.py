@@ -120,9 +120,10 @@ def test_the_plain_time_of_a_grid_is_that_of_two_codes_times_half_their_number(
     tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "_in_turns", lambda runs, plain, cached: {"plain": 3.0, "cached": 0.5})
-    small, large = bench._sampling(1)
+    small, large, *told_more = bench._sampling(1)
     assert (small.reference, small.here) == (3.0 * 4 / 2, 0.5)
     assert large.reference == 3.0 * 9 / 2
+    assert [row.reference for row in told_more] == [3.0 * 16 / 2] * 2
 
 
 def test_medians_are_taken_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
