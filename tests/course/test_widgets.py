@@ -15,6 +15,7 @@ from lpvq.course.widgets import plane
 from lpvq.course.widgets.codebook import decode_entries
 from lpvq.course.widgets.explorer import Explorer, Spot
 from lpvq.course.widgets.receptive_field import layers_needed, seen_by_masked, seen_by_two_stacks
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.gated import Stacks
 
 PNG = b"\x89PNG"
@@ -203,6 +204,22 @@ def test_the_player_has_a_beginning_and_an_end(player, step):
 def test_a_prior_without_classes_is_played_too(vqvae):
     player = widgets.SamplingPlayer(vqvae, PixelCNN(8, 4, num_blocks=1, hidden_channels=8))
     assert player.description.startswith("5 of 16 codes, seed 0,")
+
+
+def test_of_two_levels_the_fine_one_is_played_given_the_coarse_one(vqvae, monkeypatch):
+    coarse_prior = PixelCNN(8, 2, num_blocks=1, hidden_channels=8)
+    fine_prior = PixelCNN(8, 4, num_blocks=1, hidden_channels=8, num_coarse_codes=8, coarse_factor=2)
+    prior = CoarseToFine(vqvae, coarse_prior, vqvae, fine_prior)
+    player = widgets.SamplingPlayer(vqvae, prior)
+    decoded = []
+    monkeypatch.setattr(player.vqvae, "decode", lambda codes: decoded.append(codes) or vqvae.decode(codes))
+    player.set(step=16, seed=3, top_k=5)
+    drawn = prior.generate(generator=torch.Generator().manual_seed(3), top_k=5)
+    assert torch.equal(decoded[-1], drawn)
+    coarse = coarse_prior.generate(generator=torch.Generator().manual_seed(3), top_k=5)
+    with torch.no_grad():
+        expected = fine_prior(drawn, coarse=coarse)[0, :, 3, 3].softmax(0)
+    assert f"a probability of {expected[drawn[0, 3, 3]]:.2f}" in player.description
 
 
 def test_bars_show_what_is_drawn_from(player):

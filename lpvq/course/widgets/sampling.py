@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lpvq.course.drawings.notebook_07 import hide, put_partial_codes
 from lpvq.course.widgets.explorer import Explorer, Picture, own_copy
+from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.sampling import SamplingOptions, restrict_logits
 from lpvq.models.vqvae import VQVAE
@@ -75,11 +76,11 @@ class SamplingPlayer(Explorer):
 
     Args:
         vqvae: decodes the grids; a copy of it is used, as of the prior.
-        prior: draws them.
+        prior: draws them; of one that draws two levels, the fine grid is watched.
         class_names: of a prior with classes.
     """
 
-    def __init__(self, vqvae: VQVAE, prior: PixelCNN, class_names: tuple[str, ...] = ()) -> None:
+    def __init__(self, vqvae: VQVAE, prior: PixelCNN | CoarseToFine, class_names: tuple[str, ...] = ()) -> None:
         self.vqvae, self.prior = own_copy(vqvae), own_copy(prior)
         self.class_names = class_names
         classes: list[tuple[str, int | None]] = [(name, label) for label, name in enumerate(class_names)]
@@ -106,15 +107,14 @@ class SamplingPlayer(Explorer):
         """Plot the grid of these settings after ``step`` codes."""
         options = SamplingOptions(temperature, top_k, top_p)
         labels = None if label is None else torch.tensor([label])
-        codes = self.prior.generate(
-            labels=labels,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            generator=torch.Generator().manual_seed(seed),
-        )
+        how = {"labels": labels, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        generator = torch.Generator().manual_seed(seed)
+        prior, coarse = self.prior, None
+        if isinstance(prior, CoarseToFine):
+            prior, coarse = prior.fine_prior, prior.coarse_prior.generate(**how, generator=generator)
+        codes = prior.generate(**how, coarse=coarse, generator=generator)
         next_one = min(step, codes.numel() - 1)
-        logits = self.prior(codes, labels).flatten(2)[:, :, next_one]
+        logits = prior(codes, labels, coarse).flatten(2)[:, :, next_one]
         expected = logits.softmax(-1)[0]
         drawn_from = _probabilities(logits, options)
         so_far = torch.where((torch.arange(codes.numel()) < step).view(codes.shape), codes, codes[:, :1, :1])
