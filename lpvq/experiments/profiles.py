@@ -251,8 +251,10 @@ def coarse_size(size: int | None, downsample: int) -> int:
     """
     if size is not None and size > DEFAULT_SIZE and size % DEFAULT_SIZE == 0:
         return DEFAULT_SIZE
-    if size is None or size % (2 * downsample):
+    unit = 2 * downsample
+    if size is None or size % unit:
+        such = DEFAULT_SIZE if size is None else -(-size // unit) * unit
         raise InputError(
-            f"two levels need a size that is a multiple of {2 * downsample}, got {size or 'none'}: give another one"
+            f"two levels need a size that is a multiple of {unit}, such as {such}; got {size or 'no size'}"
         )
     return size // 2

@@ -88,9 +88,9 @@ def test_another_coarse_vqvae_makes_other_codes_and_another_fine_prior(tmp_path:
     assert after.train_codes.coarse.vqvae_checksum == checksum(after.coarse.vqvae) != was[1]
 
 
-@pytest.mark.parametrize("size", [None, 36, 32 + 4])
-def test_a_size_that_cannot_be_halved_has_no_two_levels(size: int | None, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="two levels need a size that is a multiple of 8"):
+@pytest.mark.parametrize(("size", "such"), [(None, "32; got no size"), (36, "40; got 36"), (68, "72; got 68")])
+def test_a_size_that_cannot_be_halved_has_no_two_levels(size: int | None, such: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"two levels need a size that is a multiple of 8, such as {such}"):
         make(tmp_path, size=size, levels=2)
 
 
