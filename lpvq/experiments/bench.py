@@ -26,7 +26,10 @@ NUM_CODES, BLOCKS, CHANNELS = 512, 10, 64
 SAMPLED = ((8, 1), (8, 16), (8, 64), (32, 1), (32, 4), (32, 16), (32, 64))  # height and width, number of grids
 KNOWING_MORE: dict[str, dict[str, Any]] = {
     "position and attention": {"position": True, "num_attentions": 2},
-    "position and coarse codes": {"position": True, "num_coarse_codes": NUM_CODES},
+    "position and coarse codes": {
+        "position": True,
+        "coarse_vqvae": {"in_channels": 3, "num_codes": NUM_CODES, "code_dim": 16, "hidden_channels": 64},
+    },
 }
 SAMPLED_KNOWING_MORE = ((8, 64), (32, 16))
 TRAINED = (64, 128)  # number of grids

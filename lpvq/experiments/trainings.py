@@ -72,14 +72,21 @@ def vqvae_training(recipe: Recipe, splits: Splits) -> Training:
     return Training(make, train_vqvae, recipe.vqvae, splits.train, splits.validation)
 
 
-def prior_training(recipe: Recipe, learning: LatentCodes, validation: LatentCodes, codebook: Tensor) -> Training:
+def prior_training(
+    recipe: Recipe,
+    learning: LatentCodes,
+    validation: LatentCodes,
+    codebook: Tensor,
+    coarse_vqvae: VQVAE | None = None,
+) -> Training:
     """Return how the PixelCNN is trained: on codes of training images, apart from those of the images held out.
 
     Args:
         recipe: says how large it is, and how it is trained.
-        learning: what it learns from; with coarse codes, it is a prior of the fine ones given these.
+        learning: what it learns from.
         validation: what its best weights are chosen by.
         codebook: the vectors that the codes stand for, (K, D).
+        coarse_vqvae: for a prior of the fine codes given the coarse ones, the VQ-VAE of the latter.
     """
 
     def make() -> PixelCNN:
@@ -94,7 +101,7 @@ def prior_training(recipe: Recipe, learning: LatentCodes, validation: LatentCode
             position=recipe.prior_position,
             num_attentions=recipe.prior_attentions,
             code_dim=codebook.shape[1] if recipe.prior_codebook else None,
-            num_coarse_codes=None if coarse is None else coarse.num_codes,
+            coarse_vqvae=coarse_vqvae,
             coarse_factor=1 if coarse is None else learning.grid[0] // coarse.grid[0],
         )
         if recipe.prior_codebook:

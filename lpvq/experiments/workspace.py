@@ -238,7 +238,7 @@ class Workspace:
             return prior, about
         coarse_prior = self.coarse.prior
         assert isinstance(coarse_prior, PixelCNN)  # of a workspace of one level
-        return CoarseToFine(self.coarse.vqvae, coarse_prior, self.vqvae, prior).eval(), about
+        return CoarseToFine(coarse_prior, self.vqvae, prior).eval(), about
 
     @property
     def _prior_name(self) -> str:
@@ -308,7 +308,8 @@ class Workspace:
         if name in ("prior", "fine"):
             codes = self.train_codes
             learning = len(codes) - self._splits.num_held_out(len(codes))
-            return prior_training(self.recipe, codes[:learning], codes[learning:], self.vqvae.quantizer.codebook)
+            codebook, coarse = self.vqvae.quantizer.codebook, None if self.coarse is None else self.coarse.vqvae
+            return prior_training(self.recipe, codes[:learning], codes[learning:], codebook, coarse)
         return classifier_training(self.recipe, self._splits)
 
     def _train(self, name: str, share: float) -> tuple[Any, History]:

@@ -4,9 +4,10 @@
 
 A prior of many codes knows what is beside a code better than what the whole is to be. Here the whole is decided first:
 the coarse codes are those of the same picture, shrunk, and come of a VQ-VAE and a prior for small pictures, as if there
-were nothing else. The fine prior is told them at each position. Two levels of codes are from Razavi, van den Oord,
-Vinyals (2019), Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv:1906.00446, whose VQ-VAE makes both at
-once; a small picture first, and a larger one given it, is the cascade of Ho et al. (2022), arXiv:2106.15282.
+were nothing else. The fine prior is told at each position what the small picture shows there. Two levels of codes are
+from Razavi, van den Oord, Vinyals (2019), Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv:1906.00446,
+whose VQ-VAE makes both at once; a small picture first, and a larger one given it, is the cascade of Ho et al. (2022),
+arXiv:2106.15282.
 """
 
 from pathlib import Path
@@ -22,7 +23,6 @@ from lpvq.models.pixelcnn import ImageSize, PixelCNN
 from lpvq.models.vqvae import VQVAE
 
 _FILES: dict[str, type[VQVAE] | type[PixelCNN]] = {
-    "coarse_vqvae": VQVAE,
     "coarse_prior": PixelCNN,
     "vqvae": VQVAE,
     "fine_prior": PixelCNN,
@@ -33,10 +33,9 @@ class CoarseToFine(nn.Module):
     """A prior of two levels; it is used as a ``PixelCNN`` is.
 
     Args:
-        coarse_vqvae: makes codes of small pictures.
-        coarse_prior: a prior of these codes.
+        coarse_prior: a prior of the codes of small pictures.
         vqvae: makes the fine codes.
-        fine_prior: a prior of them that was made with ``num_coarse_codes``.
+        fine_prior: a prior of them that was made with a ``coarse_vqvae``, that of the small pictures.
 
     Attributes:
         latent_dim: K of the fine codes.
@@ -47,22 +46,16 @@ class CoarseToFine(nn.Module):
         InputError: models that do not fit each other.
     """
 
-    def __init__(self, coarse_vqvae: VQVAE, coarse_prior: PixelCNN, vqvae: VQVAE, fine_prior: PixelCNN) -> None:
+    def __init__(self, coarse_prior: PixelCNN, vqvae: VQVAE, fine_prior: PixelCNN) -> None:
         super().__init__()
-        self.coarse_vqvae, self.coarse_prior, self.vqvae, self.fine_prior = (
-            coarse_vqvae,
-            coarse_prior,
-            vqvae,
-            fine_prior,
-        )
+        self.coarse_prior, self.vqvae, self.fine_prior = coarse_prior, vqvae, fine_prior
         coarse, fine = coarse_prior, fine_prior
         if fine.num_coarse_codes is None:
-            raise InputError("the fine prior must be made with num_coarse_codes")
+            raise InputError("the fine prior must be made with a coarse_vqvae")
         factor = fine.coarse_factor
         numbers = {
             "the fine codes": (vqvae.quantizer.num_codes, fine.latent_dim),
-            "the coarse codes": (coarse_vqvae.quantizer.num_codes, coarse.latent_dim),
-            "the coarse codes of the fine prior": (coarse.latent_dim, fine.num_coarse_codes),
+            "the coarse codes": (fine.num_coarse_codes, coarse.latent_dim),
             "the classes": (coarse.num_classes, fine.num_classes),
             "the sizes of the grids": (tuple(factor * side for side in coarse.image_size), fine.image_size),
         }
@@ -154,6 +147,13 @@ class CoarseToFine(nn.Module):
         return self.coarse_prior.generate(self.coarsen(codes), known=known, **how)
 
     @property
+    def coarse_vqvae(self) -> VQVAE:
+        """The VQ-VAE of the coarse codes, which the fine prior holds."""
+        features = self.fine_prior.coarse_features
+        assert features is not None  # it was made with one
+        return features.vqvae
+
+    @property
     def num_blocks(self) -> int:
         """How many gated blocks the fine prior has."""
         return self.fine_prior.num_blocks
@@ -163,7 +163,7 @@ class CoarseToFine(nn.Module):
         return self.fine_prior.embedding.weight.device
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Write all four models to a folder, each as ``PixelCNN.save_pretrained`` does.
+        """Write all three models to a folder, each as ``PixelCNN.save_pretrained`` does.
 
         Raises:
             OSError: the disk is full or not writable.

@@ -1,20 +1,25 @@
-"""What a network may know at each position before any code is drawn: where it is, and the codes of a coarser grid.
+"""What a network may know at each position before any code is drawn: where it is, and a sketch of the image.
 
 Both are maps of features, (B or 1, channels, H, W), which ``lpvq.models.gated`` adds before its gates.
 """
 
+from copy import deepcopy
 from math import pi
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lpvq.models.vqvae import VQVAE
+from lpvq.runtime import autocast
 
 _WAVELENGTHS = (4, 8, 16, 32, 64, 128)  # in codes: the shortest tells neighbours apart, the longest the ends of 64 rows
 
 POSITION_CHANNELS = 4 * len(_WAVELENGTHS)
 """P, how many numbers there are for each position."""
 
-_COARSE_CHANNELS = 96
+_COARSE_CHANNELS = 48
 _COARSE_LAYERS = 3
 
 COARSE_FEATURES = 32
@@ -47,26 +52,49 @@ def _waves(length: int) -> Tensor:
 class CoarseFeatures(nn.Module):
     """Features for each position of a grid from the codes of a coarser grid of the same image.
 
-    All coarse codes are known from the start, so nothing is masked: a few ordinary convolutions look at the codes
-    around, and a rearrangement of channels (Shi et al. 2016, arXiv:1609.05158) spreads each position over its own
-    ``factor`` × ``factor`` fine ones.
+    All coarse codes are known from the start, so nothing is masked. They are decoded, by the VQ-VAE that they are from,
+    to a small picture: a sketch of the large one, which says at each position what is to be there. A few ordinary
+    convolutions look at the pixels around. (To be told the codes alone, a network would have to learn to decode.)
 
     Args:
-        num_codes: K of the coarse codes.
+        vqvae: whose codes the coarse ones are; a copy of it is kept, and never trained.
         factor: how many positions a coarse code stands for in each direction.
     """
 
-    def __init__(self, num_codes: int, factor: int) -> None:
+    def __init__(self, vqvae: VQVAE, factor: int) -> None:
         super().__init__()
-        channels = _COARSE_CHANNELS
+        self.vqvae = deepcopy(vqvae).eval().requires_grad_(False)
         self.factor = factor
-        self.embedding = nn.Embedding(num_codes, channels)
-        self.layers = nn.ModuleList([nn.Conv2d(channels, channels, 3, padding=1) for _ in range(_COARSE_LAYERS)])
-        self.spread = nn.Conv2d(channels, COARSE_FEATURES * factor**2, 1)
+        downsample = self.vqvae.downsample
+        self.side = 1 if downsample % factor else downsample // factor  # pixels at a position, in each direction
+        self.input = nn.Conv2d(self.vqvae.in_channels * self.side**2, _COARSE_CHANNELS, 3, padding=1)
+        self.layers = nn.ModuleList(
+            [nn.Conv2d(_COARSE_CHANNELS, _COARSE_CHANNELS, 3, padding=1) for _ in range(_COARSE_LAYERS)]
+        )
+        self.output = nn.Conv2d(_COARSE_CHANNELS, COARSE_FEATURES, 1)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but the VQ-VAE, which stays as it is."""
+        super().train(mode)
+        self.vqvae.eval()
+        return self
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return features (B, F, h · factor, w · factor) for codes int64 (B, h, w)."""
-        x = self.embedding(codes).movedim(-1, 1)  # (B, channels, h, w)
+        x = self.input(self.sketch(codes).to(self.input.weight.dtype))
         for layer in self.layers:
             x = x + layer(F.relu(x))
-        return F.relu(F.pixel_shuffle(self.spread(F.relu(x)), self.factor))
+        return F.relu(self.output(F.relu(x)))
+
+    def sketch(self, codes: Tensor) -> Tensor:
+        """Return the pixels at each position, in [−1, 1]: (B, C · side², h · factor, w · factor).
+
+        Args:
+            codes: int64 (B, h, w).
+        """
+        with torch.no_grad(), autocast(codes.device, torch.float32):
+            picture = 2 * self.vqvae.decode(codes) - 1  # (B, C, h · downsample, w · downsample)
+        if self.side > 1:
+            return F.pixel_unshuffle(picture, self.side)
+        # A pixel for each position; where there are more positions than pixels, several have the same one.
+        return F.interpolate(picture, size=(codes.shape[1] * self.factor, codes.shape[2] * self.factor))

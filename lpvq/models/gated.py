@@ -24,6 +24,7 @@ from lpvq.errors import InputError
 from lpvq.models.attention import AttentionToRowsAbove, rows_above
 from lpvq.models.causal import HorizontalConv, VerticalConv
 from lpvq.models.contexts import COARSE_FEATURES, POSITION_CHANNELS, CoarseFeatures, position_features
+from lpvq.models.vqvae import VQVAE
 
 
 def gate(x: Tensor) -> Tensor:
@@ -118,7 +119,7 @@ class Stacks(nn.Module):
         position: whether the blocks are told where in the grid a position is.
         num_attentions: how many of the blocks are followed by a layer of attention, evenly spread, the last among them.
         code_dim: D, the length of the codebook's vectors, for a network that knows them; None for one that does not.
-        num_coarse_codes: K of a coarser grid that is known from the start; None for a network without one.
+        coarse_vqvae: whose codes a coarser grid holds that is known from the start; None for a network without one.
         coarse_factor: how many positions a coarse code stands for in each direction.
 
     Attributes:
@@ -144,7 +145,7 @@ class Stacks(nn.Module):
         position: bool = False,
         num_attentions: int = 0,
         code_dim: int | None = None,
-        num_coarse_codes: int | None = None,
+        coarse_vqvae: VQVAE | None = None,
         coarse_factor: int = 4,
     ) -> None:
         super().__init__()
@@ -152,7 +153,7 @@ class Stacks(nn.Module):
         self.vertical_input = VerticalConv(hidden_channels, hidden_channels, kernel_size, mask_type="A")
         self.horizontal_input = HorizontalConv(hidden_channels, hidden_channels, kernel_size, mask_type="A")
         self.position = position
-        contexts = ([POSITION_CHANNELS] if position else []) + ([] if num_coarse_codes is None else [COARSE_FEATURES])
+        contexts = ([POSITION_CHANNELS] if position else []) + ([] if coarse_vqvae is None else [COARSE_FEATURES])
         self.blocks = nn.ModuleList(
             [GatedBlock(hidden_channels, kernel_size, num_classes, contexts) for _ in range(num_blocks)]
         )
@@ -174,7 +175,7 @@ class Stacks(nn.Module):
             # What a code has to itself begins small, and grows where its vector does not say enough.
             nn.init.normal_(self.embedding.weight, std=0.02)
             nn.init.normal_(self.codebook_input.weight, std=code_dim**-0.5)
-        self.coarse_features = None if num_coarse_codes is None else CoarseFeatures(num_coarse_codes, coarse_factor)
+        self.coarse_features = None if coarse_vqvae is None else CoarseFeatures(coarse_vqvae, coarse_factor)
 
     def forward(self, codes: Tensor, labels: Tensor | None = None, coarse: Tensor | None = None) -> Tensor:
         """Return logits (B, K, H, W), at each position those of its code given the codes before it.

@@ -6,7 +6,7 @@ Van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel Recurrent Neural Networks,
 gives the factors is in ``lpvq.models.gated``; ``lpvq.models.cached_sampler`` runs it one code at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal, cast
 
@@ -20,6 +20,7 @@ from lpvq.models.checks import ArrayLike, bool_tensor, check_codes, int64_tensor
 from lpvq.models.gated import Stacks
 from lpvq.models.sampling import FullForwardSampler, GridSampler, SamplingOptions, sample_grid
 from lpvq.models.saving import Pretrained
+from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import autocast, full_precision, in_eval_mode, progress
 
 ImageSize = int | Sequence[int]
@@ -29,7 +30,7 @@ ImageSize = int | Sequence[int]
 _CACHE_BYTES = 128 * 2**20
 
 
-_OPTIONS = ("position", "num_attentions", "code_dim", "num_coarse_codes")
+_OPTIONS = ("position", "num_attentions", "code_dim")
 
 
 class PixelCNN(Stacks, Pretrained):
@@ -49,7 +50,9 @@ class PixelCNN(Stacks, Pretrained):
         num_attentions: how many of the blocks are followed by a layer of attention to all rows above.
         code_dim: D, for a model that knows the vectors of the codebook and so which codes are alike; ``set_codebook``
             gives them. None for one to which codes are nothing but numbers.
-        num_coarse_codes: K of a coarser grid, for a model of p(codes | coarse codes); None for one without.
+        coarse_vqvae: for a model of p(codes | coarse codes), the VQ-VAE of these: the model keeps a copy, which is not
+            trained, and is told what it decodes them to. Or its configuration, for one with random weights; None for a
+            model without coarse codes.
         coarse_factor: how many codes a coarse code stands for in each direction.
 
     Raises:
@@ -69,7 +72,7 @@ class PixelCNN(Stacks, Pretrained):
         position: bool = False,
         num_attentions: int = 0,
         code_dim: int | None = None,
-        num_coarse_codes: int | None = None,
+        coarse_vqvae: VQVAE | Mapping[str, Any] | None = None,
         coarse_factor: int = 4,
     ) -> None:
         config: dict[str, Any] = {
@@ -82,28 +85,27 @@ class PixelCNN(Stacks, Pretrained):
             "position": bool(position),
             "num_attentions": whole_number("num_attentions", num_attentions, least=0),
             "code_dim": None if code_dim is None else whole_number("code_dim", code_dim),
-            "num_coarse_codes": (
-                None if num_coarse_codes is None else whole_number("num_coarse_codes", num_coarse_codes)
-            ),
+            "coarse_vqvae": deepcopy(coarse_vqvae.config) if isinstance(coarse_vqvae, VQVAE) else coarse_vqvae,
             "coarse_factor": whole_number("coarse_factor", coarse_factor),
         }
         if config["kernel_size"] % 2 == 0:
             raise InputError(f"kernel_size must be odd, got {kernel_size}")
         if config["num_attentions"] > config["num_blocks"]:
             raise InputError(f"there cannot be more attentions than blocks, got {num_attentions} and {num_blocks}")
-        super().__init__(**{name: value for name, value in config.items() if name != "image_size"})
+        settings = {name: value for name, value in config.items() if name != "image_size"}
+        super().__init__(**{**settings, "coarse_vqvae": _as_vqvae(coarse_vqvae)})
         self.config = config
         self.latent_dim: int = config["latent_dim"]
         self.image_size: tuple[int, int] = config["image_size"]
         self.num_classes: int | None = config["num_classes"]
         self.num_blocks: int = config["num_blocks"]
-        self.num_coarse_codes: int | None = config["num_coarse_codes"]
+        self.num_coarse_codes: int | None = None if coarse_vqvae is None else config["coarse_vqvae"]["num_codes"]
         self.coarse_factor: int = config["coarse_factor"]
 
     def extra_repr(self) -> str:
         """Return what the model was made with, for a printed model; of the options those that are set."""
         without = {name for name in _OPTIONS if not self.config[name]}
-        without |= set() if self.num_coarse_codes else {"coarse_factor"}
+        without |= {"coarse_vqvae"} if self.num_coarse_codes else {"coarse_vqvae", "coarse_factor"}
         return ", ".join(f"{name}={value!r}" for name, value in self.config.items() if name not in without)
 
     def forward(
@@ -360,8 +362,18 @@ class PixelCNN(Stacks, Pretrained):
         return [
             cast(nn.Parameter, layer.weight)
             for layer in self.modules()
-            if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in outside
+            if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in outside and layer.weight.requires_grad
         ]
+
+
+def _as_vqvae(given: VQVAE | Mapping[str, Any] | None) -> VQVAE | None:
+    """A VQ-VAE of the configuration that was given, or what was given."""
+    if given is None or isinstance(given, VQVAE):
+        return given
+    try:
+        return VQVAE(**given)
+    except TypeError as error:
+        raise InputError(f"coarse_vqvae must be a VQVAE or the configuration of one, got {given!r}") from error
 
 
 def _nats_per_grid(logits: Tensor, codes: Tensor) -> Tensor:

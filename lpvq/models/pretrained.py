@@ -59,7 +59,9 @@ def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[Pix
     (coarse_vqvae, _), (coarse_prior, _) = load_pretrained_and_about(_COARSE)
     assert isinstance(coarse_prior, PixelCNN)
     _check_made_for(about, "coarse_vqvae_checksum", coarse_vqvae, home / name)
-    return (vqvae, vqvae_about), (CoarseToFine(coarse_vqvae, coarse_prior, vqvae, prior).eval(), about)
+    if prior.coarse_features is not None:
+        prior.coarse_features.vqvae = coarse_vqvae.requires_grad_(False)  # exact: that in the file was halved, too
+    return (vqvae, vqvae_about), (CoarseToFine(coarse_prior, vqvae, prior).eval(), about)
 
 
 def _check_made_for(about: About, what: str, vqvae: VQVAE, folder: Path) -> None:

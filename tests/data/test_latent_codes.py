@@ -229,7 +229,7 @@ def test_sets_are_joined_with_both_levels(vqvae: VQVAE, smileys: ImageData) -> N
 
 def test_a_prior_of_fine_codes_needs_coarse_ones_that_fit(vqvae: VQVAE, smileys: ImageData) -> None:
     both = extract_codes(vqvae, smileys, vqvae, 2)
-    prior = PixelCNN(8, 4, 1, hidden_channels=4, num_classes=3, num_coarse_codes=8, coarse_factor=2)
+    prior = PixelCNN(8, 4, 1, hidden_channels=4, num_classes=3, coarse_vqvae=vqvae, coarse_factor=2)
     both.check_fits(prior)
     for other in (replace(both, coarse=None), replace(both, coarse=replace(both.coarse, num_codes=9))):
         with pytest.raises(InputError, match="the prior needs coarse codes"):

@@ -36,7 +36,7 @@ def test_everything_is_measured_beside_its_reference(tiny: None, monkeypatch: py
     generate = PixelCNN.generate
 
     def noted(self: PixelCNN, *codes: torch.Tensor, **options: object) -> torch.Tensor:
-        told = sum(self.config[name] not in (None, 0) for name in ("num_attentions", "num_coarse_codes"))
+        told = sum(self.config[name] not in (None, 0) for name in ("num_attentions", "coarse_vqvae"))
         drawn.append((options.get("method", "cached"), options.get("image_size"), *["told more"] * told))
         return generate(self, *codes, **options)
 

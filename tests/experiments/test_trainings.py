@@ -33,7 +33,7 @@ def test_a_fine_prior_is_trained_as_the_recipe_says(tmp_path: Path) -> None:
     # By hand: 80 faces, of which 8 are held out, their codes at both sizes, a PixelCNN of some given the others.
     codes = extract_codes(vqvae, load_images("smileys", "train", size=64, limit=80), coarse_vqvae, 2)
     torch.manual_seed(0)
-    fine = PixelCNN(8, (16, 16), 2, 3, 16, 3, True, 1, 16, num_coarse_codes=8, coarse_factor=2)
+    fine = PixelCNN(8, (16, 16), 2, 3, 16, 3, True, 1, 16, coarse_vqvae=coarse_vqvae, coarse_factor=2)
     fine.set_codebook(vqvae.quantizer.codebook)
     history = train_prior(fine, codes[:72], training, codes[72:])
     assert checksum(prior.fine_prior) == checksum(fine)

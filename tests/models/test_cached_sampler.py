@@ -36,7 +36,8 @@ def some_codes(model: PixelCNN, batch: int, height: int, width: int) -> Tensor:
     return torch.randint(model.latent_dim, (batch, height, width), generator=torch.Generator().manual_seed(1))
 
 
-WITH_ALL = {"position": True, "num_attentions": 2, "code_dim": 2, "num_coarse_codes": 3, "coarse_factor": 1}
+COARSE_VQVAE = {"in_channels": 1, "num_codes": 3, "code_dim": 2, "hidden_channels": 2, "downsample": 2}
+WITH_ALL = {"position": True, "num_attentions": 2, "code_dim": 2, "coarse_vqvae": COARSE_VQVAE, "coarse_factor": 1}
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -135,7 +136,7 @@ def a_random_task(choose: random.Random) -> tuple[PixelCNN, dict]:
         position=choose.random() < 0.5,
         num_attentions=choose.randint(0, num_blocks),
         code_dim=choose.choice([None, 1, 3]),
-        num_coarse_codes=choose.choice([None, 2]),
+        coarse_vqvae=choose.choice([None, COARSE_VQVAE]),
         coarse_factor=factor,
     )
     start: dict = {"batch_size": batch, "image_size": size}

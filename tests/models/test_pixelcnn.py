@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lpvq import VQVAE, InputError, PixelCNN, load_pretrained
+from lpvq.files import checksum
 from lpvq.models import pixelcnn
 from lpvq.models.sampling import SamplingOptions, sample_code
 
@@ -573,7 +574,8 @@ def test_what_is_no_grid_of_whole_numbers_is_refused(codes: Any, ask: str) -> No
         {"num_attentions": -1},
         {"num_attentions": 1.0},
         {"code_dim": 0},
-        {"num_coarse_codes": 0},
+        {"coarse_vqvae": 5},
+        {"coarse_vqvae": {"num_codes": 5}},
         {"coarse_factor": 0},
     ],
 )
@@ -648,9 +650,15 @@ def test_a_codebook_that_does_not_fit_is_refused(code_dim: int | None) -> None:
         PixelCNN(6, 4, hidden_channels=4, code_dim=code_dim).set_codebook(torch.zeros(6, 4))
 
 
+def coarse_vqvae() -> VQVAE:
+    """One of five codes, each of which has a colour of its own."""
+    torch.manual_seed(3)
+    return VQVAE(3, 5, 2, 4)
+
+
 def given_coarse(**options: Any) -> tuple[PixelCNN, Tensor, Tensor]:
     """A model of grids of 4 × 6 given coarse ones of 2 × 3, and some of both."""
-    model = small_model(image_size=(4, 6), num_coarse_codes=5, coarse_factor=2, **options)
+    model = small_model(image_size=(4, 6), coarse_vqvae=coarse_vqvae(), coarse_factor=2, **options)
     return model, some_codes(model, 2, 4, 6), torch.randint(5, (2, 2, 3))
 
 
@@ -661,6 +669,49 @@ def test_coarse_codes_are_known_everywhere_from_the_start() -> None:
     with torch.no_grad():
         changed = (model(codes, coarse=coarse) - model(codes, coarse=other)).abs().sum(1) > 1e-9  # (B, 4, 6)
     assert changed[:, 2:, 4:].all() and changed[:, 0, 0].all()
+
+
+@pytest.mark.parametrize(("factor", "channels"), [(1, 48), (2, 12), (4, 3), (8, 3), (3, 3)])
+def test_each_position_is_told_what_its_coarse_code_decodes_to_there(factor: int, channels: int) -> None:
+    vqvae = coarse_vqvae()
+    model = PixelCNN(6, 8, 1, hidden_channels=4, coarse_vqvae=vqvae, coarse_factor=factor)
+    codes = torch.randint(5, (2, 2, 3))
+    picture = 2 * vqvae.decode(codes) - 1  # (2, 3, 8, 12): codes of 4 × 4 pixels
+    sketch = model.coarse_features.sketch(codes)
+    assert sketch.shape == (2, channels, 2 * factor, 3 * factor)
+    for row, column in ((0, 0), (1, 2 * factor), (2 * factor - 1, 3 * factor - 1)):
+        side = max(1, 4 // factor) if 4 % factor == 0 else 1
+        top, left = row * 4 // factor, column * 4 // factor
+        pixels = picture[:, :, top : top + side, left : left + side].flatten(1)
+        torch.testing.assert_close(sketch[:, :, row, column], pixels, rtol=0, atol=0)
+
+
+def test_the_sketch_is_the_same_in_half_precision() -> None:
+    model, codes, coarse = given_coarse()
+    model = model.float()
+    expected = model.coarse_features.sketch(coarse)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.coarse_features.sketch(coarse), expected)
+        assert model(codes, coarse=coarse).isfinite().all()
+
+
+def test_the_coarse_vqvae_is_a_copy_that_is_never_trained(tmp_path: Path) -> None:
+    vqvae = coarse_vqvae().train()
+    model = PixelCNN(6, (4, 6), 1, hidden_channels=4, coarse_vqvae=vqvae, coarse_factor=2)
+    kept = model.coarse_features.vqvae
+    assert checksum(kept) == checksum(vqvae) and vqvae.training and not kept.training
+    model.train()
+    assert not kept.training
+    model(
+        some_codes(small_model(), 2, 4, 6), coarse=torch.zeros(2, 2, 3, dtype=torch.int64), return_nll=True
+    ).sum().backward()
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in kept.parameters())
+    nn.init.zeros_(next(vqvae.parameters()))
+    assert checksum(kept) != checksum(vqvae)
+    model.save_pretrained(tmp_path)
+    loaded = PixelCNN.from_pretrained(tmp_path)
+    assert checksum(loaded) == checksum(model)
+    assert not any(parameter.requires_grad for parameter in loaded.coarse_features.vqvae.parameters())
 
 
 def test_grids_given_coarse_ones_have_the_size_that_follows() -> None:
@@ -698,9 +749,9 @@ def test_muon_moves_the_hidden_layers_and_neither_embedding_nor_head() -> None:
     model, _, _ = given_coarse(**KNOWS_MORE, num_classes=2)
     moved = {id(matrix) for matrix in model.matrices()}
     names = {name for name, parameter in model.named_parameters() if id(parameter) in moved}
-    others = {name for name, _ in model.named_parameters()} - names
-    assert all(name.endswith("weight") for name in names)
-    assert {"blocks.0.vertical.conv.weight", "attentions.3.query.weight", "coarse_features.spread.weight"} <= names
+    others = {name for name, parameter in model.named_parameters() if parameter.requires_grad} - names
+    assert all(name.endswith("weight") and ".vqvae." not in name for name in names)
+    assert {"blocks.0.vertical.conv.weight", "attentions.3.query.weight", "coarse_features.output.weight"} <= names
     assert {"embedding.weight", "head.3.weight", "codebook_input.weight", "blocks.0.label_shift.weight"} <= others
     assert all(
         name.endswith("bias") or name.split(".")[-2] in "embedding label_shift norm nothing codebook_input 1 3"
@@ -709,8 +760,8 @@ def test_muon_moves_the_hidden_layers_and_neither_embedding_nor_head() -> None:
 
 
 def test_a_printed_model_says_what_it_was_made_with() -> None:
-    assert "position=True, num_attentions=1, code_dim=3, num_coarse_codes=5, coarse_factor=2\n" in repr(
-        PixelCNN(6, 4, 1, 3, 8, 2, position=True, num_attentions=1, code_dim=3, num_coarse_codes=5, coarse_factor=2)
+    assert "position=True, num_attentions=1, code_dim=3, coarse_factor=2\n" in repr(
+        PixelCNN(6, 4, 1, 3, 8, 2, True, num_attentions=1, code_dim=3, coarse_vqvae=coarse_vqvae(), coarse_factor=2)
     )
     assert repr(PixelCNN(6, 4, 1, 3, 8, 2)).startswith(
         "PixelCNN(\n  latent_dim=6, image_size=(4, 4), num_blocks=1, kernel_size=3, hidden_channels=8, num_classes=2\n"
