@@ -1,5 +1,7 @@
 """How a grid is drawn code by code: the grid so far, its image, and what the prior expects next."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from ipywidgets import Dropdown, FloatSlider, IntSlider, Play, jslink
@@ -107,7 +109,7 @@ class SamplingPlayer(Explorer):
         """Plot the grid of these settings after ``step`` codes."""
         options = SamplingOptions(temperature, top_k, top_p)
         labels = None if label is None else torch.tensor([label])
-        how = {"labels": labels, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        how: dict[str, Any] = {"labels": labels, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         generator = torch.Generator().manual_seed(seed)
         prior, coarse = self.prior, None
         if isinstance(prior, CoarseToFine):
