@@ -111,9 +111,10 @@ class SamplingPlayer(Explorer):
         labels = None if label is None else torch.tensor([label])
         how: dict[str, Any] = {"labels": labels, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         generator = torch.Generator().manual_seed(seed)
-        prior, coarse = self.prior, None
-        if isinstance(prior, CoarseToFine):
-            prior, coarse = prior.fine_prior, prior.coarse_prior.generate(**how, generator=generator)
+        coarse = None
+        if isinstance(self.prior, CoarseToFine):
+            coarse = self.prior.coarse_prior.generate(**how, generator=generator)
+        prior: PixelCNN = self.prior.fine_prior if isinstance(self.prior, CoarseToFine) else self.prior
         codes = prior.generate(**how, coarse=coarse, generator=generator)
         next_one = min(step, codes.numel() - 1)
         logits = prior(codes, labels, coarse).flatten(2)[:, :, next_one]
