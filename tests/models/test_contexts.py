@@ -1,8 +1,9 @@
-"""What a network knows before any code: where a position is, and coarse codes."""
+"""What a network knows before any code: where a position is, and a sketch of the image."""
 
 import pytest
 import torch
 
+from lpvq import VQVAE
 from lpvq.models.contexts import COARSE_FEATURES, POSITION_CHANNELS, CoarseFeatures, position_features
 
 
@@ -26,16 +27,17 @@ def test_features_have_the_type_that_is_needed(kind: torch.dtype) -> None:
     assert position_features(2, 2, torch.zeros(1, dtype=kind)).dtype == kind
 
 
-@pytest.mark.parametrize("factor", [1, 2, 4])
-def test_each_coarse_code_is_spread_over_its_own_part_of_the_grid(factor: int) -> None:
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_each_coarse_code_is_told_in_its_own_part_of_the_grid(factor: int) -> None:
     torch.manual_seed(0)
-    features = CoarseFeatures(7, factor)
-    codes = torch.randint(7, (2, 9, 10))
+    features = CoarseFeatures(VQVAE(3, 7, 2, 4, decoder_blocks=0), factor)
+    codes = torch.randint(7, (2, 12, 13))
     made = features(codes)
-    assert made.shape == (2, COARSE_FEATURES, 9 * factor, 10 * factor)
+    assert made.shape == (2, COARSE_FEATURES, 12 * factor, 13 * factor)
     other = codes.clone()
     other[:, 0, 0] = (other[:, 0, 0] + 1) % 7
-    changed = (features(other) != made).any(1)  # (B, 9 factor, 10 factor)
+    changed = (features(other) != made).any(1)  # (B, 12 factor, 13 factor)
     assert changed[:, :factor, :factor].any(2).any(1).all()
-    # Three convolutions of 3 × 3 carry it three codes far.
-    assert not changed[:, 4 * factor :].any() and not changed[:, :, 4 * factor :].any()
+    # The decoder carries it no further than three codes, and the convolutions four positions.
+    reach = 4 * factor + 4
+    assert not changed[:, reach:].any() and not changed[:, :, reach:].any()
