@@ -5,7 +5,6 @@ Both are maps of features, (B or 1, channels, H, W), which ``lpvq.models.gated``
 
 from copy import deepcopy
 from math import pi
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +62,7 @@ class CoarseFeatures(nn.Module):
 
     def __init__(self, vqvae: VQVAE, factor: int) -> None:
         super().__init__()
-        self.vqvae = deepcopy(vqvae).eval().requires_grad_(False)
+        self.vqvae = deepcopy(vqvae).requires_grad_(False)
         self.factor = factor
         downsample = self.vqvae.downsample
         self.side = 1 if downsample % factor else downsample // factor  # pixels at a position, in each direction
@@ -72,12 +71,6 @@ class CoarseFeatures(nn.Module):
             [nn.Conv2d(_COARSE_CHANNELS, _COARSE_CHANNELS, 3, padding=1) for _ in range(_COARSE_LAYERS)]
         )
         self.output = nn.Conv2d(_COARSE_CHANNELS, COARSE_FEATURES, 1)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of all but the VQ-VAE, which stays as it is."""
-        super().train(mode)
-        self.vqvae.eval()
-        return self
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return features (B, F, h · factor, w · factor) for codes int64 (B, h, w)."""

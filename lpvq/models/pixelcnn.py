@@ -75,6 +75,7 @@ class PixelCNN(Stacks, Pretrained):
         coarse_vqvae: VQVAE | Mapping[str, Any] | None = None,
         coarse_factor: int = 4,
     ) -> None:
+        coarse = _as_vqvae(coarse_vqvae)
         config: dict[str, Any] = {
             "latent_dim": whole_number("latent_dim", latent_dim),
             "image_size": height_and_width(image_size),
@@ -85,7 +86,7 @@ class PixelCNN(Stacks, Pretrained):
             "position": bool(position),
             "num_attentions": whole_number("num_attentions", num_attentions, least=0),
             "code_dim": None if code_dim is None else whole_number("code_dim", code_dim),
-            "coarse_vqvae": deepcopy(coarse_vqvae.config) if isinstance(coarse_vqvae, VQVAE) else coarse_vqvae,
+            "coarse_vqvae": None if coarse is None else deepcopy(coarse.config),
             "coarse_factor": whole_number("coarse_factor", coarse_factor),
         }
         if config["kernel_size"] % 2 == 0:
@@ -93,19 +94,19 @@ class PixelCNN(Stacks, Pretrained):
         if config["num_attentions"] > config["num_blocks"]:
             raise InputError(f"there cannot be more attentions than blocks, got {num_attentions} and {num_blocks}")
         settings = {name: value for name, value in config.items() if name != "image_size"}
-        super().__init__(**{**settings, "coarse_vqvae": _as_vqvae(coarse_vqvae)})
+        super().__init__(**{**settings, "coarse_vqvae": coarse})
         self.config = config
         self.latent_dim: int = config["latent_dim"]
         self.image_size: tuple[int, int] = config["image_size"]
         self.num_classes: int | None = config["num_classes"]
         self.num_blocks: int = config["num_blocks"]
-        self.num_coarse_codes: int | None = None if coarse_vqvae is None else config["coarse_vqvae"]["num_codes"]
+        self.num_coarse_codes: int | None = None if coarse is None else config["coarse_vqvae"]["num_codes"]
         self.coarse_factor: int = config["coarse_factor"]
 
     def extra_repr(self) -> str:
         """Return what the model was made with, for a printed model; of the options those that are set."""
-        without = {name for name in _OPTIONS if not self.config[name]}
-        without |= {"coarse_vqvae"} if self.num_coarse_codes else {"coarse_vqvae", "coarse_factor"}
+        without = {"coarse_vqvae", *(name for name in _OPTIONS if not self.config[name])}  # a part, printed as such
+        without |= set() if self.num_coarse_codes else {"coarse_factor"}
         return ", ".join(f"{name}={value!r}" for name, value in self.config.items() if name not in without)
 
     def forward(

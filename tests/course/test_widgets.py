@@ -209,9 +209,9 @@ def test_a_prior_without_classes_is_played_too(vqvae):
 def test_of_two_levels_the_fine_one_is_played_given_the_coarse_one(vqvae, monkeypatch):
     coarse_prior = PixelCNN(8, 2, num_blocks=1, hidden_channels=8)
     fine_prior = PixelCNN(8, 4, num_blocks=1, hidden_channels=8, coarse_vqvae=vqvae, coarse_factor=2)
-    for parameter in fine_prior.parameters():  # so large that the coarse codes matter
-        if parameter.requires_grad:
-            nn.init.normal_(parameter, std=0.5)
+    for parameter in fine_prior.parameters():  # so large, of the VQ-VAE too, that the coarse codes matter
+        nn.init.normal_(parameter, std=0.5)
+    fine_prior.coarse_features.vqvae.quantizer.code_sums.normal_(std=5)
     prior = CoarseToFine(coarse_prior, vqvae, fine_prior)
     player = widgets.SamplingPlayer(vqvae, prior)
     decoded = []

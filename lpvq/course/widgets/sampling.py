@@ -83,7 +83,11 @@ class SamplingPlayer(Explorer):
     """
 
     def __init__(self, vqvae: VQVAE, prior: PixelCNN | CoarseToFine, class_names: tuple[str, ...] = ()) -> None:
-        self.vqvae, self.prior = own_copy(vqvae), own_copy(prior)
+        coarse_prior, fine_prior = (
+            (prior.coarse_prior, prior.fine_prior) if isinstance(prior, CoarseToFine) else (None, prior)
+        )
+        self.vqvae, self.prior = own_copy(vqvae), own_copy(fine_prior)
+        self.coarse_prior = None if coarse_prior is None else own_copy(coarse_prior)
         self.class_names = class_names
         classes: list[tuple[str, int | None]] = [(name, label) for label, name in enumerate(class_names)]
         height, width = prior.image_size
@@ -111,13 +115,10 @@ class SamplingPlayer(Explorer):
         labels = None if label is None else torch.tensor([label])
         how: dict[str, Any] = {"labels": labels, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         generator = torch.Generator().manual_seed(seed)
-        coarse = None
-        if isinstance(self.prior, CoarseToFine):
-            coarse = self.prior.coarse_prior.generate(**how, generator=generator)
-        prior: PixelCNN = self.prior.fine_prior if isinstance(self.prior, CoarseToFine) else self.prior
-        codes = prior.generate(**how, coarse=coarse, generator=generator)
+        coarse = None if self.coarse_prior is None else self.coarse_prior.generate(**how, generator=generator)
+        codes = self.prior.generate(**how, coarse=coarse, generator=generator)
         next_one = min(step, codes.numel() - 1)
-        logits = prior(codes, labels, coarse).flatten(2)[:, :, next_one]
+        logits = self.prior(codes, labels, coarse).flatten(2)[:, :, next_one]
         expected = logits.softmax(-1)[0]
         drawn_from = _probabilities(logits, options)
         so_far = torch.where((torch.arange(codes.numel()) < step).view(codes.shape), codes, codes[:, :1, :1])
