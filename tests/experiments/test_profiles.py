@@ -28,11 +28,27 @@ def test_size_and_seed_go_into_the_recipe() -> None:
         recipe_for("smileys", "laptop", size=10)
 
 
-def test_large_images_have_a_recipe_of_their_own_in_the_laptop_profile() -> None:
-    recipe = recipe_for("smileys", "laptop", size=128)
-    assert (recipe.size, recipe.num_codes, recipe.prior_blocks) == (128, 512, 10)
-    assert recipe_for("smileys", "laptop", size=64).num_codes == recipe_for("smileys", "laptop").num_codes
+def test_larger_images_have_recipes_of_their_own_in_the_laptop_profile() -> None:
+    small, medium, large = (recipe_for("smileys", "laptop", size=size) for size in (60, 64, 96))
+    assert (small.num_codes, small.levels, small.size) == (256, 1, 60)
+    assert (medium.num_codes, medium.levels, medium.size) == (256, 2, 64)
+    assert (large.num_codes, large.levels, large.size) == (512, 2, 96)
     assert recipe_for("smileys", "smoke", size=128).num_codes == recipe_for("smileys", "smoke").num_codes
+    assert recipe_for("smileys", "smoke", size=128).levels == 1
+
+
+def test_what_holds_for_smileys_does_not_hold_for_a_folder_of_pictures() -> None:
+    for size in (None, 64, 128):
+        smileys, pets = recipe_for("smileys", "laptop", size=size), recipe_for("folder:pets", "laptop", size=size)
+        assert smileys.quantizer["rate_weight"] > pets.quantizer["rate_weight"] == 0.35
+        assert smileys.prior_images is not None and pets.prior_images is None
+        assert smileys.levels == pets.levels
+
+
+@pytest.mark.parametrize(("size", "levels"), [(64, 2), (68, 1), (132, 1), (136, 2)])
+def test_two_levels_are_the_default_only_where_the_size_can_be_halved(size: int, levels: int) -> None:
+    assert recipe_for("smileys", "laptop", size=size).levels == levels
+    assert recipe_for("smileys", "laptop", size=size, levels=1).levels == 1
 
 
 def test_the_seed_goes_to_both_models_and_not_to_the_classifier_that_judges_them() -> None:
