@@ -67,7 +67,7 @@ class Workspace:
 
     Args:
         dataset: a name for ``lpvq.load_images``.
-        profile: "smoke", "laptop" or "full"; ``LPVQ_PROFILE`` or "laptop" where None.
+        profile: "smoke", "laptop", "long" or "full"; ``LPVQ_PROFILE`` or "laptop" where None.
         output: the folder that holds all workspaces; where None, ``LPVQ_OUTPUT``, or ``output/`` of the checkout or of
             the working folder.
         seed: 0 … 2⁶³ − 1; decides the weights that the training of VQ-VAE and PixelCNN starts from, and all that is
