@@ -99,6 +99,7 @@ _SMOKE = replace(
     train_images=512,
     test_images=128,
     validation_images=64,
+    prior_images=640,  # more than the VQ-VAE learns from, as in the longer profiles
     num_codes=32,
     vqvae_channels=16,
     prior_blocks=2,
@@ -125,7 +126,7 @@ _LAPTOP_SMILEYS: dict[str, Any] = {
     "train_images": 50_000,
     "test_images": 10_000,
     "prior_images": 110_000,
-    "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.4},
+    "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.0},
     "vqvae": TrainConfig(steps=1200, batch_size=64, learning_rate=2e-3, muon_rate=4e-3),
 }
 # Larger images have grids of more codes: a coarse grid is drawn first, and there is less time for each image.
