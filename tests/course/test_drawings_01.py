@@ -15,6 +15,7 @@ FIGURES = {
     "odd numbers": lambda: drawings.plot_description(torch.rand(1, 8, 8), torch.rand(21), torch.rand(1, 8, 8)),
     "curves": lambda: drawings.plot_curves({"a": ([1, 2], [0.5, 0.1])}, "x", "y", {"b": (4, 0.2)}),
     "cloud": lambda: drawings.plot_cloud(torch.randn(9, 5), torch.rand(9, 3), torch.randn(6, 5), torch.rand(6, 3)),
+    "family": drawings.plot_family,
 }
 
 

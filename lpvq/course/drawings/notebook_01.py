@@ -133,3 +133,27 @@ def _put_tiles(axis: Axes, numbers: Tensor) -> None:
         for index, value in enumerate(numbers.tolist()):
             colour = "black" if (value - float(numbers.min())) / span > 0.6 else "white"
             axis.text(0, index, f"{value:.2f}", ha="center", va="center", fontsize=9, color=colour)
+
+
+_FAMILY = (
+    ("continuous\nlatents", "made like one\nnormal distribution", "VAE, 2014", "one draw"),
+    ("continuous\nlatents", "any, by removing noise\nstep by step", "latent diffusion, 2022", "tens of steps"),
+    ("codes", "one code\nafter another", "VQ-VAE + PixelCNN, 2017\nVQGAN + transformer, 2021", "a step per code"),
+    ("codes", "many codes\nat a time", "MaskGIT, 2022", "about ten steps"),
+)
+
+
+def plot_family() -> Figure:
+    """Plot a table of methods: what describes an image, how that is drawn, who does it, and in how many steps."""
+    figure = Figure((9, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.set(xlim=(0, 4), ylim=(len(_FAMILY) + 0.6, 0))
+    axis.axis("off")
+    for column, title in enumerate(("description", "how it is drawn", "method", "time to draw")):
+        axis.text(column + 0.5, 0.3, title, ha="center", va="center", fontsize=10, fontweight="bold")
+    for row, cells in enumerate(_FAMILY):
+        colour = BLUE if cells[0] == "codes" else ORANGE
+        axis.axhspan(row + 0.64, row + 1.56, color=colour, alpha=0.15, linewidth=0)
+        for column, text in enumerate(cells):
+            axis.text(column + 0.5, row + 1.1, text, ha="center", va="center", fontsize=9.5)
+    return figure
