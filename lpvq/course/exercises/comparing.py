@@ -126,7 +126,7 @@ def as_numbers(answer: Any, *names: str) -> list[float]:
     parts = answer if isinstance(answer, list | tuple) else [answer]  # a part may be a tensor that holds one number
     numbers = [number for part in parts for number in as_tensor(part, expected).double().flatten().tolist()]
     if len(numbers) != len(names):
-        raise Complaint(f"expected {expected}, got {len(numbers)}")
+        raise Complaint(f"expected {expected}, got {'a single one' if len(numbers) == 1 else len(numbers)}")
     return numbers
 
 
