@@ -92,9 +92,7 @@ def _shift_down(answer: Any) -> str | None:
     first_row_twice[:, :, 1:] = example[:, :, :-1]
     one_channel[:, 1] = example[:, 1]
     slips = {
-        "the last row came back on top, where there should be zeros: the first row would see the last one": example.roll(
-            1, 2
-        ),
+        "the last row came back on top, where there should be zeros: the first row would see it": example.roll(1, 2),
         "the last column came back in front, and dimension 3 are the columns": example.roll(1, 3),
         "everything moved to the right: dimension 3 are the columns, dimension 2 are the rows": _moved(example, 0, 1),
         "everything moved up, so that a row would see the row below it": _moved(example, -1),
