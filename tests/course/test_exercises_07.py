@@ -155,8 +155,10 @@ def test_7_4_which_half_fits(models: tuple[PixelCNN, Tensor, Tensor]) -> None:
     turned = torch.cat([codes[:1, :4].expand(64, -1, -1), codes[:, 4:]], 1)
 
     @torch.no_grad()
-    def cost(grids: Tensor, labels: Tensor = labels[:1].expand(64)) -> Tensor:
-        return F.cross_entropy(prior(grids, labels), grids, reduction="none")
+    def cost(grids: Tensor, own: Tensor | None = None) -> Tensor:
+        return F.cross_entropy(
+            prior(grids, labels[:1].expand(len(grids)) if own is None else own), grids, reduction="none"
+        )
 
     nats = cost(joined)
     right = nats[:, 4:].sum((1, 2))
@@ -167,7 +169,7 @@ def test_7_4_which_half_fits(models: tuple[PixelCNN, Tensor, Tensor]) -> None:
         [
             *forms_of_tensor(right),
             -logs[:, 4:].sum((1, 2)),
-            [cost(one[None], labels[:1])[0, 4:].sum() for one in joined],
+            [cost(one[None])[0, 4:].sum() for one in joined],
         ],
         [
             (nats.sum((1, 2)), "nats of the whole grid"),
