@@ -186,13 +186,7 @@ def _slips_of_rings(conv: nn.Conv1d, ring: Tensor, before: Tensor, column: int) 
         return conv(columns)[:, :, 0]
 
     return {
-        "the kernel must see the ring from its oldest column to its newest, not in the order of its places": of(ring),
-        "the kernel must see the ring from its oldest column to its newest, not the other way round": of(
-            ordered.flip(2)
-        ),
-        "the kernel must see the ring from its oldest column to its newest; here it begins with the newest": of(
-            ring.roll(-column, 2)
-        ),
+        "the kernel must see the ring from its oldest column to its newest": of(ring),
         "the bias is missing": of(ordered) - bias[:, None].T,
         "the new column has to be in the ring before the convolution": of(_oldest_first(before, column)),
         "the new column has to be in the ring before the convolution, and the kernel sees oldest first": of(before),
