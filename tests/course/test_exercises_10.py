@@ -82,16 +82,16 @@ def test_10_3_a_completed_face():
     codes, right = face()[0], completed(0)
     changed, longer, rest = right.clone(), right.clone(), right.clone()
     changed[0, 31, 31] = (right[0, 31, 31] + 1) % 256
-    longer[0, 15] = codes[0, 15]
+    longer[0, 15:26] = codes[0, 15:26]
     rest[0, 15:] = right[0, 15:].flip(0)
     expect(
         CHECKERS["10.3"],
         [*forms_of_tensor(right), right.int(), right.short().numpy()],
         [
             (completed(2), "stays surprised"),
-            (completed(0, seed=5), "codes are others"),
-            (changed, "1 codes are others"),
-            (rest, "codes are others"),
+            (completed(0, seed=5), "are not those of the label 0"),
+            (changed, "drawn codes, 1 are not those"),
+            (rest, "are not those of the label 0"),
             (longer, "row 15 is the first that is drawn"),
             (codes, "the codes of the face itself"),
             (right.roll(1, 2), "upper 15 rows"),

@@ -1,63 +1,164 @@
 """The checkers of notebook 11: right answers pass, typical wrong ones are called by their name."""
 
-import pytest
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from answers import expect, forms_of_number, forms_of_numbers
+from lpvq.course.exercises import notebook_11
 from lpvq.course.exercises.notebook_11 import CHECKERS, large_faces, nats_given, sad_mouths
 
 
-@pytest.mark.parametrize(
-    ("answer", "complaint"),
-    [
-        (0.6**8, None),
-        (0.0168, None),
-        (0.6**7, "eight rows lie above"),
-        (0.6**9, "need not be empty"),
-        (1 - 0.6**8, "has begun before"),
-        (0.4 * 0.6**8, "later rows count"),
-        (0.5, "too large by 0.483"),
-    ],
-)
-def test_late_faces(answer, complaint):
-    said = CHECKERS["11.1"](answer)
-    assert said is None if complaint is None else complaint in said
+def test_11_1_late_faces():
+    right = 0.6**8
+    expect(
+        CHECKERS["11.1"],
+        [*forms_of_number(right), 0.0168, 1 - sum(0.4 * 0.6**row for row in range(8)), np.prod([0.6] * 8)],
+        [
+            (0.6**7, "eight rows lie above"),
+            (0.6**9, "need not be empty"),
+            (1 - 0.6**8, "has begun before"),
+            (0.4 * 0.6**8, "later rows count"),
+            (0.4**8, "a row stays empty, not"),
+            (0.4**7, "0.6 is the probability"),
+            (0.6, "one row stays empty"),
+            (0.4, "a face begins in a row"),
+            (4.8, "not added"),
+            (0.6 / 8, "each row multiplies"),
+            (1 / 8, "one given row of eight"),
+            (1.68, "in percent"),
+            (8**0.6, "its base is 0.6"),
+            (0.5, "0.5 is too large"),
+            (-1, "too small"),
+            ("rare", "expected a number, got str"),
+        ],
+        secrets=["0.016", "0.017"],
+    )
 
 
-def test_dealing_is_checked_at_other_sides():
-    check = CHECKERS["11.2"]
-
-    def squares(picture, side):
-        batch, channels, height, width = picture.shape
-        return picture.view(batch, channels, height // side, side, width // side, side)  # (B, C, h, i, w, j)
-
-    def by_hand(picture, side):
-        return squares(picture, side).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
-
-    assert check(by_hand) is None and check(F.pixel_unshuffle) is None
-    assert "swapped" in check(lambda picture, side: squares(picture, side).permute(0, 1, 5, 3, 2, 4).flatten(1, 3))
-    assert "come first" in check(lambda picture, side: squares(picture, side).permute(0, 3, 5, 1, 2, 4).flatten(1, 3))
-    assert "expected the shape" in check(lambda picture, side: picture)
-    assert "the largest difference" in check(lambda picture, side: by_hand(picture, side).flip(0))
-    assert "expected a function" in check(torch.zeros(1))
+def squares(picture, side):
+    batch, channels, height, width = picture.shape
+    return picture.view(batch, channels, height // side, side, width // side, side)  # (B, C, h, i, w, j)
 
 
-def test_what_the_coarse_grid_tells_is_checked():
-    check = CHECKERS["11.3"]
+def dealt(*order):
+    """With the dimensions of ``squares`` in another order."""
+
+    def deal(picture, side):
+        batch, _, height, width = picture.shape
+        return squares(picture, side).permute(0, *order).reshape(batch, -1, height // side, width // side)
+
+    return deal
+
+
+def dealt_for_three_channels(picture, side):
+    return picture.reshape(2, 3, -1, side, picture.shape[3] // side, side).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+
+
+def with_unfold(picture, side):
+    batch, _, height, width = picture.shape
+    return F.unfold(picture, side, stride=side).view(batch, -1, height // side, width // side)
+
+
+def with_slices(picture, side):
+    parts = [picture[:, c, i::side, j::side] for c in range(picture.shape[1]) for i in range(side) for j in range(side)]
+    return torch.stack(parts, 1).double().requires_grad_()
+
+
+def with_numpy(picture, side):
+    batch, channels, height, width = picture.shape
+    pixels = picture.numpy().reshape(batch, channels, height // side, side, width // side, side)
+    return pixels.transpose(0, 1, 3, 5, 2, 4).reshape(batch, -1, height // side, width // side)
+
+
+def test_11_2_dealing():
+    right = dealt(1, 3, 5, 2, 4)
+    expect(
+        CHECKERS["11.2"],
+        [right, F.pixel_unshuffle, with_unfold, with_slices, with_numpy, lambda *given: right(*given).tolist()],
+        [
+            (torch.zeros(1), "expected a function, got Tensor of shape (1,)"),
+            (lambda picture, side: ..., "not done yet"),
+            (lambda picture: picture, "the function fails with TypeError"),
+            (dealt(1, 5, 3, 2, 4), "swapped"),
+            (dealt(3, 5, 1, 2, 4), "come first"),
+            (dealt(5, 3, 1, 2, 4), "and columns last"),
+            (dealt(3, 1, 5, 2, 4), "not between rows and columns"),
+            (dealt(1, 2, 3, 4, 5), "permute before the last reshape"),
+            (lambda picture, side: right(picture, side).mT, "of the positions are swapped"),
+            (lambda picture, side: right(picture, side).unflatten(1, (-1, side, side)), "become one dimension"),
+            (F.avg_pool2d, "the mean of each square"),
+            (lambda picture, side: picture[:, :, ::side, ::side], "one pixel of each square"),
+            (lambda picture, side: picture, "nothing is sorted"),
+            (lambda picture, side: right(picture, 2), "expected the shape"),
+            (dealt_for_three_channels, "with a picture (2, 2, 12, 3) and side 3"),
+            (lambda picture, side: right(picture, side).flip(0), "values are wrong"),
+            (lambda picture, side: right(picture, side)[:1], "expected the shape (2, 12, 3, 5), got (1, 12, 3, 5)"),
+        ],
+    )
+
+
+def test_11_3_what_a_wrong_sketch_costs():
     prior, _, codes, labels = large_faces()
     coarse = prior.coarsen(codes)
-    own = nats_given(prior, codes, labels, coarse)
-    after, before = (nats_given(prior, codes, labels, coarse.roll(shift, 0)) for shift in (-1, 1))
+    own, after, before = (nats_given(prior, codes, labels, coarse.roll(shift, 0)) for shift in (0, -1, 1))
+    other_label = nats_given(prior, codes, labels.roll(-1), coarse.roll(-1, 0))
     assert own < after - 10
-    assert check((own, after)) is None
-    assert "own grid first" in check((after, own))
-    assert "the face before" in check((own, before))
-    assert "own grid: " in check((0, after))
-    assert "expected two numbers" in check(own)
+    with torch.no_grad():
+        both = prior.nll(codes, labels).mean().item()
+    expect(
+        CHECKERS["11.3"],
+        [*forms_of_numbers(own, after), (round(own, 1), round(after, 1)), [torch.tensor(own), np.float32(after)]],
+        [
+            ((after, own), "own grid first"),
+            ((own, before), "the face before"),
+            ((own, other_label), "the labels stay" if abs(other_label - after) > 0.01 * after else ""),
+            ((own, own), "the own grid again"),
+            ((own, after - own), "how much it costs more"),
+            ((own, after / own), "how many times as much"),
+            ((both, after), "what the coarse grid costs"),
+            ((both - own, after), "what the coarse grid costs"),
+            ((12 * own, 12 * after), "own grid: that is the sum"),
+            ((own / 1024, after / 1024), "own grid: these are nats per code"),
+            ((own / np.log(2), after / np.log(2)), "own grid: these are bits"),
+            ((-own, -after), "own grid: the sign"),
+            ((own, -after), "next one's grid: the sign"),
+            ((0, after), "own grid: 0 is too small"),
+            ((own, 2 * after), "next one's grid: "),
+            (own, "expected two numbers (with the own coarse grid, with the next one's), got a single one"),
+            ((own, ...), "still ..."),
+        ],
+    )
 
 
-def test_who_decides_about_the_mouth_is_checked():
-    check, share = CHECKERS["11.4"], sad_mouths()
+def test_11_4_who_decides_about_the_mouth(monkeypatch):
+    mouths = torch.tensor([1] * 24 + [0] * 5 + [2])  # for any weights, and in a moment
+    monkeypatch.setattr(notebook_11, "_mouths", lambda: mouths)
+    expect(
+        CHECKERS["11.4"],
+        [*forms_of_number(24 / 30), (mouths == 1).float().mean(), 25 / 30, 23 / 30],
+        [
+            (6 / 30, "that is not sad"),
+            (24, "how many are sad"),
+            (80, "in percent"),
+            (5 / 30, "happy mouths"),
+            (1 / 30, "surprised mouths"),
+            (1 / 3, "chance"),
+            (0.5, "0.5 is too small"),
+            (1.0, "1 is too large"),
+            (22 / 30, "too small"),
+            (26 / 30, "too large"),
+            (mouths, "expected a number, got Tensor of shape (30,)"),
+            (mouths == 1, "expected a number, got Tensor of shape (30,)"),
+            (True, "True or False"),
+            ("the sketch", "expected a number, got str"),
+        ],
+        secrets=["0.8 "],
+    )
+
+
+def test_11_4_as_the_shipped_model_draws():
+    share = sad_mouths()
     assert share > 0.8
-    assert check(share) is None
-    assert "that is not sad" in check(1 - share)
+    assert CHECKERS["11.4"](share) is None
+    assert "that is not sad" in CHECKERS["11.4"](1 - share)

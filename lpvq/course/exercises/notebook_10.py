@@ -93,12 +93,17 @@ def _happy(answer: Any) -> str | None:
         return "the upper 15 rows are not the codes of the first surprised face"
     if torch.equal(grid.double(), _completed(_HAPPY).double()):
         return None
-    if torch.equal(grid[:, _KEPT_ROWS].double(), face[:, _KEPT_ROWS].double()):
-        return "more rows than the upper 15 are those of the face: row 15 is the first that is drawn"
     if torch.equal(grid.double(), _completed(_SURPRISED).double()):
         return "this face stays surprised: the label decides about the mouth"
-    different = int((grid != _completed(_HAPPY)).sum())
-    return f"{different} codes are others than with the label 0 and a generator that starts at seed 4"
+    if _rows_of(face, grid) > _rows_of(face, _completed(_HAPPY)):
+        return "more rows than the upper 15 are those of the face: row 15 is the first that is drawn"
+    drawn, different = (_SIDE - _KEPT_ROWS) * _SIDE, int((grid != _completed(_HAPPY)).sum())
+    return f"of the {drawn} drawn codes, {different} are not those of the label 0 and a generator that starts at seed 4"
+
+
+def _rows_of(face: Tensor, grid: Tensor) -> int:
+    """How many of the upper rows are those of the face."""
+    return int((grid == face).all(2).long().cumprod(1).sum())
 
 
 def _fewer(answer: Any) -> str | None:
