@@ -1,5 +1,6 @@
 """How the tests of exercises ask a checker: right answers in all their forms, and typical wrong ones."""
 
+import random
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ def expect(check: Checker, right: Sequence[Any], wrong: Sequence[tuple[Any, str]
     """
     assert len(right) >= 4, f"{len(right)} right answers are too few"
     assert len(wrong) >= 12, f"{len(wrong)} wrong answers are too few"
+    before = _global_state()
     faults = []
     for number, answer in enumerate(right):
         complaint = check(answer)
@@ -32,6 +34,14 @@ def expect(check: Checker, right: Sequence[Any], wrong: Sequence[tuple[Any, str]
         elif re.search(r"\bby [\d.]+$", complaint) or any(secret in complaint for secret in secrets):
             faults.append(f"wrong answer {number} is told too much: {complaint!r}")
     assert not faults, "\n".join(faults)
+    assert _global_state() == before, "checking has changed random numbers, the default type or the threads"
+
+
+def _global_state() -> tuple[object, ...]:
+    """What a notebook must find as it left it."""
+    of_numpy = np.random.get_state(legacy=False)["state"]
+    numbers = random.getstate(), of_numpy["pos"], of_numpy["key"].tolist(), torch.get_rng_state().tolist()
+    return *numbers, torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
 
 
 def forms_of_number(number: float) -> list[Any]:

@@ -132,28 +132,30 @@ def test_11_3_what_a_wrong_sketch_costs():
 
 
 def test_11_4_who_decides_about_the_mouth(monkeypatch):
-    mouths = torch.tensor([1] * 24 + [0] * 5 + [2])  # for any weights, and in a moment
+    mouths = torch.tensor([1] * 18 + [0] * 8 + [2] * 4)  # for any weights, and in a moment
     monkeypatch.setattr(notebook_11, "_mouths", lambda: mouths)
     expect(
         CHECKERS["11.4"],
-        [*forms_of_number(24 / 30), (mouths == 1).float().mean(), 25 / 30, 23 / 30],
+        [*forms_of_number(18 / 30), (mouths == 1).float().mean(), 19 / 30, 17 / 30],
         [
-            (6 / 30, "that is not sad"),
-            (24, "how many are sad"),
-            (80, "in percent"),
-            (5 / 30, "happy mouths"),
-            (1 / 30, "surprised mouths"),
+            (12 / 30, "that is not sad"),
+            (18, "how many are sad"),
+            (60, "in percent"),
+            (8 / 30, "happy mouths"),
+            (4 / 30, "surprised mouths"),
+            (mouths.float().mean(), "the mean of the labels"),
             (1 / 3, "chance"),
+            (0, "0 is too small"),
             (0.5, "0.5 is too small"),
             (1.0, "1 is too large"),
-            (22 / 30, "too small"),
-            (26 / 30, "too large"),
+            (16 / 30, "too small"),
+            (20 / 30, "too large"),
             (mouths, "expected a number, got Tensor of shape (30,)"),
             (mouths == 1, "expected a number, got Tensor of shape (30,)"),
             (True, "True or False"),
             ("the sketch", "expected a number, got str"),
         ],
-        secrets=["0.8 "],
+        secrets=["0.6 "],
     )
 
 
