@@ -69,7 +69,7 @@ def as_tensor(answer: Any, expected: str = "a tensor") -> Tensor:
     return values
 
 
-def _of_number(number: Real) -> Tensor:
+def _of_number(number: Any) -> Tensor:
     if isinstance(number, bool):
         return torch.tensor(number)
     if isinstance(number, int) and abs(number) <= _LARGEST_INT64:
