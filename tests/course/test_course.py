@@ -30,7 +30,7 @@ def test_a_notebook_begins_with_its_profile_and_seed(
         (..., "not done yet"),
         (2, "correct"),
         (2.4, "not yet: 2.4 is too large"),
-        (1.88, "not yet: 1.88 is a little too small"),
+        (1, "not yet: 1 is too small"),
         ("two", "not yet: expected a number, got str"),
         (torch.tensor(2), "correct"),
         ([2], "correct"),

@@ -30,12 +30,16 @@ class Complaint(Exception):  # noqa: N818 (it is the reader's mistake, and no er
 
 
 def checker(judge: Checker) -> Checker:
-    """Make a checker of a function that may also raise its complaint."""
+    """Make a checker of a function that may raise its complaint, and draw random numbers.
+
+    What a checker draws, and be it for the first weights of a model that is loaded, changes nothing for the notebook.
+    """
 
     @wraps(judge)
     def check(answer: Any) -> str | None:
         try:
-            return judge(answer)
+            with own_random_numbers():
+                return judge(answer)
         except Complaint as complaint:
             return str(complaint)
 

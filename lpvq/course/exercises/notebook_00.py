@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, compare_number, compare_tensor
+from lpvq.course.exercises.comparing import Checker, checker, compare_number, compare_tensor
 from lpvq.data.loading import load
 from lpvq.models.pretrained import load_pretrained
 
@@ -16,6 +16,7 @@ _POSITIONS, _NUM_CODES = 8 * 8, 256
 _PLACE = 4, 4  # of the code that is changed
 
 
+@checker
 def _compression(answer: Any) -> str | None:
     numbers = _HEIGHT * _WIDTH * _COLOURS
     image, codes = numbers * _BITS_OF_COLOUR, _POSITIONS * log2(_NUM_CODES)
@@ -47,6 +48,7 @@ def _before_and_after() -> tuple[Tensor, Tensor, Tensor]:
     return images[0], vqvae.decode(codes)[0], vqvae.decode(changed)[0]
 
 
+@checker
 def _one_code_changed(answer: Any) -> str | None:
     image, before, after = _before_and_after()
     change = after - before
@@ -77,6 +79,7 @@ def _first_logits() -> Tensor:
         return prior(nothing_yet, labels=torch.arange(3))[:, :, 0, 0]
 
 
+@checker
 def _sharper(answer: Any) -> str | None:
     happy, logits, surprised = _first_logits()
     probabilities = logits.softmax(0)

@@ -74,10 +74,12 @@ def _slips_of_quarters() -> dict[str, float]:
     }
 
 
+@checker
 def _quarters(answer: Any) -> str | None:
     return compare_number(answer, _error(_painted(16), _faces()), _TOLERANCE, _slips_of_quarters())
 
 
+@checker
 def _times_fewer(answer: Any) -> str | None:
     image, latents = 32 * 32 * 3 * 8, 32 * 4
     slips = {
@@ -170,6 +172,7 @@ def _needed(squares: Tensor, whole: Tensor) -> int:
     return int((left / whole >= _SMALL_ERROR).sum()) + 1
 
 
+@checker
 def _number_of_directions(answer: Any) -> str | None:
     right, slips = _numbers_of_directions()
     return compare_number(answer, right, 0, slips)

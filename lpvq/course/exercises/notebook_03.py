@@ -12,7 +12,6 @@ from lpvq.course.exercises.comparing import (
     checker,
     compare_number,
     compare_tensor,
-    own_random_numbers,
 )
 from lpvq.data.loading import load
 from lpvq.models.pretrained import load_pretrained
@@ -25,8 +24,7 @@ _DOWNSAMPLE = 4
 
 @cache
 def _grid() -> list[float]:
-    with own_random_numbers():
-        vqvae = VQVAE(3, num_codes=8, code_dim=2, hidden_channels=2, downsample=_DOWNSAMPLE)
+    vqvae = VQVAE(3, num_codes=8, code_dim=2, hidden_channels=2, downsample=_DOWNSAMPLE)
     return [float(side) for side in vqvae.encode(torch.zeros(1, 3, *_IMAGE)).shape[1:]]
 
 
@@ -61,8 +59,7 @@ def _grid_of_a_tall_image(answer: Any) -> str | None:
 
 @cache
 def _rows_seen() -> int:
-    with own_random_numbers():
-        three = encoder(1, code_dim=4, hidden_channels=8, downsample=8)
+    three = encoder(1, code_dim=4, hidden_channels=8, downsample=8)
     for weights in three.parameters():
         weights.data.fill_(0.1)  # so that no layer is dead: then the gradient shows all that is seen
     images = torch.ones(1, 1, 64, 64, requires_grad=True)
@@ -71,6 +68,7 @@ def _rows_seen() -> int:
     return int((images.grad.sum((0, 1, 3)) != 0).sum())
 
 
+@checker
 def _pixels_seen(answer: Any) -> str | None:
     seen = _rows_seen()
     slips: dict[str, float] = {
@@ -92,6 +90,7 @@ def _pixels_seen(answer: Any) -> str | None:
     return compare_number(answer, seen, 0, slips)
 
 
+@checker
 def _renumbered(answer: Any) -> str | None:
     codes, new = torch.arange(8).view(1, 2, 4), _ORDER.argsort()
     slips = {
@@ -149,6 +148,7 @@ def _errors() -> tuple[float, dict[str, float]]:
     }
 
 
+@checker
 def _without_the_quantizer(answer: Any) -> str | None:
     right, slips = _errors()
     return compare_number(answer, right, 2e-3 * right, slips)
@@ -202,6 +202,7 @@ def _importance_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
     }
 
 
+@checker
 def _importance(answer: Any) -> str | None:
     right, slips = _importance_and_slips()
     return compare_tensor(answer, right, 1e-6, slips)

@@ -29,6 +29,7 @@ Table = tuple[Tensor, int, int]
 """Counts by place (H · W, K), and the height and width of the grid."""
 
 
+@checker
 def _perplexity(answer: Any) -> str | None:
     nats, used = entropy(_COUNTS), int((_COUNTS > 0).sum())
     shares = _COUNTS[:used].double() / _COUNTS.sum()
@@ -51,6 +52,7 @@ def _perplexity(answer: Any) -> str | None:
     return compare_number(answer, perplexity(_COUNTS), 0.01, slips)
 
 
+@checker
 def _bits_of_grid(answer: Any) -> str | None:
     counts, plus_one, size = _GRID_COUNTS.double(), _GRID_COUNTS.double() + 1, _GRID.numel()
     bits, shares = _cost(plus_one), plus_one / plus_one.sum()

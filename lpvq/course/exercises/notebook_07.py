@@ -73,6 +73,7 @@ def _temperatures() -> tuple[float, dict[str, float]]:
     }
 
 
+@checker
 def _half_entropy(answer: Any) -> str | None:
     right, slips = _temperatures()
     return compare_number(answer, right, 2e-3, slips)
@@ -145,6 +146,7 @@ def _missed(prior: PixelCNN, grids: Tensor, label: int) -> Tensor:
     return (below[:, _UPPER_ROWS:] > _NEARLY).sum((1, 2))
 
 
+@checker
 @torch.no_grad()
 def _fit(answer: Any) -> str | None:
     prior, codes, labels = _test_grids()

@@ -14,7 +14,6 @@ from lpvq.course.exercises.comparing import (
     checker,
     compare_number,
     compare_tensor,
-    own_random_numbers,
 )
 from lpvq.models.gated import GatedBlock
 
@@ -50,10 +49,10 @@ def _truth(name: str, value: Any) -> bool:
     return bool(truth)
 
 
+@checker
 def _kernel_cost(answer: Any) -> str | None:
     channels, reach = 4, _KERNEL // 2
-    with own_random_numbers():
-        block = GatedBlock(channels, _KERNEL, None)
+    block = GatedBlock(channels, _KERNEL, None)
     convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
     right = sum(conv.weight.numel() for conv in convolutions) / channels**2
     vertical, link, horizontal, output = 2 * (reach + 1) * _KERNEL, 4, 2 * (reach + 1), 1
@@ -91,6 +90,7 @@ def _kernel_cost(answer: Any) -> str | None:
     return compare_number(answer, right, 0.01, slips)
 
 
+@checker
 def _cache_bytes(answer: Any) -> str | None:
     batch, height, width, blocks, channels, reach, item = 8, 16, 24, 12, 128, 2, 4
     layers, scale = blocks + 1, batch * item
@@ -157,8 +157,7 @@ def _ring(answer: Any) -> str | None:
 def _conv_and_line() -> tuple[nn.Conv1d, Tensor]:
     """A convolution with fewer inputs than outputs, and what it is to run over, (B, C, columns)."""
     generator = torch.Generator().manual_seed(0)
-    with own_random_numbers():
-        conv = nn.Conv1d(3, 4, _KERNEL).double()
+    conv = nn.Conv1d(3, 4, _KERNEL).double()
     for parameter in conv.parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
     return conv, torch.randn(2, 3, 3 * _KERNEL - 1, generator=generator, dtype=torch.float64)

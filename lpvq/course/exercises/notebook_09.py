@@ -17,6 +17,7 @@ _FACES, _BACKGROUNDS = 500, 6
 DRAFTS = {1: (0.036, 98.6), 2: (0.047, 77.8), 3: (0.033, 59.2), 4: (0.045, 55.4), 5: (0.041, 52.7), 6: (0.044, 50.6)}
 
 
+@checker
 def _frechet(answer: Any) -> str | None:
     (real_mean, other_mean), (real_spread, other_spread) = (2.0, 5.0), (1.0, 3.0)
     apart, wider = (real_mean - other_mean) ** 2, (real_spread - other_spread) ** 2
@@ -76,6 +77,7 @@ def _coverages() -> tuple[float, dict[str, float]]:
     }
 
 
+@checker
 def _coverage(answer: Any) -> str | None:
     right, slips = _coverages()
     return compare_number(answer, right, _TOLERANCE, slips)
@@ -114,6 +116,7 @@ def _mean_deviation(faces: int) -> float:
     )
 
 
+@checker
 def _calibration(answer: Any) -> str | None:
     right, slips = _calibrations()  # a simulation misses it by a little
     return compare_number(answer, right, 0.003) and compare_number(answer, right, 0.002, slips)

@@ -42,6 +42,7 @@ def _numbers(answer: Any) -> str | None:
     return None
 
 
+@checker
 def _blocks(answer: Any) -> str | None:
     width, reach = 24, 1
     steps = width - 1  # from the last code to the first
@@ -106,6 +107,7 @@ def _rows_of(face: Tensor, grid: Tensor) -> int:
     return int((grid == face).all(2).long().cumprod(1).sum())
 
 
+@checker
 def _fewer(answer: Any) -> str | None:
     pixels, colours, codes, coarse = 128 * 128, 3, 32 * 32, 8 * 8
     numbers = pixels * colours
