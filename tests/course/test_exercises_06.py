@@ -201,7 +201,7 @@ def test_6_4_label_probabilities() -> None:
             (lambda model, codes: nats(model, codes) / nats(model, codes).sum(1, keepdim=True), "their exponentials"),
             (lambda model, codes: probabilities(model, codes).argmax(1), "the best labels"),
             (lambda model, codes: probabilities(model, codes).max(1).values, "of the best labels"),
-            (lambda model, codes: probabilities(model, codes).mean(0), "one probability for all grids"),
+            (lambda model, codes: probabilities(model, codes).mean(0), "expected the shape (7, 3), got (3,)"),
             (lambda model, codes: probabilities(model, codes).T, "one row for each grid"),
             (lambda model, codes: probabilities(model, codes).squeeze(0), "expected the shape (1, 3), got (3,)"),
             (lambda model, codes: (-2 * nats(model, codes)).softmax(1), "wrong"),

@@ -21,6 +21,7 @@ Checker = Callable[[Any], str | None]
 """From an answer to None where it is correct, or to what is wrong with it: half a sentence, without a full stop."""
 
 _A_LITTLE = 0.05  # of the right number
+_ROUNDING = 1e-6  # of a number in float32
 _LARGEST_INT64 = 2**63 - 1
 _WORDS = {2: "two", 3: "three"}
 
@@ -58,10 +59,10 @@ def as_tensor(answer: Any, expected: str = "a tensor") -> Tensor:
     """
     if isinstance(answer, Tensor):
         values = answer.detach().cpu()
-    elif isinstance(answer, Real) and not isinstance(answer, np.generic):
-        values = _of_number(answer)
-    elif hasattr(answer, "__array__"):
+    elif hasattr(answer, "__array__"):  # numpy's numbers too
         values = _of_array(np.asarray(answer), expected)
+    elif isinstance(answer, Real):
+        values = _of_number(answer)
     elif answer is ...:
         raise Complaint("a part of it is still ...")
     elif isinstance(answer, Iterable) and not isinstance(answer, str | bytes | Mapping | Set):
@@ -198,7 +199,7 @@ def compare_number(
     if abs(difference) <= tolerance:
         return None
     for why, wrong in (slips or {}).items():
-        if abs(number - wrong) <= tolerance:
+        if abs(number - wrong) <= max(tolerance, _ROUNDING * abs(wrong)):
             return why
     little = "a little " if abs(difference) <= _A_LITTLE * abs(expected) else ""
     written = f"{number:.0f}" if number.is_integer() else f"{number:.6g}"

@@ -133,13 +133,14 @@ def _restarts() -> list[tuple[Tensor, Tensor, Tensor, float]]:
     generator = torch.Generator().manual_seed(0)
     cases = []
     for threshold, counts in (
-        (1.0, [2.0, 0.5, 8.0, 0.2, 1.5, 1.0]),
-        (0.5, [0.5, 0.25, 2.0, 0.75, 0.125]),
-        (3.0, [1.0, 2.0, 8.0, 3.0, 0.5, 2.5, 9.0]),
+        (1.0, [2.0, 0.5, 8.0, 0.25, 1.5, 1.0, 0.75, 4.0]),
+        (0.5, [0.5, 0.25, 2.0, 0.75, 0.125, 0.375, 1.0]),
+        (3.0, [1.0, 2.0, 8.0, 3.0, 0.5, 2.5, 9.0, 4.0]),
         (1.0, [2.0, 3.0, 4.0, 5.0, 1.0]),
     ):
-        sums = torch.tensor(counts)[:, None] * torch.randn(len(counts), 2, generator=generator)
-        cases.append((torch.tensor(counts), sums, torch.randn(40, 2, generator=generator) + 0.5, threshold))
+        entries = 2 * torch.randn(len(counts), 2, generator=generator) + torch.tensor([4.0, 0.0])
+        batch = 2 * torch.randn(40, 2, generator=generator) + 1
+        cases.append((torch.tensor(counts), torch.tensor(counts)[:, None] * entries, batch, threshold))
     return cases
 
 

@@ -101,7 +101,6 @@ def _renumbered(answer: Any) -> str | None:
         "keep the shape of the codes (B, H, W)": new,
         "these are the old numbers of the entries, and not in the shape of the codes": _ORDER,
         "this runs from the last code to the first": new[codes.flip((1, 2))],
-        "this sorts by falling numbers": _ORDER.argsort(descending=True)[codes],
         "rows and columns are swapped": new[codes].mT,
         "codes begin with 0": new[codes] + 1,
         "codes begin with 0, and theirs are one too small": new[codes] - 1,

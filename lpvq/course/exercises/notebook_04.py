@@ -1,7 +1,7 @@
 """Exercises of 04_latent_codes."""
 
 from functools import cache
-from math import exp, log, log2, log10, prod
+from math import exp, log, log2, log10
 from typing import Any
 
 import torch
@@ -74,7 +74,6 @@ def _bits_of_grid(answer: Any) -> str | None:
         / log(2),
         "that is what six codes cost on average; here are six that are known": size * entropy(plus_one) / log(2),
         "that is what six codes cost if all are equally likely": size * log2(len(counts)),
-        "this is the probability of the grid; how many bits is that?": prod(shares[_GRID].flatten().tolist()),
         "the frequencies are those of the counts, not those of the grid itself": _cost(
             torch.bincount(_GRID.flatten(), minlength=4).double()
         ),

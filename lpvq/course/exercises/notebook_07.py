@@ -88,7 +88,6 @@ def _all_controls(answer: Any) -> str | None:
         "the logits were multiplied by the temperature, not divided by it": _toy(temperature=2, top_k=3, top_p=0.92),
         "the temperature is missing": _toy(top_k=3, top_p=0.92),
         "only the temperature is there": _toy(temperature=0.5),
-        "the temperature comes last, or is there twice": _toy(temperature=0.25, top_k=3, top_p=0.92),
         "nothing is changed": _TOY,
         "what is left has to be scaled to sum to one": powers / powers.sum() * (right > 0),
         "what is left has to be scaled to sum to one, and the temperature is missing": _TOY * (right > 0),
