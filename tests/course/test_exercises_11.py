@@ -1,6 +1,10 @@
 """The checkers of notebook 11: right answers pass, typical wrong ones are called by their name."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -24,7 +28,7 @@ def test_11_1_late_faces():
             (0.6, "one row stays empty"),
             (0.4, "a face begins in a row"),
             (4.8, "not added"),
-            (0.6 / 8, "each row multiplies"),
+            (0.6 / 8, "nothing is divided"),
             (1 / 8, "one given row of eight"),
             (1.68, "in percent"),
             (8**0.6, "its base is 0.6"),
@@ -91,44 +95,83 @@ def test_11_2_dealing():
             (lambda picture, side: picture[:, :, ::side, ::side], "one pixel of each square"),
             (lambda picture, side: picture, "nothing is sorted"),
             (lambda picture, side: right(picture, 2), "expected the shape"),
-            (dealt_for_three_channels, "with a picture (2, 2, 12, 3) and side 3"),
+            (dealt_for_three_channels, "the function fails with RuntimeError"),
             (lambda picture, side: right(picture, side).flip(0), "values are wrong"),
             (lambda picture, side: right(picture, side)[:1], "expected the shape (2, 12, 3, 5), got (1, 12, 3, 5)"),
         ],
     )
 
 
-def test_11_3_what_a_wrong_sketch_costs():
-    prior, _, codes, labels = large_faces()
+class Prior:
+    """Instead of the shipped one: its nats tell which grid got which coarse grid and label."""
+
+    coarse_prior = SimpleNamespace(nll=lambda coarse, labels: torch.full((len(coarse),), 13.0))
+
+    @staticmethod
+    def coarsen(codes):
+        return torch.arange(12)[:, None, None].expand(-1, 2, 2)
+
+    @property
+    def fine_prior(self):
+        return self
+
+    def nll(self, codes, labels, coarse):
+        place = torch.arange(12)
+        return 20.0 + 3 * (coarse[:, 0, 0] - place).abs() * place / 2 + 9 * labels * (place % 7)
+
+
+@pytest.fixture
+def small_faces(monkeypatch):
+    found = Prior(), None, torch.zeros(12, 4, 4, dtype=torch.int64), torch.arange(12) % 3
+    monkeypatch.setattr(notebook_11, "large_faces", lambda: found)
+    for kept in (notebook_11._costs, notebook_11._slips_of_costs):
+        kept.cache_clear()
+    yield found
+    for kept in (notebook_11._costs, notebook_11._slips_of_costs):
+        kept.cache_clear()
+
+
+def test_11_3_what_a_wrong_sketch_costs(small_faces):
+    prior, _, codes, labels = small_faces
     coarse = prior.coarsen(codes)
     own, after, before = (nats_given(prior, codes, labels, coarse.roll(shift, 0)) for shift in (0, -1, 1))
     other_label = nats_given(prior, codes, labels.roll(-1), coarse.roll(-1, 0))
-    assert own < after - 10
-    with torch.no_grad():
-        both = prior.nll(codes, labels).mean().item()
+    of_first = nats_given(prior, codes, labels, coarse[:1].expand_as(coarse))
+    both = own + 13
+    costs = sorted([own, after, before, other_label, of_first, both])
+    assert all(cheap < 0.97 * dear for cheap, dear in itertools.pairwise(costs)), costs  # or two could be taken for one
     expect(
         CHECKERS["11.3"],
         [*forms_of_numbers(own, after), (round(own, 1), round(after, 1)), [torch.tensor(own), np.float32(after)]],
         [
             ((after, own), "own grid first"),
             ((own, before), "the face before"),
-            ((own, other_label), "the labels stay" if abs(other_label - after) > 0.01 * after else ""),
+            ((own, other_label), "the labels stay"),
+            ((own, of_first), "of the first"),
             ((own, own), "the own grid again"),
-            ((own, after - own), "how much it costs more"),
-            ((own, after / own), "how many times as much"),
-            ((both, after), "what the coarse grid costs"),
-            ((both - own, after), "what the coarse grid costs"),
+            ((own, abs(after - own)), "next one's grid: "),
+            ((both, after), "that includes what the coarse grid costs"),
+            ((both - own, after), "that is what the coarse grid costs"),
             ((12 * own, 12 * after), "own grid: that is the sum"),
-            ((own / 1024, after / 1024), "own grid: these are nats per code"),
+            ((own / 16, after / 16), "own grid: these are nats per code"),
             ((own / np.log(2), after / np.log(2)), "own grid: these are bits"),
             ((-own, -after), "own grid: the sign"),
             ((own, -after), "next one's grid: the sign"),
             ((0, after), "own grid: 0 is too small"),
-            ((own, 2 * after), "next one's grid: "),
+            ((own, 3 * after), "next one's grid: "),
             (own, "expected two numbers (with the own coarse grid, with the next one's), got a single one"),
             ((own, ...), "still ..."),
         ],
     )
+
+
+def test_11_3_with_the_shipped_model():
+    prior, _, codes, labels = large_faces()
+    coarse = prior.coarsen(codes)
+    own, after = (nats_given(prior, codes, labels, coarse.roll(shift, 0)) for shift in (0, -1))
+    assert own < after - 10
+    assert CHECKERS["11.3"]((own, after)) is None
+    assert "own grid first" in CHECKERS["11.3"]((after, own))
 
 
 def test_11_4_who_decides_about_the_mouth(monkeypatch):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lpvq.course.exercises.comparing import Checker, as_tensor, checker, compare_number
-from lpvq.evaluation.distances import neighbourhoods
+from lpvq.evaluation.distances import squared_distances
 
 _TOLERANCE = 1e-4
 _FACES, _BACKGROUNDS = 500, 6
@@ -57,24 +57,39 @@ def toy_points() -> tuple[Tensor, Tensor]:
 
 @cache
 def _coverages() -> tuple[float, dict[str, float]]:
+    """The right coverage, and what becomes of it with other balls, or counted otherwise."""
     real, other = toy_points()
-    figures, turned = neighbourhoods(real, other, k=3), neighbourhoods(other, real, k=3)
-    right = figures.coverage.value
+    lies_in = _in_balls_of(real, other)
+    right = _share(lies_in.any(1))
     return right, {
-        "this is the recall: for the coverage the balls are those of the real points": figures.recall.value,
-        "this is the precision: count the real points, not the others": figures.precision.value,
-        "this is the density, which counts all balls that another point lies in": figures.density.value,
-        "this is the coverage of the others by the real points; it is asked the other way round": turned.coverage.value,
+        "this is the recall: for the coverage the balls are those of the real points": _share(
+            _in_balls_of(other, real).any(0)
+        ),
+        "this is the precision: count the real points, not the others": _share(lies_in.any(0)),
+        "this is the density, which counts all balls that another point lies in": lies_in.sum().item() / len(other) / 3,
+        "this is the coverage of the others by the real points; it is asked the other way round": _share(
+            _in_balls_of(other, real).any(1)
+        ),
         "this is the share of balls without another point; count those with one": 1 - right,
         "this is how many real points are covered; wanted is the share of them": right * len(real),
         "divide by the number of real points, not by that of the others": right * len(real) / len(other),
-        "the balls reach to the third neighbour, not to the second: k is 3, and a point is no neighbour of itself": (
-            neighbourhoods(real, other, k=2).coverage.value
+        "the balls reach to the third neighbour, not to the second: a point is no neighbour of itself": _share(
+            _in_balls_of(real, other, k=2).any(1)
         ),
-        "the balls reach to the third neighbour, not to the first": neighbourhoods(real, other, k=1).coverage.value,
-        "the balls reach to the third neighbour, not to the fourth": neighbourhoods(real, other, k=4).coverage.value,
-        "the balls reach to the third neighbour, not to the fifth": neighbourhoods(real, other, k=5).coverage.value,
+        "the balls reach to the third neighbour, not to the first": _share(_in_balls_of(real, other, k=1).any(1)),
+        "the balls reach to the third neighbour, not to the fourth": _share(_in_balls_of(real, other, k=4).any(1)),
+        "the balls reach to the third neighbour, not to the fifth": _share(_in_balls_of(real, other, k=5).any(1)),
     }
+
+
+def _in_balls_of(points: Tensor, others: Tensor, k: int = 3) -> Tensor:
+    """Which of the others (M,) lie in the balls of the points (N,), that reach to the k-th neighbour; bool (N, M)."""
+    radii = squared_distances(points, points).sort(1).values[:, k]  # the point itself comes first
+    return squared_distances(points, others) <= radii[:, None]
+
+
+def _share(there: Tensor) -> float:
+    return there.double().mean().item()
 
 
 @checker

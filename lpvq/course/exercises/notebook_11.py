@@ -39,7 +39,7 @@ def _late(answer: Any) -> str | None:
         "that is the probability that one row stays empty; how many have to?": _EMPTY,
         "that is the probability that a face begins in a row": 1 - _EMPTY,
         "probabilities of one row after the other are multiplied, not added": _EMPTY * _ROWS,
-        "this falls off by the rows, as 0.6 by 8; each row multiplies by 0.6": _EMPTY / _ROWS,
+        "each row multiplies; nothing is divided": _EMPTY / _ROWS,
         "this is the share of faces that begin in one given row of eight": 1 / _ROWS,
         "this is in percent": 100 * right,
         "the exponent is the number of rows, and its base is 0.6": _ROWS**_EMPTY,
