@@ -39,7 +39,7 @@ def _where_it_helps(answer: Any) -> str | None:
         question = "they are not all alike. In which of them are all codes there from the start?"
     elif len(wrong) == len(_TASKS):
         question = "a cache keeps what was computed for codes that are already drawn"
-    return f"{len(wrong)} of {len(_TASKS)} are wrong. Ask of each: {question}"
+    return f"{len(wrong)} of {len(_TASKS)} wrong. Ask of each: {question}"
 
 
 def _truth(name: str, value: Any) -> bool:
@@ -92,44 +92,34 @@ def _kernel_cost(answer: Any) -> str | None:
 
 @checker
 def _cache_bytes(answer: Any) -> str | None:
-    batch, height, width, blocks, channels, reach, item = 8, 16, 24, 12, 128, 2, 4
-    layers, scale = blocks + 1, batch * item
-    rows, columns, links = layers * reach * width * channels, layers * reach * channels, blocks * width * 2 * channels
-    numbers = rows + columns + links
-    of_height = (layers * reach * height + layers * reach + blocks * height * 2) * channels
+    right, grids, item = _bytes_kept(), 8, 4
     slips: dict[str, float] = {
-        "that is how many numbers; each of them takes 4 bytes": numbers * batch,
-        "that is for one grid; there are 8": numbers * item,
-        "that is how many numbers one grid takes; there are 8 grids, and a number takes 4 bytes": numbers,
-        "these are bits": 8 * numbers * scale,
-        "these are KiB; wanted are bytes": numbers * scale / 1024,
-        "a number in float32 takes 4 bytes, not 8": 2 * numbers * scale,
-        "what is kept are rows: count W columns, not H": of_height * scale,
-        "with kernel size 5, R is 2": ((layers + blocks * 2) * width + layers) * channels * scale,
-        "with kernel size 5, R is 2: it is half of the kernel": (
-            (layers * _KERNEL + blocks * 2) * width + layers * _KERNEL
-        )
-        * channels
-        * scale,
-        "R rows are kept, not R + 1: the newest is just being computed": (
-            (layers * (reach + 1) + blocks * 2) * width + layers * (reach + 1)
-        )
-        * channels
-        * scale,
-        "the first layer keeps rows and columns too": ((blocks * reach + blocks * 2) * width + blocks * reach)
-        * channels
-        * scale,
-        "what the links give is kept, too": (rows + columns) * scale,
-        "the columns of the horizontal stack are kept, too": (rows + links) * scale,
-        "the rows of the vertical stack are kept, too": (columns + links) * scale,
-        "only the rows are counted": rows * scale,
-        "a link gives 2 C features": (rows + columns + links / 2) * scale,
-        "the first layer has no link": (rows + columns + layers * width * 2 * channels) * scale,
-        "only R rows are kept, not all of the grid": ((layers + blocks * 2) * width * height + layers * reach)
-        * channels
-        * scale,
+        "that is how many numbers; each of them takes 4 bytes": right / item,
+        "that is for one grid; there are 8": right / grids,
+        "that is how many numbers one grid takes; there are 8 grids, and a number takes 4 bytes": right / item / grids,
+        "these are bits": 8 * right,
+        "these are KiB; wanted are bytes": right / 1024,
+        "a number in float32 takes 4 bytes, not 8": 2 * right,
+        "what is kept are rows: count W columns, not H": _bytes_kept(width=16),
+        "with kernel size 5, R is 2": _bytes_kept(reach=1),
+        "with kernel size 5, R is 2: it is half of the kernel": _bytes_kept(reach=_KERNEL),
+        "R rows are kept, not R + 1: the newest is just being computed": _bytes_kept(reach=3),
+        "the first layer keeps rows and columns too": _bytes_kept(layers=12),
+        "what the links give is kept, too": _bytes_kept(blocks=0),
+        "the columns of the horizontal stack are kept, too": right - _bytes_kept(width=0),
+        "the rows of the vertical stack are kept, too": _bytes_kept(layers=0) + _bytes_kept(width=0),
+        "only the rows are counted": _bytes_kept(blocks=0) - _bytes_kept(width=0),
+        "a link gives 2 C features": _bytes_kept(of_link=1),
+        "the first layer has no link": _bytes_kept(blocks=13),
+        "only R rows are kept, not all of the grid": _bytes_kept(width=24 * 16),
     }
-    return compare_number(answer, numbers * scale, 0, slips)
+    return compare_number(answer, right, 0, slips)
+
+
+def _bytes_kept(width: int = 24, reach: int = 2, layers: int = 13, blocks: int = 12, of_link: int = 2) -> int:
+    """For 8 grids with 128 channels in float32: rows, columns, and what the links give."""
+    rows, columns, links = layers * reach * width, layers * reach, blocks * of_link * width
+    return 4 * 8 * 128 * (rows + columns + links)
 
 
 @checker
