@@ -42,10 +42,10 @@ def question(number: str) -> Iterator[None]:
 
 
 def agree(answer: Any, expected: float | Tensor, what: str, tolerance: float = 1e-5) -> None:
-    """Assert that an answer, ``what`` in words, is the right number or tensor.
+    """Assert that an answer, ``what`` in words, is the right number or tensor, in whatever form.
 
     Raises:
-        AssertionError: it is not; with what is wrong, and by how much.
+        AssertionError: it is not; with what kind of mistake it is, and never what the answer would be.
     """
     if isinstance(expected, Tensor):
         complaint = compare_tensor(answer, expected, tolerance)

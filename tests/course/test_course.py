@@ -8,7 +8,7 @@ import torch
 
 from lpvq import course
 from lpvq.course.exercises import notebook_00
-from lpvq.course.exercises.comparing import compare_number, compare_tensor
+from lpvq.course.exercises.comparing import compare_number
 
 
 def test_a_notebook_begins_with_its_profile_and_seed(
@@ -29,10 +29,11 @@ def test_a_notebook_begins_with_its_profile_and_seed(
     [
         (..., "not done yet"),
         (2, "correct"),
-        (2.4, "not yet: 2.4 is too large by 0.4"),
-        (1, "not yet: 1 is too small by 1"),
+        (2.4, "not yet: 2.4 is too large"),
+        (1, "not yet: 1 is too small"),
         ("two", "not yet: expected a number, got str"),
         (torch.tensor(2), "correct"),
+        ([2], "correct"),
     ],
 )
 def test_a_check_says_how_an_answer_stands(
@@ -51,21 +52,13 @@ def test_a_checker_that_fails_gives_a_sentence_not_a_traceback(
     assert "not yet: checking it failed with AttributeError" in capsys.readouterr().out
 
 
-def test_tensors_are_compared_in_kind_shape_and_value() -> None:
-    expected = torch.tensor([1.0, 2.0])
-    assert compare_tensor(torch.tensor([1.0, 2.0]), expected) is None
-    assert compare_tensor([1.0, 2.0], expected) == "expected a tensor, got list"
-    assert "expected the shape (2,), got (1,)" in str(compare_tensor(torch.ones(1), expected))
-    assert "0.5" in str(compare_tensor(torch.tensor([1.0, 2.5]), expected))
-
-
 def test_a_question_says_that_its_tests_pass_or_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     with course.question("1.1"):
         course.agree(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]), "a tensor")
         course.agree(torch.tensor(3.0, requires_grad=True), 3, "a number")
     assert capsys.readouterr() == ("question 1.1: these tests pass\n", "")
     with (
-        pytest.raises(course.NotYetError, match=r"^question 1\.1: not yet: a number: 2 is too small by 1$"),
+        pytest.raises(course.NotYetError, match=r"^question 1\.1: not yet: a number: 2 is too small$"),
         course.question("1.1"),
     ):
         course.agree(2, 3, "a number")
@@ -92,14 +85,3 @@ def test_each_student_has_numbers_of_their_own() -> None:
     ]
     assert draw[0] == draw[1] and len(set(draw)) == 3
     assert course.random_for("ada", "hello").randrange(1000) == 93  # on every machine
-
-
-@pytest.mark.parametrize(
-    ("complaint", "expected"),
-    [
-        (compare_number(float("nan"), 1, 0.1), "it is not a number (NaN)"),
-        (compare_tensor(torch.tensor([1.0, torch.nan]), torch.ones(2)), "some of it is not a number (NaN)"),
-    ],
-)
-def test_what_is_not_a_number_is_called_so(complaint: str, expected: str) -> None:
-    assert complaint == expected

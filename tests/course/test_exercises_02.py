@@ -1,94 +1,249 @@
 """The checkers of 02_vector_quantization: typical wrong answers are told from right ones."""
 
 from collections.abc import Callable
+from math import log, log2, log10
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from answers import expect, forms_of_number, forms_of_tensor
 from lpvq.course.exercises.notebook_02 import CHECKERS
 from lpvq.models.quantizer import nearest_codes
 
 Pair = tuple[Tensor, Tensor]
 
 
-def restart_far(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
-    codebook = sums / counts[:, None]
-    lost = (batch - codebook[nearest_codes(batch, codebook)]).square().sum(1)
-    rare = counts < threshold
-    counts, sums = counts.clone(), sums.clone()
-    counts[rare], sums[rare] = 1.0, batch[lost.argsort(descending=True)[: int(rare.sum())]]
-    return counts, sums
-
-
-def sums_only(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
-    return counts, restart_far(counts, sums, batch, threshold)[1]
-
-
-def counts_only(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
-    return restart_far(counts, sums, batch, threshold)[0], sums
-
-
-def nearest_first(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
-    codebook = sums / counts[:, None]
-    lost = (batch - codebook[nearest_codes(batch, codebook)]).square().sum(1)
-    rare = counts < threshold
-    counts, sums = counts.clone(), sums.clone()
-    counts[rare], sums[rare] = 1.0, batch[lost.argsort()[: int(rare.sum())]]
-    return counts, sums
-
-
-def always_two(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
-    """As restart_far with two rare entries, whatever the threshold."""
-    return restart_far(counts, sums, batch, counts.sort().values[2].item())
-
-
 def vector(*numbers: float) -> Tensor:
     return torch.tensor(numbers)
 
 
-@pytest.mark.parametrize(
-    ("exercise", "answer"),
-    [
-        ("2.1", vector(1.75, 0.25)),
-        ("2.2", vector(7.8 / 3.8, 0.2 / 3.8)),
-        ("2.3", 0.5275),
-        ("2.3", torch.tensor(0.5275)),
-        ("2.4", restart_far),
-    ],
-)
-def test_right_answers_are_correct(exercise: str, answer: object) -> None:
-    assert CHECKERS[exercise](answer) is None
+def by_autograd() -> Tensor:
+    z, entry, target = vector(0.5, 2.5).requires_grad_(), vector(1.0, 2.0), vector(0.0, 2.0)
+    quantized = z + (entry - z).detach()
+    ((quantized - target).square().sum() + 0.25 * (z - entry).square().sum()).backward()
+    return z.grad
 
 
-@pytest.mark.parametrize(
-    ("exercise", "answer", "complaint"),
-    [
-        ("2.1", vector(2.0, 0.0), "this is what comes straight through"),
-        ("2.1", vector(-0.25, 0.25), "the commitment term alone"),
-        ("2.1", vector(0.75, 1.25), "copied from where the entry is"),
-        ("2.1", vector(0.0, 0.0), "largest difference to the right values is 1.75"),
-        ("2.1", [1.75, 0.25], "expected a tensor, got list"),
-        ("2.2", vector(2.1, 0.1), "averages the entry itself"),
-        ("2.2", vector(7.8, 0.2), "largest difference"),
-        ("2.2", vector(3.8), "expected the shape (2,), got (1,)"),
-        ("2.3", 0.4725, "the wrong way"),
-        ("2.3", 0.5, "too small by 0.0275"),
-        ("2.4", 3, "expected a function, got int"),
-        ("2.4", lambda *_: ..., "still returns ..."),
-        ("2.4", lambda counts, *_: counts, "two tensors, counts and sums"),
-        ("2.4", sums_only, "counts: "),
-        ("2.4", counts_only, "sums: "),
-        ("2.4", nearest_first, "sums: "),
-        ("2.4", always_two, "counts: "),
-    ],
-)
-def test_wrong_answers_are_told_what_is_wrong(exercise: str, answer: object, complaint: str) -> None:
-    assert complaint in str(CHECKERS[exercise](answer))
+def test_2_1_the_gradient() -> None:
+    expect(
+        CHECKERS["2.1"],
+        [*forms_of_tensor(vector(1.75, 0.25)), by_autograd(), (1.75, 0.25), [torch.tensor(1.75), 0.25]],
+        [
+            (vector(2.0, 0.0), "this is what comes straight through"),
+            (vector(-0.25, 0.25), "the commitment term alone"),
+            (vector(0.75, 1.25), "copied from where the entry is"),
+            (vector(1.0, 1.0), "where z is, and the commitment term is missing"),
+            (vector(0.875, 0.125), "half of it"),
+            (vector(2.25, -0.25), "the wrong sign"),
+            (vector(1.875, 0.125), "lacks the 2"),
+            (vector(0.75, 0.25), "the first term lacks the 2"),
+            (vector(0.25, 0.25), "β belongs to the commitment term"),
+            (vector(-1.75, -0.25), "points downhill"),
+            (vector(0.25, 1.75), "swapped"),
+            (torch.tensor(1.125), "this is the loss"),
+            (vector(0.0, 0.0), "all of its values are wrong"),
+            (vector(1.75, 0.0), "1 of 2 values is wrong, at [1]"),
+            (vector(1.75, 0.25)[None], "expected the shape (2,), got (1, 2)"),
+            ("1.75, 0.25", "expected a tensor, got str"),
+            ([1.75, ...], "still ..."),
+            (vector(1.75, torch.nan), "not a number (NaN)"),
+        ],
+        secrets=["1.75"],
+    )
 
 
-@pytest.mark.parametrize("restart", [restart_far, sums_only])
-def test_the_restart_may_not_rely_on_what_the_notebook_made(restart: Callable[..., Pair]) -> None:
+def test_2_2_one_step_of_the_average() -> None:
+    right = vector(7.8 / 3.8, 0.2 / 3.8)
+    expect(
+        CHECKERS["2.2"],
+        [*forms_of_tensor(right), vector(2.0526, 0.0526), [7.8 / 3.8, 0.2 / 3.8]],
+        [
+            (vector(2.1, 0.1), "averages the entry itself"),
+            (vector(7.8, 0.2), "divide it by the new count"),
+            (vector(7.8, 0.2) / 4, "not by the old one"),
+            (vector(7.8, 0.2) / 2, "the number of vectors"),
+            (vector(7.5, 0.1) / 3.8, "not their mean"),
+            (vector(7.8, 0.2) / 3.7, "two vectors"),
+            (vector(6.2, 1.8) / 2.2, "γ belongs to"),
+            (vector(14, 2) / 6, "all six vectors"),
+            (vector(3.0, 1.0), "the mean of the batch"),
+            (vector(2.0, 0.0), "has not moved"),
+            (vector(13.2, 2.0) / 5.6, "counts with 1 − γ"),
+            (vector(7.6, 0.1) / 3.8, "only one of the vectors"),
+            (vector(8.6, 0.2) / 3.8, "has to fade"),
+            (vector(3.8), "expected the shape (2,), got (1,)"),
+            (right.flip(0), "all of its values are wrong"),
+            (3.8, "expected the shape (2,), got ()"),
+        ],
+        secrets=["2.05", "0.05"],
+    )
+
+
+def test_2_3_the_border() -> None:
+    step = 0.5 * 0.05
+    expect(
+        CHECKERS["2.3"],
+        [
+            *forms_of_number(0.5 + step * log(9) / 2),
+            0.527,
+            torch.tensor(0.5275),
+            (1 + step * (log(0.9) - log(0.1))) / 2,
+        ],
+        [
+            (0.5 - step * log(9) / 2, "the wrong way"),
+            (0.5, "without the rate"),
+            (0.5 + step * log(9), "one of the factors ½ is missing"),
+            (0.5 + 0.05 * log(9), "both factors ½"),
+            (0.5 + 0.25 * log(9), "multiplied by s"),
+            (0.5 - step * log(0.9) / 2, "two codes"),
+            (0.5 - step * log(0.1) / 2, "that of the common one is missing"),
+            (0.5 + step * log2(9) / 2, "the base 2"),
+            (0.5 + step * log10(9) / 2, "the base 10"),
+            (step * log(9) / 2, "where is it then"),
+            (0.5 + step * 0.8 / 2, "not p"),
+            (1 + step * log(9), "twice as far"),
+            (52.75, "52.75 is too large"),
+            (0.9, "0.9 is too large"),
+            (0.546, "0.546 is a little too large"),
+            (-0.5, "too small"),
+            (vector(0.5275, 0.4725), "expected a number"),
+        ],
+        secrets=["0.527"],
+    )
+
+
+def lost(counts: Tensor, sums: Tensor, batch: Tensor) -> Tensor:
+    codebook = sums / counts[:, None]
+    return (batch - codebook[nearest_codes(batch, codebook)]).square().sum(1)
+
+
+def put(counts: Tensor, sums: Tensor, rare: Tensor, vectors: Tensor, count: float = 1.0) -> Pair:
+    counts, sums = counts.clone(), sums.clone()
+    counts[rare], sums[rare] = count, vectors
+    return counts, sums
+
+
+def restart_far(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    rare = counts < threshold
+    return put(counts, sums, rare, batch[lost(counts, sums, batch).argsort(descending=True)[: int(rare.sum())]])
+
+
+def by_loops(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> list[object]:
+    entries = [[value / count for value in total] for count, total in zip(counts.tolist(), sums.tolist(), strict=True)]
+    far = [min(sum((a - b) ** 2 for a, b in zip(v, e, strict=True)) for e in entries) for v in batch.tolist()]
+    order = iter(sorted(range(len(far)), key=lambda i: -far[i]))
+    new_counts, new_sums = counts.tolist(), sums.tolist()
+    for i, count in enumerate(counts.tolist()):
+        if count < threshold:
+            new_counts[i], new_sums[i] = 1, batch[next(order)].tolist()
+    return [new_counts, new_sums]
+
+
+def with_arrays(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> tuple[object, object]:
+    rare = counts.numpy() < threshold
+    far = torch.cdist(batch.double(), (sums / counts[:, None]).double()).min(1).values.numpy()  # no square: same order
+    new_counts, new_sums = counts.numpy().copy(), sums.numpy().copy()
+    new_counts[rare], new_sums[rare] = 1, batch.numpy()[np.argsort(-far)[: rare.sum()]]
+    return new_counts, new_sums
+
+
+def with_top_k(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    rare = counts < threshold
+    return put(counts, sums, rare, batch[lost(counts, sums, batch).topk(int(rare.sum())).indices])
+
+
+def in_place(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    new_counts, new_sums = restart_far(counts, sums, batch, threshold)
+    counts.copy_(new_counts)
+    sums.copy_(new_sums)
+    return counts, sums
+
+
+def at(distances: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Pair]:
+    """With another idea of far, given the batch and the codebook."""
+
+    def restart(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+        rare = counts < threshold
+        order = distances(batch, sums / counts[:, None]).argsort(descending=True)
+        return put(counts, sums, rare, batch[order[: int(rare.sum())]])
+
+    return restart
+
+
+def with_rare(is_rare: Callable[[Tensor, float], Tensor]) -> Callable[..., Pair]:
+    """With another idea of rare."""
+
+    def restart(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+        rare = is_rare(counts, threshold)
+        return put(counts, sums, rare, batch[lost(counts, sums, batch).argsort(descending=True)[: int(rare.sum())]])
+
+    return restart
+
+
+def then(change: Callable[[Pair, Tensor, Tensor, float], object]) -> Callable[..., object]:
+    """As it should be, and then something else: given the right pair, and counts, sums and threshold of before."""
+    return lambda counts, sums, batch, threshold: change(
+        restart_far(counts, sums, batch, threshold), counts, sums, threshold
+    )
+
+
+def reversed_order(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    rare = counts < threshold
+    return put(counts, sums, rare, batch[lost(counts, sums, batch).argsort()[len(batch) - int(rare.sum()) :]])
+
+
+def all_at_one(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    return put(counts, sums, counts < threshold, batch[lost(counts, sums, batch).argmax()])
+
+
+def at_random(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    rare = counts < threshold
+    return put(counts, sums, rare, batch[torch.randperm(len(batch))[: int(rare.sum())]])
+
+
+def test_2_4_restart_at_the_worst_described() -> None:
+    expect(
+        CHECKERS["2.4"],
+        [
+            restart_far,
+            by_loops,
+            with_arrays,
+            with_top_k,
+            at(lambda batch, entries: torch.cdist(batch, entries).amin(1)),
+        ],
+        [
+            (3, "expected a function, got int"),
+            (lambda *_: ..., "not done yet"),
+            (lambda *_: None, "returns nothing"),
+            (lambda counts, *_: counts, "two tensors, counts and sums"),
+            (lambda counts, sums, batch: (counts, sums), "the function fails with TypeError"),
+            (lambda counts, sums, *_: (counts, sums), "nothing is restarted"),
+            (with_rare(lambda counts, threshold: counts < 1.0), "the threshold that is handed over"),
+            (with_rare(lambda counts, threshold: counts <= threshold), "not below it"),
+            (with_rare(lambda counts, threshold: counts > threshold), "counts: "),
+            (with_rare(lambda counts, threshold: counts < counts.sort().values[2]), "with the threshold"),
+            (at(lambda batch, entries: -torch.cdist(batch, entries).amin(1)), "described best"),
+            (at(lambda batch, entries: torch.cdist(batch, entries).amax(1)), "not to the farthest"),
+            (at(lambda batch, entries: torch.cdist(batch, entries).sum(1)), "not to all of them"),
+            (at(lambda batch, entries: batch.square().sum(1)), "farthest from zero"),
+            (at(lambda batch, entries: torch.arange(len(batch), 0, -1)), "come first in the batch"),
+            (reversed_order, "the first rare entry gets"),
+            (all_at_one, "at the same vector"),
+            (at_random, "sums: "),
+            (then(lambda new, counts, sums, threshold: (counts, new[1])), "the counts of restarted entries become 1"),
+            (then(lambda new, counts, sums, threshold: (new[0], sums)), "the sums are not"),
+            (then(lambda new, counts, sums, threshold: (new[0].where(counts >= threshold, 0), new[1])), "not 0"),
+            (then(lambda new, counts, sums, threshold: (new[1], new[0])), "the order is"),
+            (then(lambda new, counts, sums, threshold: (new[0], new[1] / new[0][:, None])), "not entries"),
+            (in_place, "made with clone()"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("restart", [restart_far, at_random])
+def test_what_is_said_of_a_restart_does_not_depend_on_the_notebook(restart: Callable[..., Pair]) -> None:
     torch.manual_seed(0)
     first = CHECKERS["2.4"](restart)
     torch.manual_seed(1)

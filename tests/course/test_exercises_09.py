@@ -1,61 +1,156 @@
-import math
+"""The checkers of notebook 09: right answers pass, typical wrong ones are told what is wrong."""
 
-import pytest
+import math
+from functools import cache
+
+import numpy as np
 import torch
 
-from lpvq.course.exercises.notebook_09 import CHECKERS, toy_points
-from lpvq.evaluation.distances import neighbourhoods
+from answers import expect, forms_of_number
+from lpvq.course.exercises.notebook_09 import CHECKERS, DRAFTS, toy_points
+from lpvq.evaluation.distances import frechet_distance, neighbourhoods
 
 
-def total_variation_of_true_faces(half):
-    generator = torch.Generator().manual_seed(0)
-    backgrounds = torch.randint(6, (1000, 500), generator=generator)
-    shares = torch.nn.functional.one_hot(backgrounds, 6).double().mean(1)
-    return half * (shares - 1 / 6).abs().sum(1).mean()
+def test_9_1_the_distance_of_two_gaussians():
+    ends = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    of_samples = frechet_distance((2 + ends / 2**0.5)[:, None], (5 + 3 * ends / 2**0.5)[:, None])
+    expect(
+        CHECKERS["9.1"],
+        [*forms_of_number(13), 9 + 1 + 9 - 2 * math.sqrt(1 * 9), of_samples, np.int64(13)],
+        [
+            (73.0, "not the variances"),
+            (17, "not those of the variances"),
+            (9 + 4 - 2 * math.sqrt(3), "the variances are their squares"),
+            (math.sqrt(13), "root"),
+            (9, "means alone"),
+            (4, "spreads alone"),
+            (5, "square both"),
+            (7, "the difference of the means, too"),
+            (11, "the difference of the spreads, too"),
+            (25, "by itself"),
+            (53, "means are subtracted"),
+            (19, "twice the root"),
+            (6.5, "half"),
+            (12.5, "12.5 is a little too small"),
+            (-1, "too small"),
+            ("thirteen", "expected a number, got str"),
+            ((9, 4), "expected a number, got tuple"),
+        ],
+        secrets=["13"],
+    )
+
+
+@cache
+def overlaps():
+    return neighbourhoods(*toy_points(), k=3)
 
 
 def overlap(name):
-    return getattr(neighbourhoods(*toy_points(), k=3), name).value
+    return getattr(overlaps(), name).value
 
 
-@pytest.mark.parametrize(
-    ("exercise", "answer"),
-    [
-        ("9.1", 13.0),
-        ("9.1", torch.tensor(13)),
-        ("9.2", overlap("coverage")),
-        ("9.2", torch.tensor(overlap("coverage"))),
-        ("9.3", total_variation_of_true_faces(0.5)),
-        ("9.4", {3, 5, 6}),
-        ("9.4", [6, 5, 3]),
-    ],
-)
-def test_a_right_answer_is_correct(exercise, answer):
-    assert CHECKERS[exercise](answer) is None
+def coverage_by_hand(k=3):
+    real, other = (points.numpy() for points in toy_points())
+    among = np.sort(np.linalg.norm(real[:, None] - real[None], axis=2), axis=1)[:, k]  # the point itself comes first
+    return (np.linalg.norm(real[:, None] - other[None], axis=2).min(1) <= among).mean()
 
 
-@pytest.mark.parametrize(
-    ("exercise", "answer", "complaint"),
-    [
-        ("9.1", 73.0, "variances"),
-        ("9.1", math.sqrt(13), "root"),
-        ("9.1", 9, "means alone"),
-        ("9.1", 12.0, "12 is too small by 1"),
-        ("9.1", "thirteen", "expected a number"),
-        ("9.2", overlap("recall"), "recall"),
-        ("9.2", overlap("precision"), "precision"),
-        ("9.2", 0.0, "too small"),
-        ("9.3", total_variation_of_true_faces(1.0), "twice"),
-        ("9.3", 0.0, "too small"),
-        ("9.4", {3, 6}, "draft 5 is missing"),
-        ("9.4", {3, 4, 5, 6}, "draft 4 is beaten by draft 5"),
-        ("9.4", {0}, "no draft 0"),
-        ("9.4", "356", "expected a set"),
-    ],
-)
-def test_a_wrong_answer_is_told_what_is_wrong(exercise, answer, complaint):
-    assert complaint in CHECKERS[exercise](answer)
+def test_9_2_coverage():
+    right = overlap("coverage")
+    others = {coverage_by_hand(k) for k in (1, 2, 4, 5)}
+    expect(
+        CHECKERS["9.2"],
+        [*forms_of_number(right), coverage_by_hand(), round(right * 40) / 40],
+        [
+            (overlap("recall"), "recall"),
+            (overlap("precision"), "precision"),
+            (overlap("density"), "density"),
+            (1 - right, "without another point"),
+            (right * 40, "how many real points"),
+            (right * 40 / 30, "not by that of the others"),
+            *[(other, "third neighbour" if abs(other - 1 + right) > 1e-4 else "") for other in others - {right}],
+            (0.0, "too small"),
+            (1.0, ""),
+            (-1, "too small"),
+            (torch.zeros(40), "expected a number, got Tensor of shape (40,)"),
+            ("half", "expected a number, got str"),
+            (True, "True or False"),
+        ],
+    )
 
 
 def test_the_points_tell_the_measures_apart():
     assert len({round(overlap(name), 3) for name in ("precision", "recall", "density", "coverage")}) == 4
+
+
+def backgrounds(faces=500):
+    """How often each of six backgrounds is drawn, (1000, 6)."""
+    counts = np.random.default_rng(0).multinomial(faces, [1 / 6] * 6, size=1000)
+    return torch.from_numpy(counts / faces)
+
+
+def test_9_3_the_total_variation_of_true_faces():
+    deviations = (backgrounds() - 1 / 6).abs()
+    right = (deviations.sum(1) / 2).mean().item()
+    few = np.random.default_rng(1).multinomial(500, [1 / 6] * 6, size=300) / 500
+    expect(
+        CHECKERS["9.3"],
+        [
+            *forms_of_number(right),
+            np.abs(few - 1 / 6).sum(1).mean() / 2,
+            (backgrounds() - 1 / 6).clamp(min=0).sum(1).mean(),
+        ],
+        [
+            (2 * right, "twice as much"),
+            (right / 3, "the mean over the backgrounds"),
+            (right / 6, "half of the mean"),
+            ((backgrounds(50) - 1 / 6).abs().sum(1).mean() / 2, "fewer faces"),
+            (0.0, "not the frequencies"),
+            (backgrounds().mean(), "a single background"),
+            (0.2, "0.2 is too large"),
+            (0.05, "0.05 is too large"),
+            (0.035, "0.035 is too small"),
+            (-0.5, "too small"),
+            (deviations.sum(1) / 2, "expected a number, got Tensor of shape (1000,)"),
+            (0.5, "too large"),
+            ("small", "expected a number, got str"),
+        ],
+        secrets=["0.039", "0.04"],
+    )
+
+
+def test_9_4_which_drafts_are_not_beaten():
+    expect(
+        CHECKERS["9.4"],
+        [
+            {3, 5, 6},
+            [6, 5, 3],
+            (3, 5, 6),
+            np.array([3, 5, 6]),
+            torch.tensor([3.0, 5.0, 6.0], requires_grad=True),
+            {np.int64(3), np.int64(5), np.int64(6)},
+            [torch.tensor(3), 5, np.int64(6), 3],
+            frozenset((3, 5, 6)),
+            {draft: DRAFTS[draft] for draft in (3, 5, 6)}.keys(),
+        ],
+        [
+            ({6}, "with the fewest nats"),
+            ({3}, "with the smallest error"),
+            ({3, 6}, "in between"),
+            ({1, 2, 4}, "these are the drafts that are beaten"),
+            ({2, 4, 5}, "counted from 1"),
+            ({3, 4, 5, 6}, "that beat another one"),
+            ({2, 3, 5, 6}, "one of them is beaten: another draft"),
+            ({5, 6}, "one of them is missing: no other draft"),
+            ({1, 2, 3, 4, 5, 6}, "3 of them are beaten"),
+            ({5}, "2 of them are missing"),
+            ({0, 3}, "no draft 0"),
+            ([7], "no draft 7"),
+            (set(), "not every draft is beaten"),
+            ("356", "expected a set of numbers of drafts, got str"),
+            (None, "expected a set of numbers of drafts, got None"),
+            ({"draft 3"}, "got str"),
+            (DRAFTS, "got dict"),
+        ],
+        secrets=["draft 3", "draft 5", "draft 6"],
+    )

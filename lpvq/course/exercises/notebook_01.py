@@ -1,5 +1,6 @@
 """Exercises of 01_images_and_compression, on the first 256 smileys of the test split."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -7,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, compare_number
+from lpvq.course.exercises.comparing import Checker, as_number, call, checker, compare_number
 from lpvq.data.loading import load
 
-_TOLERANCE = 2e-3
+_TOLERANCE = 1e-4  # painting by "bilinear" changes the third digit
+_EXACTLY = 1e-5  # of a slip, or one would be found where there is none
+_SMALL_ERROR = 0.05
 
 
 @cache
@@ -23,68 +26,171 @@ def _error(reconstructions: Tensor, originals: Tensor) -> float:
     return ((reconstructions - originals).square().mean() / originals.var(correction=0)).item()
 
 
-def _error_complaint(answer: Any, reconstructions: Tensor, originals: Tensor) -> str | None:
-    """Compare an error with that of ``reconstructions``; name the slip of leaving out the variance."""
-    expected = _error(reconstructions, originals)
-    complaint = compare_number(answer, expected, _TOLERANCE)
-    mse = expected * originals.var(correction=0).item()
-    if complaint and compare_number(answer, mse, _TOLERANCE / 10) is None:
-        return "this is the mean squared error; divide it by the variance of the images"
-    return complaint
-
-
-def _quarters(answer: Any) -> str | None:
-    faces = _faces()
-    painted = F.interpolate(F.avg_pool2d(faces, 16), scale_factor=16, mode="nearest")
-    complaint = _error_complaint(answer, painted, faces)
-    whole = faces.mean((2, 3), keepdim=True).expand_as(faces)
-    if complaint and compare_number(answer, _error(whole, faces), _TOLERANCE) is None:
-        return "this is the error of one colour for the whole image, not of one for each quarter"
-    return complaint
-
-
-def _times_fewer(answer: Any) -> str | None:
-    slips: dict[float, str] = {
-        96: "this compares how many numbers there are; compare their bits",
-        48: "16 levels are not 16 bits: a whole number out of 16 takes 4",
-        24: "these are bits of float32; rounded to 16 levels, a latent takes fewer",
-        64: "an image has three colours",
+def _slips_of_errors(reconstructions: Tensor, originals: Tensor) -> dict[str, float]:
+    """What becomes of an error that is not divided by the right thing, and the like."""
+    squares, variance = (reconstructions - originals).square(), originals.var(correction=0)
+    of_each = squares.mean((1, 2, 3)) / originals.var((1, 2, 3), correction=0)
+    errors = {
+        "this is the mean squared error; divide it by the variance of the images": squares.mean(),
+        "divide by the variance, not by the standard deviation": squares.mean() / variance.sqrt(),
+        "this is the root of the error; leave the squares as they are": (squares.mean() / variance).sqrt(),
+        "this is the share that is described; the error is what is left": 1 - squares.mean() / variance,
+        "take the mean of the squares, not their sum": squares.sum() / variance,
+        "this is the sum of the squares; take their mean, and divide it by the variance of the images": squares.sum(),
+        "square the differences": (reconstructions - originals).abs().mean() / variance,
+        "divide once, by the variance of all images together, not each image by its own": of_each.mean(),
+        "the variance is that around one grey, not around the mean image": squares.mean() / originals.var(0).mean(),
+        "the variance is that around one grey, not around one for each colour": squares.mean()
+        / originals.var((0, 2, 3), correction=0).mean(),
     }
-    return compare_number(answer, 32 * 32 * 3 * 8 / (32 * 4), 0.5, slips)
+    return {why: error.item() for why, error in errors.items()}
 
 
-def _grey_error(answer: Any) -> str | None:
-    if not callable(answer):
-        return f"expected a function of images, got {type(answer).__name__}"
+def _painted(size: int, how: str = "nearest") -> Tensor:
+    """The faces in the mean colours of squares of ``size`` pixels."""
+    return F.interpolate(F.avg_pool2d(_faces(), size), scale_factor=size, mode=how)
+
+
+@cache
+def _slips_of_quarters() -> dict[str, float]:
     faces = _faces()
-    for pictures in (faces, faces[:8, :, :, :20]):  # the second is no square
-        if answer(pictures) is ...:
-            return "the function returns ..., it is not done yet"
-        grey = pictures.mean(1, keepdim=True).expand_as(pictures)
-        complaint = _error_complaint(answer(pictures), grey, pictures)
-        if complaint:
-            return f"for images of shape {tuple(pictures.shape)}, {complaint}"
+    upper_left = F.interpolate(faces[:, :, ::16, ::16], scale_factor=16)
+    halves = F.interpolate(F.avg_pool2d(faces, (16, 32)), scale_factor=(16.0, 32.0))
+    left_and_right = F.interpolate(F.avg_pool2d(faces, (32, 16)), scale_factor=(32.0, 16.0))
+    grey = F.interpolate(F.avg_pool2d(faces, 16).mean(1, keepdim=True), scale_factor=16).expand_as(faces)
+    return _slips_of_errors(_painted(16), faces) | {
+        "this is painted with soft transitions; each quarter gets a single colour (mode nearest)": _error(
+            _painted(16, "bilinear"), faces
+        ),
+        "this is painted with soft transitions; each quarter gets a single colour, not a bicubic mixture": _error(
+            _painted(16, "bicubic"), faces
+        ),
+        "this is the error of one colour for the whole image, not of one for each quarter": _error(_painted(32), faces),
+        "these are sixteen squares; a quarter has half the height and half the width": _error(_painted(8), faces),
+        "these are 16 × 16 squares; a quarter has half the height and half the width": _error(_painted(2), faces),
+        "these are halves, above and below": _error(halves, faces),
+        "these are halves, left and right": _error(left_and_right, faces),
+        "this takes one pixel of each quarter; take its mean": _error(upper_left, faces),
+        "this paints each quarter in a grey; a mean colour has three numbers": _error(grey, faces),
+    }
+
+
+@checker
+def _quarters(answer: Any) -> str | None:
+    right = _error(_painted(16), _faces())
+    return compare_number(answer, right, _TOLERANCE) and compare_number(answer, right, _EXACTLY, _slips_of_quarters())
+
+
+@checker
+def _times_fewer(answer: Any) -> str | None:
+    image, latents = 32 * 32 * 3 * 8, 32 * 4
+    slips = {
+        "this compares how many numbers there are; compare their bits": image / 8 / 32,
+        "16 levels are not 16 bits: how many bits tell 16 levels apart?": image / (32 * 16),
+        "count the bits of both: 8 for each number of the image, and for a latent what tells 16 levels apart": image
+        / (32 * 32),
+        "an image has three colours": image / 3 / latents,
+        "this is the other way round: the image has more bits": latents / image,
+        "these are the bits of the image; divide them by those of the latents": image,
+        "these are the bits of the latents; how many times do they go into those of the image?": latents,
+        "there are 32 latents, and each takes bits": image / 4,
+        "these are 16 bits for all latents together": image / 16,
+        "16 levels are told apart with fewer bits: with 3 bits one has 8 levels": image / (32 * 5),
+        "16 levels are told apart with more bits: with 3 bits one has 8 levels": image / (32 * 3),
+        "this is the share that is saved; wanted is a factor": 1 - latents / image,
+        "this is how many bits are saved; wanted is a factor": image - latents,
+    }
+    return compare_number(answer, image / latents, 0.5 / latents, slips)
+
+
+_OTHER_GREYS: dict[str, Callable[[Tensor], Tensor]] = {
+    "this grey weighs the colours as an eye does; here it is their plain mean": lambda images: (
+        images * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    ).sum(1, keepdim=True),
+    "this is one grey for the whole image; each pixel has its own": lambda images: images.mean((1, 2, 3), keepdim=True),
+    "this is one colour for the whole image; take the mean over the colours, dimension 1": lambda images: images.mean(
+        (2, 3), keepdim=True
+    ),
+    "this is the mean over the images; take it over the colours, dimension 1": lambda images: images.mean(
+        0, keepdim=True
+    ),
+    "this is the mean over a column; take it over the colours, dimension 1": lambda images: images.mean(
+        2, keepdim=True
+    ),
+    "this is the mean over a row; take it over the colours, dimension 1": lambda images: images.mean(3, keepdim=True),
+    "this is the brightest of the three colours; take their mean": lambda images: images.amax(1, keepdim=True),
+    "this is the darkest of the three colours; take their mean": lambda images: images.amin(1, keepdim=True),
+    "this is the first of the three colours; take their mean": lambda images: images[:, :1],
+    "this is the median of the three colours; take their mean": lambda images: images.median(1, keepdim=True).values,
+    "this is the sum of the three colours; take their mean": lambda images: images.sum(1, keepdim=True),
+}
+
+
+@cache
+def _sets() -> list[Tensor]:
+    """The faces, and two sets whose images are no squares."""
+    faces = _faces()
+    return [faces, faces[:8, :, :, :20], faces[50:80, :, 4:20, 8:]]
+
+
+@cache
+def _slips_of_greys(number: int) -> dict[str, float]:
+    """Of one of the sets."""
+    images = _sets()[number]
+    slips = _slips_of_errors(images.mean(1, keepdim=True).expand_as(images), images)
+    return slips | {why: _error(grey(images), images) for why, grey in _OTHER_GREYS.items()}
+
+
+@checker
+def _grey_error(answer: Any) -> str | None:
+    given = [as_number(call(answer, images.clone())) for images in _sets()]
+    for number, (images, error) in enumerate(zip(_sets(), given, strict=True)):
+        right = _error(images.mean(1, keepdim=True), images)
+        if compare_number(error, right, _TOLERANCE) is None:
+            continue
+        if number > 0 and error == given[0]:
+            return "the error is the same whatever images it is given: does it use those in the brackets?"
+        complaint = compare_number(error, right, _EXACTLY, _slips_of_greys(number))
+        return f"for images of shape {tuple(images.shape)}, {complaint}"
     return None
 
 
-def _number_of_directions(answer: Any) -> str | None:
+@cache
+def _numbers_of_directions() -> tuple[int, dict[str, float]]:
+    """The right number, and those of slips."""
     vectors = _faces().flatten(1).double()
-    squares = torch.linalg.svdvals(vectors - vectors.mean(0)).square()
+    whole = (vectors - vectors.mean()).square().sum()
+    squares = _squared_singular_values(vectors - vectors.mean(0))
+    right = _needed(squares, whole)
+    described = squares.cumsum(0) / whole
+    return right, {
+        "this divides by the sum of all squared singular values, which is the variance around the mean image; the "
+        "error of this course is divided by the variance around one grey": _needed(squares, squares.sum()),
+        "subtract the mean image before the directions are found": _needed(_squared_singular_values(vectors), whole),
+        "subtract the mean image, not one grey": _needed(_squared_singular_values(vectors - vectors.mean()), whole),
+        "the singular values have to be squared": _needed(squares.sqrt(), squares.sqrt().sum()),
+        "with so many directions the error is not below 0.05: does the first direction have the number 0 or 1?": right
+        - 1,
+        "fewer directions are enough: does the first direction have the number 0 or 1?": right + 1,
+        "so many describe 5 %; wanted is that only so much is left": int((described < _SMALL_ERROR).sum()) + 1,
+    }
+
+
+def _squared_singular_values(vectors: Tensor) -> Tensor:
+    """The largest first; by way of the products of the vectors, which are fewer than their dimensions."""
+    return torch.linalg.eigvalsh(vectors @ vectors.T).flip(0).clamp(min=0)
+
+
+def _needed(squares: Tensor, whole: Tensor) -> int:
+    """How many directions leave an error below 0.05."""
     left = squares.sum() - squares.cumsum(0)
+    return int((left / whole >= _SMALL_ERROR).sum()) + 1
 
-    def needed(whole: Tensor) -> int:
-        return int((left / whole >= 0.05).sum()) + 1
 
-    expected = needed((vectors - vectors.mean()).square().sum())
-    complaint = compare_number(answer, expected, 0)
-    if complaint and compare_number(answer, needed(squares.sum()), 0) is None:
-        return (
-            "this divides by the sum of all squared singular values, which is the variance around the mean image; "
-            "the error of this course is divided by the variance around one grey"
-        )
-    if complaint and compare_number(answer, expected - 1, 0) is None:
-        return f"{answer} is one too few: with so many directions the error is still 0.05 or more"
-    return complaint
+@checker
+def _number_of_directions(answer: Any) -> str | None:
+    right, slips = _numbers_of_directions()
+    return compare_number(answer, right, 0, slips)
 
 
 CHECKERS: dict[str, Checker] = {

@@ -1,85 +1,241 @@
 """Exercises of 02_vector_quantization: small numbers, so that all can be done by hand too."""
 
+from functools import cache
+from math import log, log2, log10
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, compare_number, compare_tensor
+from lpvq.course.exercises.comparing import (
+    Checker,
+    Complaint,
+    as_tensor,
+    call,
+    checker,
+    compare_number,
+    compare_tensor,
+    same,
+)
 from lpvq.models.quantizer import VectorQuantizer, nearest_codes
 
-_THRESHOLD = 1.0
+Pair = tuple[Tensor, Tensor]
 
 
-def _gradient(answer: Any) -> str | None:
-    z, entry, target = torch.tensor([0.5, 2.5]), torch.tensor([1.0, 2.0]), torch.tensor([0.0, 2.0])
-    quantizer = VectorQuantizer(1, 2, commitment_weight=0.25).eval()
+@cache
+def _gradient_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
+    z, entry, target, beta = torch.tensor([0.5, 2.5]), torch.tensor([1.0, 2.0]), torch.tensor([0.0, 2.0]), 0.25
+    quantizer = VectorQuantizer(1, 2, commitment_weight=beta).eval()
     quantizer.code_sums.copy_(entry)
-    z.requires_grad_()
-    quantized = quantizer(z.view(1, 2, 1, 1))
+    at_z = z.clone().requires_grad_()
+    quantized = quantizer(at_z.view(1, 2, 1, 1))
     # The quantizer's loss is a mean over two numbers; the exercise asks for the sum.
     loss = (quantized.vectors.flatten() - target).square().sum() + 2 * quantized.loss
-    (right,) = torch.autograd.grad(loss, z)
-    commitment = 0.5 * (z.detach() - entry)
-    if isinstance(answer, Tensor):
-        if compare_tensor(answer, commitment) is None:
-            return "this is the commitment term alone; straight-through brings the gradient at q too"
-        if compare_tensor(answer, right - commitment) is None:
-            return "this is what comes straight through; the commitment term pulls at z as well"
-        if compare_tensor(answer, 2 * (z.detach() - target) + commitment) is None:
-            return "the gradient of the first term was taken where z is; it is copied from where the entry is"
-    return compare_tensor(answer, right)
+    (right,) = torch.autograd.grad(loss, at_z)
+    straight, commitment = 2 * (entry - target), 2 * beta * (z - entry)
+    return right, {
+        "this is the commitment term alone; straight-through brings the gradient at q too": commitment,
+        "this is what comes straight through; the commitment term pulls at z as well": straight,
+        "the gradient of the first term was taken where z is; it is copied from where the entry is": 2 * (z - target)
+        + commitment,
+        "the first term was taken where z is, and the commitment term is missing": 2 * (z - target),
+        "this is half of it: the derivative of x² is 2 x, and mse_loss takes a mean instead of a sum": right / 2,
+        "the commitment term has the wrong sign: it pulls z to the entry": straight - commitment,
+        "the commitment term is weighted with β": straight + 2 * (z - entry),
+        "the commitment term lacks the 2 of the derivative": straight + beta * (z - entry),
+        "the first term lacks the 2 of the derivative": straight / 2 + commitment,
+        "β belongs to the commitment term alone": beta * straight + commitment,
+        "this points downhill; the gradient points uphill": -right,
+        "the two numbers are swapped": right.flip(0),
+        "this is the loss; its gradient has two numbers": loss.detach(),
+    }
 
 
-def _average(answer: Any) -> str | None:
-    quantizer = VectorQuantizer(1, 2, decay=0.9, restart_threshold=0)
-    quantizer.code_counts.fill_(4.0)
-    quantizer.code_sums.copy_(torch.tensor([[8.0, 0.0]]))
+@checker
+def _gradient(answer: Any) -> str | None:
+    right, slips = _gradient_and_slips()
+    return compare_tensor(answer, right, 1e-4, slips)
+
+
+@cache
+def _average_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
+    count, total, batch, gamma = 4.0, torch.tensor([8.0, 0.0]), torch.tensor([[4.0, 1.0], [2.0, 1.0]]), 0.9
+    quantizer = VectorQuantizer(1, 2, decay=gamma, restart_threshold=0)
+    quantizer.code_counts.fill_(count)
+    quantizer.code_sums.copy_(total[None])
     quantizer.started.fill_(True)
-    quantizer(torch.tensor([[4.0, 1.0], [2.0, 1.0]]).T.reshape(1, 2, 1, 2))
-    if isinstance(answer, Tensor) and compare_tensor(answer, torch.tensor([2.1, 0.1]), 1e-3) is None:
-        return "this averages the entry itself; average the count and the sum, each by itself, and divide at the end"
-    return compare_tensor(answer, quantizer.codebook[0], 1e-3)
+    quantizer(batch.T.reshape(1, 2, 1, 2))
+    new, old = 1 - gamma, gamma
+    new_count, new_sum = old * count + new * 2, old * total + new * batch.sum(0)
+    return quantizer.codebook[0].clone(), {
+        "this averages the entry itself; average the count and the sum, each by itself, and divide at the end": old
+        * (total / count)
+        + new * batch.mean(0),
+        "this is the new sum; divide it by the new count": new_sum,
+        "divide by the new count, not by the old one": new_sum / count,
+        "divide by the new count, not by the number of vectors": new_sum / 2,
+        "to the sum belongs the sum of both vectors, not their mean": (old * total + new * batch.mean(0)) / new_count,
+        "two vectors have chosen it, not one": new_sum / (old * count + new),
+        "γ belongs to what was there before, and 1 − γ to the batch": (new * total + old * batch.sum(0))
+        / (new * count + old * 2),
+        "this is the mean of all six vectors; what was there before is to fade": (total + batch.sum(0)) / (count + 2),
+        "this is the mean of the batch; what was there before counts too": batch.mean(0),
+        "the entry has not moved": total / count,
+        "the batch counts with 1 − γ": (old * total + batch.sum(0)) / (old * count + 2),
+        "what was there before fades, too": (total + new * batch.sum(0)) / (count + new * 2),
+        "the sum has to fade as the count does": (total + new * batch.sum(0)) / new_count,
+        "only one of the vectors is in the sum": (old * total + new * batch[0]) / new_count,
+        "only the second of the vectors is in the sum": (old * total + new * batch[1]) / new_count,
+    }
 
 
-def _border(answer: Any) -> str | None:
+@checker
+def _average(answer: Any) -> str | None:
+    right, slips = _average_and_slips()
+    return compare_tensor(answer, right, 1e-3, slips)
+
+
+@cache
+def _place_of_border() -> float:
     rates = -0.5 * 0.05 * torch.tensor([0.9, 0.1]).double().log()
     places = torch.linspace(0, 1, 100_001, dtype=torch.float64)
     codes = nearest_codes(places[:, None], torch.tensor([[0.0], [1.0]]).double(), rates)
-    border = places[codes == 0].max().item()
-    if compare_number(answer, 1 - border, 1e-3) is None:
-        return "the border moved the wrong way: the code that is common is the cheaper one"
-    return compare_number(answer, border, 1e-3)
+    return places[codes == 0].max().item()
 
 
-def _restart_far(answer: Any) -> str | None:
-    if not callable(answer):
-        return f"expected a function, got {type(answer).__name__}"
+@checker
+def _border(answer: Any) -> str | None:
+    weight, scale, odds = 0.5, 0.05, 0.9 / 0.1
+    slips = {
+        "the border moved the wrong way: the code that is common is the cheaper one": 1 - _place_of_border(),
+        "that is the border without the rate": 0.5,
+        "the rate is multiplied by λ, and z² − (1 − z)² is 2 z − 1: one of the factors ½ is missing": 0.5
+        + weight * scale * log(odds),
+        "both factors ½ are missing: λ, and that of z² − (1 − z)² = 2 z − 1": 0.5 + scale * log(odds),
+        "the rate is multiplied by s, too": 0.5 + weight * log(odds) / 2,
+        "there are the rates of two codes: each has one": 0.5 - weight * scale * log(0.9) / 2,
+        "each code has a rate: that of the common one is missing": 0.5 - weight * scale * log(0.1) / 2,
+        "the logarithm is the natural one, not that to the base 2": 0.5 + weight * scale * log2(odds) / 2,
+        "the logarithm is the natural one, not that to the base 10": 0.5 + weight * scale * log10(odds) / 2,
+        "that is how far the border moves; where is it then?": weight * scale * log(odds) / 2,
+        "a rate is −log p, not p": 0.5 + weight * scale * 0.8 / 2,
+        "the ½ of the border without the rate is taken twice": (0.5 + weight * scale * log(odds)) / 2,
+        "that is twice as far from 0 as it should be: z² − (1 − z)² is 2 z − 1": 1 + weight * scale * log(odds),
+        "the rate of a code is λ s times its own −log p, and not divided by p": 0.5
+        + weight * scale * (1 / 0.1 - 1 / 0.9) / 2,
+    }
+    return compare_number(answer, _place_of_border(), 1e-3, slips)
+
+
+@cache
+def _restarts() -> list[tuple[Tensor, Tensor, Tensor, float]]:
+    """Counts, sums, batch and threshold; some counts are just at the threshold, once none is below it."""
     generator = torch.Generator().manual_seed(0)
-    batch = torch.randn(40, 2, generator=generator)
-    for counts in (torch.tensor([2.0, 0.5, 8.0, 0.2, 1.5]), torch.arange(2.0, 7.0)):
-        sums = counts[:, None] * torch.randn(5, 2, generator=generator)
+    cases = []
+    for threshold, counts in (
+        (1.0, [2.0, 0.5, 8.0, 0.25, 1.5, 1.0, 0.75, 4.0]),
+        (0.5, [0.5, 0.25, 2.0, 0.75, 0.125, 0.375, 1.0]),
+        (3.0, [1.0, 2.0, 8.0, 3.0, 0.5, 2.5, 9.0, 4.0]),
+        (1.0, [2.0, 3.0, 4.0, 5.0, 1.0]),
+    ):
+        entries = 2 * torch.randn(len(counts), 2, generator=generator) + torch.tensor([4.0, 0.0])
+        batch = 2 * torch.randn(40, 2, generator=generator) + 1
+        cases.append((torch.tensor(counts), torch.tensor(counts)[:, None] * entries, batch, threshold))
+    return cases
+
+
+def _far(counts: Tensor, sums: Tensor, batch: Tensor) -> Tensor:
+    """The squared distance of each vector to its nearest entry, (N,)."""
+    codebook = sums / counts[:, None]
+    return (batch - codebook[nearest_codes(batch, codebook)]).square().sum(1)
+
+
+def _placed(counts: Tensor, sums: Tensor, rare: Tensor, vectors: Tensor, count: float = 1.0) -> Pair:
+    """Put the first of the vectors, as many as are needed, in place of rare entries."""
+    counts, sums = counts.clone(), sums.clone()
+    counts[rare], sums[rare] = count, vectors[: int(rare.sum())]
+    return counts, sums
+
+
+def _farthest_first(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> Pair:
+    worst = batch[_far(counts, sums, batch).argsort(descending=True)]
+    return _placed(counts, sums, counts < threshold, worst)
+
+
+def _slips_of_restarts(counts: Tensor, sums: Tensor, batch: Tensor, threshold: float) -> dict[str, Pair]:
+    far, rare = _far(counts, sums, batch), counts < threshold
+    worst = batch[far.argsort(descending=True)]
+    number, codebook = int(rare.sum()), sums / counts[:, None]
+    pairs = torch.cdist(batch, codebook)  # (N, K)
+
+    def at(distances: Tensor) -> Pair:
+        return _placed(counts, sums, rare, batch[distances.argsort(descending=True)])
+
+    right = at(far)
+    return {
+        "nothing is restarted": (counts, sums),
+        "a count that equals the threshold is not below it": _placed(counts, sums, counts <= threshold, worst),
+        "is the threshold that is handed over used?": _placed(counts, sums, counts < 1, worst),
+        "these are the vectors that are described best; take those that are farthest away": at(-far),
+        "the first rare entry gets the vector that is farthest away, and so on": _placed(
+            counts, sums, rare, worst[:number].flip(0)
+        ),
+        "all restarted entries stand at the same vector": _placed(counts, sums, rare, worst[:1].expand(number, -1)),
+        "this takes the vectors that come first in the batch": _placed(counts, sums, rare, batch),
+        "this takes the vectors that are farthest from zero": at(batch.square().sum(1)),
+        "measure the distance to the nearest entry, not to all of them": at(pairs.sum(1)),
+        "measure the distance to the nearest entry, not to the farthest": at(pairs.amax(1)),
+        "measure the distance to the nearest of all entries, not only of those that stay": at(
+            pairs[:, ~rare].amin(1) if bool((~rare).any()) else far
+        ),
+        "measure the distance to the nearest of all entries, not only of the rare ones": at(
+            pairs[:, rare].amin(1) if number else far
+        ),
+        "the entries are the sums divided by the counts": at(torch.cdist(batch, sums).amin(1)),
+        "a restarted entry has the count 1, not 0": (right[0].where(~rare, 0.0), right[1]),
+        "a restarted entry has the count 1, not the threshold": (right[0].where(~rare, threshold), right[1]),
+        "the counts of restarted entries become 1": (counts, right[1]),
+        "the counts are new, the sums are not": (right[0], sums),
+        "the sum of a restarted entry is the vector itself, since its count is 1": (
+            right[0],
+            torch.where(rare[:, None], right[1] * counts[:, None], sums),
+        ),
+        "return sums, not entries": (right[0], right[1] / right[0][:, None]),
+        "the order is: counts, then sums": (right[1], right[0]),
+    }
+
+
+@checker
+def _restart_far(answer: Any) -> str | None:
+    for counts, sums, batch, threshold in _restarts():
         given = counts.clone(), sums.clone(), batch.clone()
-        result = answer(*given, _THRESHOLD)
-        if result is ...:
-            return "the function still returns ..."
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            return "the function should return two tensors, counts and sums"
-        for name, mine, right in zip(("counts", "sums"), result, _worst_described(counts, sums, batch), strict=True):
-            complaint = compare_tensor(mine, right)
-            if complaint:
-                return f"{name}: {complaint}"
+        made = _pair(call(answer, *given, threshold, seed=0))
+        right = _farthest_first(counts, sums, batch, threshold)
+        if not _same_pairs(made, right):
+            slips = _slips_of_restarts(counts, sums, batch, threshold)
+            named = [why for why, wrong in slips.items() if _same_pairs(made, wrong)]
+            complaints = [
+                f"{name}: {complaint}"
+                for name, mine, expected in zip(("counts", "sums"), made, right, strict=True)
+                if (complaint := compare_tensor(mine, expected))
+            ]
+            return f"with the threshold {threshold:g}, {[*named, *complaints][0]}"
+        for name, after, before in zip(("counts", "sums", "batch"), given, (counts, sums, batch), strict=True):
+            if not torch.equal(after, before):
+                return f"the {name} that are handed over are changed; change a copy, made with clone()"
     return None
 
 
-def _worst_described(counts: Tensor, sums: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-    codebook = sums / counts[:, None]
-    distances = (batch - codebook[nearest_codes(batch, codebook)]).square().sum(1)
-    rare = counts < _THRESHOLD
-    worst = distances.argsort(descending=True)[: int(rare.sum())]
-    counts, sums = counts.clone(), sums.clone()
-    counts[rare], sums[rare] = 1.0, batch[worst]
-    return counts, sums
+def _pair(result: Any) -> Pair:
+    try:
+        counts, sums = result
+    except (TypeError, ValueError):
+        raise Complaint("the function should return two tensors, counts and sums") from None
+    return as_tensor(counts), as_tensor(sums)
+
+
+def _same_pairs(made: Pair, right: Pair) -> bool:
+    return all(same(mine, other) for mine, other in zip(made, right, strict=True))
 
 
 CHECKERS: dict[str, Checker] = {"2.1": _gradient, "2.2": _average, "2.3": _border, "2.4": _restart_far}

@@ -1,123 +1,256 @@
 """Exercises of 04_latent_codes."""
 
-from math import exp, log, log2
+from functools import cache
+from math import exp, log, log2, log10
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, compare_number
+from lpvq.course.exercises.comparing import (
+    Checker,
+    Complaint,
+    as_number,
+    as_tensor,
+    call,
+    checker,
+    compare_number,
+)
 from lpvq.models.code_usage import code_counts, entropy, perplexity
 
 _COUNTS = torch.tensor([400, 200, 100, 100, 0, 0, 0, 0])
 _GRID = torch.tensor([[0, 0, 1], [3, 0, 2]])
 _GRID_COUNTS = torch.tensor([15, 7, 5, 1])
 _DRAWS = 4000
+_SIX_SIGMA = 0.05  # six standard deviations of a frequency among so many draws
+
+Table = tuple[Tensor, int, int]
+"""Counts by place (H · W, K), and the height and width of the grid."""
 
 
+@checker
 def _perplexity(answer: Any) -> str | None:
-    return compare_number(
-        answer,
-        perplexity(_COUNTS),
-        0.01,
-        {
-            entropy(_COUNTS) / log(2): "this is the entropy in bits; the perplexity is 2 to the power of it",
-            entropy(_COUNTS): "this is the entropy in nats; the perplexity is e to the power of it",
-            exp(entropy(_COUNTS) / log(2)): "with the entropy in bits, the base is 2 and not e",
-            2 ** entropy(_COUNTS): "with the entropy in nats, the base is e and not 2",
-            4.0: "this is how many codes are in use; they are not used equally",
-        },
-    )
+    nats, used = entropy(_COUNTS), int((_COUNTS > 0).sum())
+    shares = _COUNTS[:used].double() / _COUNTS.sum()
+    slips = {
+        "this is the entropy in bits; the perplexity is 2 to the power of it": nats / log(2),
+        "this is the entropy in nats; the perplexity is e to the power of it": nats,
+        "with the entropy in bits, the base is 2 and not e": exp(nats / log(2)),
+        "with the entropy in nats, the base is e and not 2": 2**nats,
+        "this is how many codes are in use; they are not used equally": used,
+        "this is the size of the codebook; its entries are not used equally, and some not at all": len(_COUNTS),
+        "the minus of the entropy is missing: a perplexity is at least 1": exp(-nats),
+        "the entropy has the base 10 here, and the power another one": exp(nats / log(10)),
+        "this is the share of codes in use": used / len(_COUNTS),
+        "this is the entropy over the largest possible one": nats / log(len(_COUNTS)),
+        "weigh the logarithm of each share with the share itself": exp(-shares.log().mean().item()),
+        "this is 1 / Σ p²; the perplexity comes from Σ p log p": 1 / shares.square().sum().item(),
+        "this is the perplexity of a grid of all codes": exp(nats) * len(_COUNTS),
+        "this is the share of the commonest code": shares.max().item(),
+    }
+    return compare_number(answer, perplexity(_COUNTS), 0.01, slips)
 
 
+@checker
 def _bits_of_grid(answer: Any) -> str | None:
-    plus_one = _GRID_COUNTS.double() + 1
-    bits = _cost(_GRID_COUNTS.double() + 1)
-    return compare_number(
-        answer,
-        bits,
-        0.01,
-        {
-            bits / _GRID.numel(): "these are bits per code; the question is for the whole grid",
-            bits * log(2): "these are nats; take the logarithm to the base 2",
-            _cost(_GRID_COUNTS.double()): "add one to each count, before they are divided by their sum",
-            _cost(plus_one) + _GRID.numel() * log2(_GRID_COUNTS.sum().item() / plus_one.sum().item()): (
-                "divide by the sum of the counts after one is added to each, or the probabilities add up to more than 1"
-            ),
-        },
-    )
+    counts, plus_one, size = _GRID_COUNTS.double(), _GRID_COUNTS.double() + 1, _GRID.numel()
+    bits, shares = _cost(plus_one), plus_one / plus_one.sum()
+    of_codes = _GRID.unique()
+    slips = {
+        "these are bits per code; the question is for the whole grid": bits / size,
+        "these are nats; take the logarithm to the base 2": bits * log(2),
+        "these are nats per code": bits * log(2) / size,
+        "take the logarithm to the base 2, not 10": bits * log10(2),
+        "add one to each count, before they are divided by their sum": _cost(counts),
+        "divide by the sum of the counts after one is added to each, or the probabilities add up to more than 1": bits
+        + size * log2(counts.sum().item() / plus_one.sum().item()),
+        "one belongs to each count, not to their sum": _cost(counts) + size * log2(1 + 1 / counts.sum().item()),
+        "a bit is −log₂ p: the sign is wrong": -bits,
+        "each code of the grid costs bits, as often as it occurs": -shares[of_codes].log2().sum().item(),
+        "that is the entropy of the frequencies, so the mean of a code; here are six codes that are known": entropy(
+            plus_one
+        )
+        / log(2),
+        "that is what six codes cost on average; here are six that are known": size * entropy(plus_one) / log(2),
+        "that is what six codes cost if all are equally likely": size * log2(len(counts)),
+        "the frequencies are those of the counts, not those of the grid itself": _cost(
+            torch.bincount(_GRID.flatten(), minlength=4).double()
+        ),
+        "this is the cost of a grid of each code once": _cost(plus_one, torch.arange(4)),
+    }
+    return compare_number(answer, bits, 0.01, slips)
 
 
-def _cost(weights: Tensor) -> float:
+def _cost(weights: Tensor, grid: Tensor = _GRID) -> float:
     """The bits of the grid under frequencies that are as ``weights`` (K,)."""
-    return -(weights / weights.sum()).log2()[_GRID].sum().item()
+    return -(weights / weights.sum()).log2()[grid].sum().item()
 
 
+def _tables() -> list[Table]:
+    wide = [[8, 0, 0, 0, 0], [0, 4, 4, 0, 0], [1, 1, 1, 1, 4], [0, 0, 0, 6, 2], [3, 3, 1, 1, 0], [0, 0, 0, 0, 9]]
+    high = [[5, 0, 0], [1, 1, 2], [0, 3, 3], [2, 6, 0], [1, 0, 3], [2, 2, 2], [0, 7, 1], [4, 1, 1]]
+    return [(torch.tensor(wide), 2, 3), (torch.tensor(high), 4, 2)]
+
+
+@checker
 def _sample_by_place(answer: Any) -> str | None:
-    if not callable(answer):
-        return f"expected a function, got {type(answer).__name__}"
-    height, width, num_codes = 2, 3, 5
-    table = torch.tensor([[8, 0, 0, 0, 0], [0, 4, 4, 0, 0], [1, 1, 1, 1, 4], [0, 0, 0, 6, 2], [3, 3, 1, 1, 0]])
-    table = torch.cat([table, torch.tensor([[0, 0, 0, 0, 9]])])
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        drawn = answer(table, _DRAWS, height, width)
-    if drawn is ...:
-        return "the function returns ..., it is not done yet"
-    if not isinstance(drawn, Tensor):
-        return f"expected the function to return a tensor, got {type(drawn).__name__}"
-    if drawn.shape != (_DRAWS, height, width):
-        return f"expected the shape {(_DRAWS, height, width)}, got {tuple(drawn.shape)}"
-    found = torch.stack([code_counts(column, num_codes) for column in drawn.flatten(1).T]) / _DRAWS
-    wanted = table / table.sum(1, keepdim=True)
-    off = (found - wanted).abs().amax(1)
-    if off.max() < 0.05:  # six standard deviations of a frequency among so many draws
+    for table, height, width in _tables():
+        for number in (1, _DRAWS):
+            drawn = as_tensor(call(answer, table.clone(), number, height, width, seed=0))
+            if drawn.shape != (number, height, width):
+                return f"expected the shape {(number, height, width)}, got {tuple(drawn.shape)}"
+        _check_codes(drawn, table.shape[1])
+        complaint = _frequencies_complaint(drawn.long(), (table, height, width)) or _dependence(drawn.long(), table)
+        if complaint:
+            return complaint
+    return None
+
+
+def _check_codes(drawn: Tensor, num_codes: int) -> None:
+    whole = drawn.double() == drawn.long()
+    if not whole.all():
+        raise Complaint("these are no codes: a code is a whole number")
+    if drawn.min() < 0 or drawn.max() >= num_codes:
+        raise Complaint("some of the codes have no column in the table: its first column is the code 0")
+
+
+def _frequencies_complaint(drawn: Tensor, table: Table) -> str | None:
+    """Compare how often each code occurs at each place with the table."""
+    counts, height, width = table
+    num_codes = counts.shape[1]
+    found = torch.stack([code_counts(column, num_codes) for column in drawn.flatten(1).T]) / len(drawn)
+    wanted = counts / counts.sum(1, keepdim=True)
+    if _near(found, wanted):
         return None
-    everywhere = table.sum(0) / table.sum()
-    if (found - everywhere).abs().max() < 0.05:
-        return "the frequencies are the same at each place; draw each place from its own row of the table"
-    row, column = divmod(int(off.argmax()), width)
+    if bool((drawn == drawn[:1]).all()):
+        return "all grids are the same: draw each of them anew"
+    for why, other in _slips_of_frequencies(counts, height, width).items():
+        if _near(found, other):
+            return why
+    row, column = divmod(int((found - wanted).abs().amax(1).argmax()), width)
+    if bool((found[counts == 0] > 0).any()):
+        return (
+            "at some places a code is drawn that never occurred there: does each place keep its own row of the table?"
+        )
+    return f"the frequencies are wrong, most of all at row {row}, column {column}: is each place drawn by its own row?"
+
+
+def _near(found: Tensor, frequencies: Tensor) -> bool:
+    return bool((found - frequencies).abs().max() < _SIX_SIGMA)
+
+
+def _slips_of_frequencies(counts: Tensor, height: int, width: int) -> dict[str, Tensor]:
+    by_place, num_codes = counts / counts.sum(1, keepdim=True), counts.shape[1]
+    in_columns = by_place.view(width, height, num_codes).transpose(0, 1).flatten(0, 1)
+    return {
+        "the frequencies are the same at each place; draw each place from its own row of the table": (
+            counts.sum(0) / counts.sum()
+        ).expand_as(by_place),
+        "all codes are equally likely; draw them by their frequencies": torch.full_like(by_place, 1 / num_codes),
+        "all codes that occurred at a place are equally likely; draw them by their frequencies": F.normalize(
+            (counts > 0).float(), p=1, dim=1
+        ),
+        "this takes the commonest code of each place; draw the codes by their frequencies": F.one_hot(
+            counts.argmax(1), num_codes
+        ).float(),
+        "one was added to each count; here the frequencies themselves are wanted": F.normalize(
+            counts + 1.0, p=1, dim=1
+        ),
+        "counts are no logits: divide them by their sum, and leave the softmax out": counts.double().softmax(1),
+        "the rows of the table belong to the places in reading order; here they run down the columns": in_columns,
+        "the rows of the table come in reverse order": by_place.flip(0),
+        "the frequencies of a code are those over the places; divide the counts of a place by their sum": F.normalize(
+            counts / counts.sum(0), p=1, dim=1
+        ),
+    }
+
+
+def _dependence(drawn: Tensor, counts: Tensor) -> str | None:
+    """Compare how often two codes occur together at two places with the product of their frequencies."""
+    places, num_codes = counts.shape
+    hits = F.one_hot(drawn.flatten(1), num_codes).flatten(1).float()  # (N, H · W · K)
+    together = (hits.T @ hits / len(drawn)).view(places, num_codes, places, num_codes)
+    shares = (counts / counts.sum(1, keepdim=True)).flatten()
+    off = (together - torch.outer(shares, shares).view_as(together)).abs().amax((1, 3))
+    off.fill_diagonal_(0)
+    if off.max() < _SIX_SIGMA:
+        return None
     return (
-        f"at row {row}, column {column} the frequencies are {_shares(found[row * width + column])}, "
-        f"expected {_shares(wanted[row * width + column])}; does each place keep its own row of the table?"
+        "each place has its frequencies, but the places of a grid depend on each other: does each have a random number "
+        "of its own?"
     )
 
 
-def _shares(frequencies: Tensor) -> str:
-    return " ".join(f"{value:.2f}" for value in frequencies.tolist())
-
-
-def _bits_given_above(answer: Any) -> str | None:
-    if not callable(answer):
-        return f"expected a function, got {type(answer).__name__}"
-    num_codes = 4
+@cache
+def _stairs() -> list[tuple[Tensor, int]]:
+    """Grids whose codes go up from row to row by chance, so no two rows are alike; and how many codes there are."""
     generator = torch.Generator().manual_seed(0)
-    top = torch.randint(num_codes, (300, 1, 5), generator=generator)
-    steps = torch.randint(2, (300, 6, 5), generator=generator).cumsum(1)
-    codes = (top + steps) % num_codes  # a code is that above it, or one more: about one bit; from the left, about two
-    given = answer(codes, num_codes)
-    if given is ...:
-        return "the function returns ..., it is not done yet"
-    above, left = (codes[:, :-1], codes[:, 1:]), (codes[:, :, :-1], codes[:, :, 1:])
-    return compare_number(
-        given,
-        _conditional_bits(*above, num_codes),
-        0.01,
-        {
-            _conditional_bits(*left, num_codes): "this is given the code to the left; the one above is in another row",
-            _conditional_bits(*above, num_codes) * log(2): "these are nats; divide by log 2",
-            _pair_entropy(*above, num_codes) / log(2): "this is the entropy of pairs; subtract that of the code above",
-            2 * entropy(code_counts(codes, num_codes)) / log(2): "these two entropies are added, as if independent",
-        },
-    )
+    cases = []
+    for names, num_codes, shape, chance in (
+        ([0, 1, 2, 3, 4, 5, 6, 7], 9, (300, 6, 5), 0.25),
+        ([1, 0, 256, 299, 5, 7, 2, 3], 300, (200, 4, 7), 0.5),  # 256 · 1 + 0 and 256 · 0 + 256 are the same
+    ):
+        steps = torch.rand(shape, generator=generator) < chance
+        cases.append((torch.tensor(names)[steps.long().cumsum(1)], num_codes))
+    return cases
 
 
-def _pair_entropy(first: Tensor, second: Tensor, num_codes: int) -> float:
-    return entropy(code_counts(first * num_codes + second, num_codes**2))
+@checker
+def _bits_given_above(answer: Any) -> str | None:
+    for codes, num_codes in _stairs():
+        given = as_number(call(answer, codes.clone(), num_codes))
+        above, below = codes[:, :-1], codes[:, 1:]
+        complaint = compare_number(
+            given, _pair_bits(above, below) - _bits(above), 0.002, _slips_of_conditional(codes, num_codes)
+        )
+        if complaint:
+            return complaint
+    return None
 
 
-def _conditional_bits(first: Tensor, second: Tensor, num_codes: int) -> float:
-    return (_pair_entropy(first, second, num_codes) - entropy(code_counts(first, num_codes))) / log(2)
+def _slips_of_conditional(codes: Tensor, num_codes: int) -> dict[str, float]:
+    above, below, left, right = codes[:, :-1], codes[:, 1:], codes[:, :, :-1], codes[:, :, 1:]
+    pairs, width = _pair_bits(above, below), codes.shape[2]
+    in_line = codes.flatten()
+    first, second = in_line[:-width], in_line[width:]
+    of_grids = [_pair_bits(a, b) - _bits(a) for a, b in zip(above, below, strict=True)]
+    return {
+        "this is given the code to the left; the one above is in another row": _pair_bits(left, right) - _bits(left),
+        "these are nats; divide by log 2": (pairs - _bits(above)) * log(2),
+        "this is the entropy of pairs; subtract that of the code above": pairs,
+        "this subtracts the entropy of the code below; subtract that of the code above, in all rows but the last": pairs
+        - _bits(below),
+        "this subtracts the entropy of all codes; subtract that of the code above, in all rows but the last": pairs
+        - _bits(codes),
+        "this is the entropy of a code of which nothing is known": _bits(below),
+        "this is the entropy of all codes, of which nothing is known": _bits(codes),
+        "this is the entropy of the code above": _bits(above),
+        "this is the entropy of pairs, in nats": pairs * log(2),
+        "this is what a code tells of the next one (the mutual information); wanted is what is left": _bits(below)
+        + _bits(above)
+        - pairs,
+        "these two entropies are added, as if independent": _bits(above) + _bits(below),
+        "H(a, b) is the entropy of pairs, not of the code below": _bits(below) - _bits(above),
+        "the last row of a grid does not lie above the first row of the next one": _pair_bits(first, second)
+        - _bits(first),
+        "all pairs of all grids go into one table, not those of each grid into its own": sum(of_grids) / len(of_grids),
+        "the number of codes is the one that is handed over, not 256": entropy(
+            (above * 256 + below).flatten().unique(return_counts=True)[1]
+        )
+        / log(2)
+        - _bits(above),
+        "the sign is wrong": _bits(above) - pairs,
+        "the code above is two rows away here": _pair_bits(codes[:, :-2], codes[:, 2:]) - _bits(codes[:, :-2]),
+    }
+
+
+def _bits(codes: Tensor) -> float:
+    return entropy(codes.flatten().unique(return_counts=True)[1]) / log(2)
+
+
+def _pair_bits(first: Tensor, second: Tensor) -> float:
+    return _bits(first * 1000 + second)
 
 
 CHECKERS: dict[str, Checker] = {

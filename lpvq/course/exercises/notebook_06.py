@@ -1,100 +1,197 @@
-"""Exercises of 06_gated_pixelcnn, on a small model of its own."""
+"""Exercises of 06_gated_pixelcnn, on small models of its own."""
 
-import math
-from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache
+from math import atanh, exp, log, log2, log10
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, compare_number, compare_tensor
-from lpvq.models.gated import GatedBlock, gate
+from lpvq.course.exercises.comparing import (
+    Checker,
+    as_number,
+    as_numbers,
+    as_tensor,
+    call,
+    checker,
+    compare_number,
+    compare_tensor,
+    own_random_numbers,
+)
+from lpvq.models.gated import GatedBlock
 from lpvq.models.pixelcnn import PixelCNN
 
+_SHARE = 0.9
+_NATS, _POSITIONS = 50.6, 7 * 7
 
+
+@checker
 def _opening(answer: Any) -> str | None:
-    """The b that lets 90 % of tanh(a) pass: asked of the gate itself."""
-    complaint = compare_number(answer, math.log(9), 0.01)
-    if complaint is None or complaint.startswith("expected"):
+    right = log(_SHARE / (1 - _SHARE))
+    slips = {
+        "the sign is wrong: this b lets a tenth pass": -right,
+        "that is the share; which b has it as its sigmoid?": _SHARE,
+        "that is the sigmoid of 0.9; it is asked the other way round": 1 / (1 + exp(-_SHARE)),
+        "these are the odds; b is their logarithm": _SHARE / (1 - _SHARE),
+        "these are the odds, the other way round; b is the logarithm of the others": (1 - _SHARE) / _SHARE,
+        "the sigmoid has e for its base: take the natural logarithm, not that to the base 10": log10(9),
+        "the sigmoid has e for its base: take the natural logarithm, not that to the base 2": log2(9),
+        "this solves tanh(b) = 0.9; the gate is a sigmoid": atanh(_SHARE),
+        "this solves exp(b) = 0.9; the gate is a sigmoid": log(_SHARE),
+        "this solves exp(−b) = 0.9; the gate is a sigmoid": -log(_SHARE),
+        "this solves exp(−b) = 0.1, and leaves the 1 of the sigmoid out": -log(1 - _SHARE),
+        "this solves exp(b) = 0.1; the gate is a sigmoid": log(1 - _SHARE),
+    }
+    complaint = compare_number(answer, right, 0.01) and compare_number(answer, right, 1e-3, slips)
+    if complaint is None or complaint in slips or complaint.startswith(("expected", "it is")):
         return complaint
-    passes = gate(torch.tensor([[1.0, float(answer)]])).item() / math.tanh(1)
-    return f"with b = {float(answer):g} the gate lets {passes:.0%} pass"
+    passes = torch.tensor(as_number(answer)).sigmoid().item()
+    return f"with b = {as_number(answer):g} the gate lets {passes:.1%} pass"
 
 
+@checker
 def _units(answer: Any) -> str | None:
-    if not isinstance(answer, Sequence | Tensor) or isinstance(answer, str) or len(answer) != 2:
-        return "expected two numbers: (bits per code, perplexity)"
-    nats = 50.6 / 49
-    bits, effective = float(answer[0]), float(answer[1])
-    if abs(bits - nats) < 0.01:
-        return "the first number is in nats per code, not in bits: divide by log 2"
-    if abs(bits - nats * math.log(2)) < 0.01:
-        return "the first number was multiplied by log 2; a bit is smaller than a nat, so there are more of them"
-    if abs(bits - 50.6 / math.log(2)) < 0.5:
-        return "the first number is bits per grid, not per code"
-    complaint = compare_number(bits, nats / math.log(2), 0.01)
+    bits, effective = as_numbers(answer, "bits per code", "perplexity")
+    nats = _NATS / _POSITIONS
+    right, perplexity = nats / log(2), exp(nats)
+    slips = {
+        "this is in nats per code, not in bits: divide by log 2": nats,
+        "the nats are multiplied by log 2 here; a bit is smaller than a nat, so there are more of them": nats * log(2),
+        "these are bits per grid, not per code": _NATS / log(2),
+        "these are nats per grid": _NATS,
+        "take the natural logarithm of 2 for the unit, not that to the base 10": nats / log10(2),
+        "this is the perplexity; it comes second": perplexity,
+        "a grid has as many codes as positions, 7 × 7": _NATS / 7 / log(2),
+        "these are 2 to the power of the nats; how many bits are they?": 2**nats,
+    }
+    complaint = compare_number(bits, right, 0.01, slips)
     if complaint:
         return f"bits per code: {complaint}"
-    if abs(effective - math.exp(bits)) < 0.05:
-        return "the perplexity is e to the power of the nats, or 2 to the power of the bits; these are mixed here"
-    complaint = compare_number(effective, math.exp(nats), 0.02)
+    slips = {
+        "it is e to the power of the nats, or 2 to the power of the bits; these are mixed here": exp(right),
+        "it is e to the power of the nats, or 2 to the power of the bits; these are mixed": 2**nats,
+        "the sign is wrong: that many codes are fewer than one": exp(-nats),
+        "that is of the whole grid; take the nats per code": exp(_NATS),
+        "that are the bits again; raise 2 to their power": right,
+        "that are the nats; raise e to their power": nats,
+        "that is the square of the nats": nats**2,
+        "that is the square of the bits; raise 2 to their power": right**2,
+    }
+    complaint = compare_number(effective, perplexity, 0.02, slips)
     return f"perplexity: {complaint}" if complaint else None
 
 
+@checker
 def _parameters(answer: Any) -> str | None:
-    if not callable(answer):
-        return f"expected a function of channels and num_classes, got {type(answer).__name__}"
-    for channels, num_classes in ((24, 5), (64, 3)):
-        block = GatedBlock(channels, 3, num_classes)
-        sizes = {name: parameter.numel() for name, parameter in block.named_parameters()}
-        expected = sum(sizes.values())
-        given = answer(channels, num_classes)
-        complaint = compare_number(given, expected, 0.5)
-        if complaint is None:
-            continue
-        named: dict[float, str] = {
-            -sizes["label_shift.weight"]: "the table of the labels is missing",
-            -sum(size for name, size in sizes.items() if name.endswith("bias")): "the biases are missing",
-            2 * channels: "the horizontal convolution has no bias of its own",
-            channels: "the 1×1 output has no bias",
-            3 * channels: "the horizontal convolution and the 1×1 output have no bias",
-        }
-        difference = 0.0 if complaint.startswith("expected") else float(given) - expected
-        hint = f" ({named[difference]})" if difference in named else ""
-        return f"with {channels} channels and {num_classes} classes: {complaint}{hint}"
+    for channels, num_classes in ((22, 5), (64, 3), (7, 11)):
+        given = as_number(call(answer, channels, num_classes))
+        right, slips = _numbers_of_parameters(channels, num_classes)
+        complaint = compare_number(given, right, 0.5, slips)
+        if complaint:
+            return f"with {channels} channels and {num_classes} classes: {complaint}"
     return None
 
 
+def _numbers_of_parameters(channels: int, num_classes: int) -> tuple[int, dict[str, float]]:
+    """The right number, and what comes of forgetting a part or taking it for larger."""
+    block = GatedBlock(channels, 3, num_classes)
+    sizes = {name: parameter.numel() for name, parameter in block.named_parameters()}
+    right, table = sum(sizes.values()), sizes["label_shift.weight"]
+    vertical, horizontal = sizes["vertical.conv.weight"], sizes["horizontal.conv.weight"]
+    link, output = sizes["link.weight"], sizes["output.weight"]
+    biases = sum(size for name, size in sizes.items() if name.endswith("bias"))
+    off = {
+        "the table of the labels is missing": -table,
+        "the table of the labels holds shifts for both gates, the vertical one and the horizontal one": -table / 2,
+        "the table of the labels shifts both halves of both gates": -3 * table / 4,
+        "the table of the labels is no convolution: it holds some numbers for each label": 4 * channels,
+        "the biases are missing": -biases,
+        "the biases and the table of the labels are missing": -biases - table,
+        "the bias of the link is missing": -sizes["link.bias"],
+        "a bias has as many numbers as there are channels that come out": -biases / 2,
+        "the horizontal convolution has no bias of its own": 2 * channels,
+        "the 1×1 output has no bias": channels,
+        "the horizontal convolution and the 1×1 output have no bias": 3 * channels,
+        "the vertical convolution sees two rows, not three": vertical / 2,
+        "the horizontal convolution sees two columns, not three": horizontal / 2,
+        "the kernels are smaller than 3 × 3 and 1 × 3: they see nothing that comes later": vertical / 2
+        + horizontal / 2,
+        "the horizontal convolution sees one row; its kernel is 1 × 2": 3.5 * horizontal,
+        "the vertical convolution has two halves, one for each side of the gate": -vertical / 2
+        - sizes["vertical.conv.bias"] / 2,
+        "the horizontal convolution has two halves, one for each side of the gate": -horizontal / 2,
+        "the link takes both halves of the vertical features": -link / 2,
+        "the link takes and gives both halves": -3 * link / 4 - sizes["link.bias"] / 2,
+        "the link is missing": -link - sizes["link.bias"],
+        "the 1×1 output is missing": -output,
+        "the 1×1 output comes after the gate, where one half is left": output,
+        "the vertical convolution has an output of its own only in the horizontal stack": output + channels,
+    }
+    return right, {why: right + difference for why, difference in off.items()}
+
+
+@checker
 def _label_probabilities(answer: Any) -> str | None:
-    if not callable(answer):
-        return f"expected a function of a model and codes, got {type(answer).__name__}"
-    model, codes = _opinionated_model()
-    with torch.no_grad():
-        given = answer(model, codes)
-        nats = torch.stack([model.nll(codes, torch.full((len(codes),), label)) for label in range(3)], dim=1)
-    expected = (-nats).softmax(1)
-    complaint = compare_tensor(given, expected, 1e-3)
-    if complaint is None or not isinstance(given, Tensor):
-        return complaint
-    if given.shape == expected.T.shape:
-        return f"{complaint}: one row for each grid, one column for each label"
-    wrong = {
+    for model, codes in _models():
+        nats = _nats(model, codes)
+        given = as_tensor(call(answer, deepcopy(model), codes.clone()))
+        complaint = compare_tensor(given, (-nats).softmax(1), 1e-3, _slips_of_probabilities(nats, codes))
+        if complaint is None:
+            continue
+        if given.double().isnan().any() or bool((given == 0).all()):
+            complaint += ": with so many nats, exp(−nats) is 0, and so is the sum of all"
+        if given.shape == nats.T.shape and given.shape != nats.shape:
+            complaint += ": one row for each grid, one column for each label"
+        return f"for codes of shape {tuple(codes.shape)} and a model with {model.num_classes} classes: {complaint}"
+    return None
+
+
+def _slips_of_probabilities(nats: Tensor, codes: Tensor) -> dict[str, Tensor]:
+    right = (-nats).softmax(1)
+    return {
         "these are nats, not probabilities": nats,
         "these are log-likelihoods, not probabilities": -nats,
+        "these are logarithms of the probabilities": (-nats).log_softmax(1),
         "the sign is wrong: a label under which the grid costs fewer nats is more probable": nats.softmax(1),
         "the softmax goes over the grids; it belongs over the labels": (-nats).softmax(0),
         "use nats per grid: nats per code make all labels nearly equal": (-nats / codes[0].numel()).softmax(1),
+        "softmax takes nats, not bits": (-nats / log(2)).softmax(1),
+        "a sigmoid knows nothing of the other labels; divide exponentials by their sum": (-nats).sigmoid(),
+        "nats are not divided by their sum, but their exponentials": nats / nats.sum(1, keepdim=True),
+        "these are the best labels; wanted are the probabilities of all": right.argmax(1),
+        "these are the probabilities of the best labels; wanted are those of all": right.amax(1),
+        "this is 1 for the best label; wanted are the probabilities": (right == right.amax(1, keepdim=True)).float(),
+        "these are not divided by their sum": (nats.amin(1, keepdim=True) - nats).exp(),
+        "the labels run backwards": right.flip(1),
+        "the softmax is taken twice": right.softmax(1),
     }
-    named = [name for name, other in wrong.items() if compare_tensor(given, other, 1e-3) is None]
-    return named[0] if named else complaint
 
 
-def _opinionated_model() -> tuple[PixelCNN, Tensor]:
-    """A small model, far from uniform, with 3 classes, and grids of 4 × 5 codes for it; always the same."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = PixelCNN(latent_dim=6, image_size=(4, 5), num_blocks=2, hidden_channels=8, num_classes=3).eval()
-        codes = torch.randint(6, (7, 4, 5))
+@torch.no_grad()
+def _nats(model: PixelCNN, codes: Tensor) -> Tensor:
+    """Of each grid under each label, (B, classes)."""
+    assert model.num_classes is not None
+    return torch.stack([model.nll(codes, torch.full((len(codes),), y)) for y in range(model.num_classes)], dim=1)
+
+
+@cache
+def _models() -> list[tuple[PixelCNN, Tensor]]:
+    """Small models, far from uniform, of 3 and of 5 classes, and grids of codes for them; always the same.
+
+    The grids of the second are so large that the exponential of their nats is 0 even in double precision.
+    """
+    small = _model_and_codes(num_codes=6, image_size=(4, 5), num_classes=3, number=7)
+    large = _model_and_codes(num_codes=32, image_size=(18, 16), num_classes=5, number=4)
+    return [small, (small[0], small[1][:1]), large]
+
+
+def _model_and_codes(
+    num_codes: int, image_size: tuple[int, int], num_classes: int, number: int
+) -> tuple[PixelCNN, Tensor]:
+    with own_random_numbers(seed=0):
+        model = PixelCNN(num_codes, image_size, num_blocks=2, hidden_channels=8, num_classes=num_classes).eval()
+        codes = torch.randint(num_codes, (number, *image_size))
     with torch.no_grad():
         list(model.head.parameters())[-2].mul_(8)  # the weight of the last convolution
     return model, codes

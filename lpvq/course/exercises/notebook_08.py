@@ -6,7 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lpvq.course.exercises.comparing import Checker, compare_number, compare_tensor
+from lpvq.course.exercises.comparing import (
+    Checker,
+    Complaint,
+    as_tensor,
+    call,
+    checker,
+    compare_number,
+    compare_tensor,
+)
 from lpvq.models.gated import GatedBlock
 
 _KERNEL = 5
@@ -18,80 +26,170 @@ _TASKS = {
 }
 
 
+@checker
 def _where_it_helps(answer: Any) -> str | None:
     if not isinstance(answer, dict) or set(answer) != set(_TASKS):
         return f"expected a dictionary with True or False for each of {', '.join(_TASKS)}"
-    wrong = [name for name, helps in _TASKS.items() if answer[name] is not helps]
+    given = {name: _truth(name, answer[name]) for name in _TASKS}
+    wrong = [name for name, helps in _TASKS.items() if given[name] is not helps]
     if not wrong:
         return None
     question = "does a step of it need a code that an earlier step has drawn?"
-    return f"{len(wrong)} of {len(_TASKS)} wrong. Ask of {wrong[0]!r}: {question}"
+    if len(set(given.values())) == 1:
+        question = "they are not all alike. In which of them are all codes there from the start?"
+    elif len(wrong) == len(_TASKS):
+        question = "a cache keeps what was computed for codes that are already drawn"
+    return f"{len(wrong)} of {len(_TASKS)} wrong. Ask of each: {question}"
 
 
+def _truth(name: str, value: Any) -> bool:
+    truth = as_tensor(value, f"True or False for {name!r}")
+    if truth.numel() != 1 or truth.double().item() not in (0, 1):
+        raise Complaint(f"expected True or False for {name!r}, got {value!r}")
+    return bool(truth)
+
+
+@checker
 def _kernel_cost(answer: Any) -> str | None:
-    channels = 4
+    channels, reach = 4, _KERNEL // 2
     block = GatedBlock(channels, _KERNEL, None)
     convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
-    expected = sum(conv.weight.numel() for conv in convolutions) // channels**2
-    hints: dict[float, str] = {
-        21: "that is the cost for kernel size 3",
-        2 * _KERNEL**2 + 4 + 2 * _KERNEL + 1: "that is a full kernel: the vertical one has R + 1 rows, the horizontal"
-        " one R + 1 columns",
-        2 * 2 * _KERNEL + 4 + 2 * 3 + 1: "the vertical kernel sees R rows above and its own row, with R = 2",
-        expected - 5: "the link and the output are convolutions too",
+    right = sum(conv.weight.numel() for conv in convolutions) / channels**2
+    vertical, link, horizontal, output = 2 * (reach + 1) * _KERNEL, 4, 2 * (reach + 1), 1
+    slips: dict[str, float] = {
+        "that is the cost for kernel size 3": 21,
+        "that is a full kernel: the vertical one has R + 1 rows, the horizontal one R + 1 columns": 2 * _KERNEL**2
+        + link
+        + 2 * _KERNEL
+        + output,
+        "the vertical kernel sees R rows above and its own row, with R = 2": 2 * reach * _KERNEL
+        + link
+        + horizontal
+        + output,
+        "the horizontal kernel sees R columns to the left and its own, with R = 2": vertical
+        + link
+        + 2 * reach
+        + output,
+        "the kernels see R rows and columns and their own, with R = 2": 2 * reach * _KERNEL + link + 2 * reach + output,
+        "the link and the output are convolutions too": vertical + horizontal,
+        "the link is a convolution too": vertical + horizontal + output,
+        "the output is a convolution too": vertical + link + horizontal,
+        "the horizontal kernel is missing": vertical + link + output,
+        "the vertical kernel is missing": link + horizontal + output,
+        "a convolution before a gate has 2 C outputs, for both halves of it": (vertical + horizontal) / 2
+        + link
+        + output,
+        "the link takes 2 C features and gives 2 C": vertical + 2 + horizontal + output,
+        "the output comes after the gate, where C features are left": vertical + link + horizontal + 2,
+        "not everything grows with the kernel's area: link and output stay, and the horizontal kernel has one row": 21
+        * 25
+        / 9,
+        "the vertical kernel grows in both directions, the link and the output not at all": 21 * 5 / 3,
+        "the horizontal kernel has one row": vertical + link + 2 * (reach + 1) * _KERNEL + output,
     }
-    return compare_number(answer, expected, 0, hints)
+    return compare_number(answer, right, 0.01, slips)
 
 
+@checker
 def _cache_bytes(answer: Any) -> str | None:
-    batch, height, width, blocks, channels, kernel = 8, 16, 24, 12, 128, 5
-    expected = 4 * batch * _numbers_kept(blocks, channels, kernel // 2, width)
-    hints: dict[float, str] = {
-        expected // 4: "that is how many numbers; each of them takes 4 bytes",
-        expected // batch: "that is for one grid; there are 8",
-        4
-        * batch
-        * _numbers_kept(blocks, channels, kernel // 2, height): "what is kept are rows: count W columns, not H",
-        4 * batch * _numbers_kept(blocks, channels, 1, width): "with kernel size 5, R is 2",
+    right, grids, item = _bytes_kept(), 8, 4
+    slips: dict[str, float] = {
+        "that is how many numbers; each of them takes 4 bytes": right / item,
+        "that is for one grid; there are 8": right / grids,
+        "that is how many numbers one grid takes; there are 8 grids, and a number takes 4 bytes": right / item / grids,
+        "these are bits": 8 * right,
+        "these are KiB; wanted are bytes": right / 1024,
+        "a number in float32 takes 4 bytes, not 8": 2 * right,
+        "what is kept are rows: count W columns, not H": _bytes_kept(width=16),
+        "with kernel size 5, R is 2": _bytes_kept(reach=1),
+        "with kernel size 5, R is 2: it is half of the kernel": _bytes_kept(reach=_KERNEL),
+        "R rows are kept, not R + 1: the newest is just being computed": _bytes_kept(reach=3),
+        "the first layer keeps rows and columns too": _bytes_kept(layers=12),
+        "what the links give is kept, too": _bytes_kept(blocks=0),
+        "the columns of the horizontal stack are kept, too": right - _bytes_kept(width=0),
+        "the rows of the vertical stack are kept, too": _bytes_kept(layers=0) + _bytes_kept(width=0),
+        "only the rows are counted": _bytes_kept(blocks=0) - _bytes_kept(width=0),
+        "a link gives 2 C features": _bytes_kept(of_link=1),
+        "the first layer has no link": _bytes_kept(blocks=13),
+        "only R rows are kept, not all of the grid": _bytes_kept(width=24 * 16),
     }
-    return compare_number(answer, expected, 0, hints)
+    return compare_number(answer, right, 0, slips)
 
 
-def _numbers_kept(blocks: int, channels: int, reach: int, width: int) -> int:
-    rows, columns = (blocks + 1) * reach * width * channels, (blocks + 1) * reach * channels
-    return rows + columns + blocks * width * 2 * channels
+def _bytes_kept(width: int = 24, reach: int = 2, layers: int = 13, blocks: int = 12, of_link: int = 2) -> int:
+    """For 8 grids with 128 channels in float32: rows, columns, and what the links give."""
+    rows, columns, links = layers * reach * width, layers * reach, blocks * of_link * width
+    return 4 * 8 * 128 * (rows + columns + links)
 
 
+@checker
 def _ring(answer: Any) -> str | None:
     """Run the reader's step over a line of more columns than the ring has, and compare column by column."""
-    generator = torch.Generator().manual_seed(0)
-    batch, channels, width = 2, 3, 3 * _KERNEL - 1
-    line = torch.randn(batch, channels, width, generator=generator, dtype=torch.float64)
-    conv = nn.Conv1d(channels, channels, _KERNEL).double()
-    for parameter in conv.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-    ring = line.new_zeros(batch, channels, _KERNEL)
+    conv, line = _conv_and_line()
+    batch, channels, width = line.shape
+    ring, right_ring = (line.new_zeros(batch, channels, _KERNEL) for _ in range(2))
     memory = ring.data_ptr()
     with torch.no_grad():
-        expected = conv(F.pad(line, (_KERNEL - 1, 0)))
         for column in range(width):
-            result = answer(conv, ring, column, line[:, :, column])
-            if result is None:
-                return "the function returns nothing: it must return the output for this column, (B, C)"
-            complaint = compare_tensor(result, expected[:, :, column], 1e-9)
+            result = _step(answer, conv, ring, column, line[:, :, column].clone())
+            before = right_ring.clone()
+            right_ring[:, :, column % _KERNEL] = line[:, :, column]
+            right = conv(_oldest_first(right_ring, column))[:, :, 0]
+            complaint = compare_tensor(result, right, slips=_slips_of_rings(conv, right_ring, before, column))
             if complaint:
-                return f"{complaint} (column {column})" + _why_the_ring_fails(ring, line, column)
-    places = torch.arange(width - _KERNEL, width)
-    if ring.data_ptr() != memory or not torch.equal(ring[:, :, places % _KERNEL], line[:, :, places]):
+                is_shape = as_tensor(result).shape != right.shape
+                return complaint if is_shape else f"{complaint} (column {column}){_state(ring, right_ring, column)}"
+    if ring.data_ptr() != memory or not torch.equal(ring, right_ring):
         return f"the outputs are right, but the ring is not: write column c into it, at place c % {_KERNEL}"
     return None
 
 
-def _why_the_ring_fails(ring: Tensor, line: Tensor, column: int) -> str:
-    place = column % _KERNEL
-    if not torch.equal(ring[:, :, place], line[:, :, column]):
-        return f"; the new column belongs at place {place} of the ring"
-    return "; the new column is in its place, but the kernel must see the ring from its oldest column to its newest"
+def _conv_and_line() -> tuple[nn.Conv1d, Tensor]:
+    """A convolution with fewer inputs than outputs, and what it is to run over, (B, C, columns)."""
+    generator = torch.Generator().manual_seed(0)
+    conv = nn.Conv1d(3, 4, _KERNEL).double()
+    for parameter in conv.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    return conv, torch.randn(2, 3, 3 * _KERNEL - 1, generator=generator, dtype=torch.float64)
+
+
+def _step(answer: Any, conv: nn.Conv1d, ring: Tensor, column: int, x: Tensor) -> Any:
+    try:
+        return call(answer, conv, ring, column, x)
+    except Complaint as complaint:
+        at_column = f" (column {column})" if "fails" in str(complaint) else ""
+        raise Complaint(f"{complaint}{at_column}") from complaint
+
+
+def _oldest_first(ring: Tensor, column: int) -> Tensor:
+    return ring.roll(-(column + 1), 2)
+
+
+def _slips_of_rings(conv: nn.Conv1d, ring: Tensor, before: Tensor, column: int) -> dict[str, Tensor]:
+    """What comes of other orders, given the ring as it should be after a step and as it was before it."""
+    ordered, bias = _oldest_first(ring, column), conv.bias
+    assert bias is not None
+    alone = F.pad(ordered[:, :, -1:], (_KERNEL - 1, 0))
+
+    def of(columns: Tensor) -> Tensor:
+        return conv(columns)[:, :, 0]
+
+    return {
+        "the kernel must see the ring from its oldest column to its newest": of(ring),
+        "the bias is missing": of(ordered) - bias[:, None].T,
+        "the new column has to be in the ring before the convolution": of(_oldest_first(before, column)),
+        "the new column has to be in the ring before the convolution, and the kernel sees oldest first": of(before),
+        "the kernel sees the new column alone; the ring has those before it": of(alone),
+    }
+
+
+def _state(ring: Tensor, right_ring: Tensor, column: int) -> str:
+    """What is to be said of the ring itself."""
+    if not ring.any():
+        return "; nothing is written into the ring: change it in place, it is the cache"
+    if not torch.equal(ring, right_ring):
+        return f"; write column c into the ring at place c % {_KERNEL}, and leave the other places as they are"
+    return "; the ring itself is right"
 
 
 CHECKERS: dict[str, Checker] = {"8.1": _where_it_helps, "8.2": _kernel_cost, "8.3": _cache_bytes, "8.4": _ring}
