@@ -1,7 +1,8 @@
 """What the notebooks share: how each begins, the checks of its exercises, and the tests of assignments."""
 
 from lpvq.course.checking import check
+from lpvq.course.definitions import definitions
 from lpvq.course.questions import NotYetError, agree, question, random_for
 from lpvq.course.setup import begin, describe_setup
 
-__all__ = ["NotYetError", "agree", "begin", "check", "describe_setup", "question", "random_for"]
+__all__ = ["NotYetError", "agree", "begin", "check", "definitions", "describe_setup", "question", "random_for"]

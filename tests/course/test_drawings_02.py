@@ -22,14 +22,15 @@ def cells(axis: Axes) -> np.ndarray:
 
 
 def figures(points: Tensor) -> list[Figure]:
-    history = [(0, 1, 0.5), (20, 2, 0.25)]
+    runs = [[(0, 1, 0.5, 1.0), (20, 2, 0.25, 2.0)]]
     return [
         drawings.plot_cells(points, CODEBOOK),
         drawings.plot_path(points, CODEBOOK, points[:5], points[6]),
         drawings.plot_staircase(CODEBOOK[:2, 0]),
         drawings.plot_moves(points, CODEBOOK, [("there", CODEBOOK, CODEBOOK + 0.1), ("back", points, points - 0.1)]),
         drawings.plot_codebooks([("one", points, CODEBOOK, torch.zeros(50, dtype=torch.int64))]),
-        drawings.plot_learning({"one": history, "other": history}, 3),
+        drawings.plot_learning({"one": runs, "other": runs}, 3),
+        drawings.plot_commitment({"one": runs}),
         drawings.plot_sizes([1, 2, 4], [1.0, 0.5, 0.2]),
         drawings.plot_rate([0, 1], [2.0, 1.0], [0.1, 0.2]),
     ]

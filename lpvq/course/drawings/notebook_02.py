@@ -14,17 +14,16 @@ from torch import Tensor
 from lpvq.models.quantizer import nearest_codes
 from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE
 
-Step = tuple[int, int, float]
-"""A step, how many entries are in use at it, and the error."""
+Step = tuple[int, int, float, float]
+"""A step, how many entries are in use at it, the error, and the mean length of a vector."""
 
 _FINE = 300  # places along each side at which cells are sampled
 _NUMBERED = 12  # more entries than these would hide their own numbers
 _STYLES: tuple[tuple[str, str], ...] = (
     (ORANGE, "-"),
-    ("#E69F00", "--"),
     (BLACK, ":"),
     (BLUE, "-."),
-    (GREEN, (0, (6, 1))),  # type: ignore[assignment]
+    (GREEN, "--"),
 )
 
 
@@ -141,23 +140,43 @@ def plot_codebooks(panels: Sequence[tuple[str, Tensor, Tensor, Tensor]], columns
     return figure
 
 
-def plot_learning(histories: Mapping[str, Sequence[Step]], num_codes: int) -> Figure:
-    """Plot for each way to learn a codebook of ``num_codes`` entries how many are in use, and the error."""
+def plot_learning(histories: Mapping[str, Sequence[Sequence[Step]]], num_codes: int) -> Figure:
+    """Plot how many of ``num_codes`` entries are in use, and the error, a line for each run of each way to learn."""
     figure = Figure((9, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for (name, history), (colour, dashes) in zip(histories.items(), _STYLES, strict=False):
-        steps, used, errors = zip(*history, strict=True)
-        left.plot(steps, used, color=colour, linestyle=dashes, linewidth=1.8, label=name)
-        right.plot(steps, errors, color=colour, linestyle=dashes, linewidth=1.8)
-    left.set_ylim(0, num_codes + 1)
+    _put_runs(left, histories, 1)
+    _put_runs(right, histories, 2)
+    left.set_ylim(0, 1.02 * num_codes)
     left.set_ylabel(f"entries in use, of {num_codes}")
     right.set_yscale("log")
     right.set_ylabel("error: MSE / variance (log scale)")
-    for axis in (left, right):
-        axis.set_xlabel("step (batches)")
-        axis.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
     return figure
+
+
+def plot_commitment(histories: Mapping[str, Sequence[Sequence[Step]]]) -> Figure:
+    """Plot how long vectors become, and the error, a line for each run of each weight of the commitment."""
+    figure = Figure((9, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _put_runs(left, histories, 3)
+    _put_runs(right, histories, 2)
+    left.set_yscale("log")
+    left.set_ylabel("mean length of a vector (log scale)")
+    right.set_ylim(bottom=0)
+    right.set_ylabel("error: MSE / variance")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
+def _put_runs(axis: Axes, histories: Mapping[str, Sequence[Sequence[Step]]], which: int) -> None:
+    """Draw the number ``which`` of each step of each run; all runs of a name look alike."""
+    for (name, runs), (colour, dashes) in zip(histories.items(), _STYLES, strict=False):
+        for index, run in enumerate(runs):
+            numbers = [step[which] for step in run]
+            label = None if index else name
+            axis.plot([step[0] for step in run], numbers, color=colour, linestyle=dashes, linewidth=1.5, label=label)
+    axis.set_xlabel("step (batches)")
+    axis.grid(alpha=0.3, which="both")
 
 
 def plot_sizes(sizes: Sequence[int], errors: Sequence[float]) -> Figure:
