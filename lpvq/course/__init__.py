@@ -2,7 +2,19 @@
 
 from lpvq.course.checking import check
 from lpvq.course.definitions import definitions
+from lpvq.course.own_models import find, keep
 from lpvq.course.questions import NotYetError, agree, question, random_for
 from lpvq.course.setup import begin, describe_setup
 
-__all__ = ["NotYetError", "agree", "begin", "check", "definitions", "describe_setup", "question", "random_for"]
+__all__ = [
+    "NotYetError",
+    "agree",
+    "begin",
+    "check",
+    "definitions",
+    "describe_setup",
+    "find",
+    "keep",
+    "question",
+    "random_for",
+]
