@@ -59,7 +59,7 @@ class Estimated(Protocol):
         """How far chance may have moved it: one standard error."""
 
 
-def render(figure: Figure, description: str, sharpness: int = 1) -> bytes:
+def render(figure: Figure, description: str, sharpness: float = 1) -> bytes:
     """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual.
 
     A sharp one is for a page that is open, which is near: it is made quickly. The usual one is kept, and made small.
@@ -175,20 +175,18 @@ def put_arrow(axis: Axes, text: str) -> None:
 
 def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
     """Plot one image (C, H, W), floats in [0, 1], into ``axis``."""
-    pixels = _as_bytes(image.detach().cpu().movedim(0, -1).numpy())
+    pixels = image.detach().cpu().movedim(0, -1).numpy()
     axis.imshow(
         np.squeeze(pixels, -1) if pixels.shape[-1] == 1 else pixels,
         cmap="gray",
         vmin=0,
-        vmax=255,
+        vmax=1,
         interpolation="nearest",
     )
     _bare(axis, title)
 
 
-def put_codes(
-    axis: Axes, codes: Tensor, patches: Patches, title: str = "", present: Tensor | None = None
-) -> None:
+def put_codes(axis: Axes, codes: Tensor, patches: Patches, title: str = "", present: Tensor | None = None) -> None:
     """Plot one grid of codes, int64 (h, w), into ``axis``, whose unit is one code.
 
     Each code is shown as the patch that it stands for. Where patches are not known, each has a colour of its own, and a
@@ -208,7 +206,7 @@ def put_codes(
     tiles = np.where(known[:, :, None, None, None], tiles, HIDDEN)
     side = tiles.shape[2]
     axis.imshow(
-        _as_bytes(tiles.swapaxes(1, 2).reshape(height * side, width * side, 3)),
+        tiles.swapaxes(1, 2).reshape(height * side, width * side, 3),
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         interpolation="nearest",
     )
@@ -222,11 +220,6 @@ def put_codes(
             if known[row, column]:
                 colour = ink_on(tiles[row, column, 0, 0])
                 axis.text(column, row, str(code), ha="center", va="center", fontsize=7.5, color=colour)
-
-
-def _as_bytes(pixels: npt.NDArray) -> npt.NDArray:
-    """Pixels in [0, 1] as bytes, which are enlarged in a fraction of the time."""
-    return (255 * pixels).round().clip(0, 255).astype(np.uint8)
 
 
 def looks_of(codes: npt.NDArray, patches: Patches) -> npt.NDArray:

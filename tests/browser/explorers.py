@@ -16,7 +16,8 @@ faces = load("smileys", split="test", limit=8)
 EXPLORERS = {
     "codebook": "widgets.CodebookExplorer(vqvae, faces.floats())",
     "sampling": "widgets.SamplingPlayer(vqvae, prior, faces.class_names)",
-    "completion": "widgets.CompletionExplorer(vqvae, prior, faces.floats(), faces.labels)",
+    "completion": "widgets.CompletionExplorer(vqvae, prior, faces.floats(), faces.labels, faces.class_names)",
+    "board": "widgets.DrawingBoard(vqvae, prior, faces.class_names)",
     "receptive_field": "widgets.ReceptiveFieldExplorer()",
     "plane": "widgets.PlaneExplorer()",
 }

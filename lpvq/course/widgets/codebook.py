@@ -2,17 +2,14 @@
 
 import torch
 from ipywidgets import Button, IntSlider
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lpvq.course.widgets.explorer import TOUCH, Corners, Explorer, Picture, Spot, own_copy
+from lpvq.course.widgets.frames import Position, put_frames
 from lpvq.evaluation.codes import decode_entries
 from lpvq.models.vqvae import VQVAE
 from lpvq.plotting import ORANGE, put_codes, put_image
-
-Position = tuple[int, int]
 
 
 def sort_by_likeness(patches: Tensor) -> Tensor:
@@ -61,23 +58,13 @@ def plot_codebook(
     put_codes(grid, codes, patches, "its codes")
     put_codes(codebook, wall.clamp(min=0), patches, "the codebook", wall >= 0)
     code, side = int(codes[position]), patches.shape[-1]
-    for row, column in (codes == code).nonzero().tolist():
-        dashed = (row, column) != position
-        _put_frame(grid, row, column, 1, ORANGE, dashed)
-        _put_frame(after, row, column, side, ORANGE, dashed)
+    others = [(row, column) for row, column in (codes == code).nonzero().tolist() if (row, column) != position]
+    for places, dashed in ((others, True), ([position], False)):
+        put_frames(grid, places, ORANGE, dashed=dashed)
+        put_frames(after, places, ORANGE, side, dashed)
     for entry, colour in ((other, TOUCH), (code, ORANGE)):
-        _put_frame(codebook, *(wall == entry).nonzero()[0].tolist(), 1, colour)
+        put_frames(codebook, (wall == entry).nonzero().tolist(), colour)
     return figure
-
-
-def _put_frame(axis: Axes, row: int, column: int, side: int, colour: str, dashed: bool = False) -> None:
-    """Frame a square of ``side`` × ``side`` pixels; a white line below makes it show on any ground."""
-    corner = (column * side - 0.5, row * side - 0.5)
-    width = 1.2 if dashed else 2.4
-    for edge, thickness, line in (("white", 2 * width, "-"), (colour, width, "--" if dashed else "-")):
-        axis.add_patch(
-            Rectangle(corner, side, side, fill=False, edgecolor=edge, linewidth=thickness, linestyle=line, zorder=5)
-        )
 
 
 class CodebookExplorer(Explorer):
@@ -121,9 +108,7 @@ class CodebookExplorer(Explorer):
     def plot(self, image: int, row: int, column: int, code: int, other: int) -> Picture:  # type: ignore[override]
         """Plot what the grid is now."""
         decoded = self.vqvae.decode(self.codes[None])[0]
-        figure = plot_codebook(
-            self.images[image], self.codes, decoded, self.patches, self.wall, (row, column), other
-        )
+        figure = plot_codebook(self.images[image], self.codes, decoded, self.patches, self.wall, (row, column), other)
         times = int((self.codes == code).sum())
         changed = int((self.codes != self._original).sum())
         return figure, (

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from lpvq.course.drawings.notebook_07 import hide
 from lpvq.course.widgets.explorer import Corners, Explorer, Picture, Spot, own_copy
@@ -19,6 +20,7 @@ from lpvq.plotting import ORANGE, put_image
 Range = tuple[int, int]
 
 _NUMBER = 6  # completions at a time
+_JOINT = 0.48  # the grey between them
 _FADED = 0.75  # how much of what is erased is grey
 
 
@@ -31,16 +33,13 @@ def plot_completions(image: Tensor, known: Tensor, completions: Tensor, title: s
         completions: (N, C, h · P, w · P), N even.
         title: above the completions.
     """
-    half = len(completions) // 2
     figure = Figure((9.6, 4.2))
-    sides = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.91, "wspace": 0.06, "hspace": 0.06}
-    places = figure.add_gridspec(2, half + 2, **sides)
-    before = figure.add_subplot(places[:, :2], label="image")
+    sides = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.91, "wspace": 0.04}
+    columns = len(completions) // 2
+    before, after = figure.subplots(1, 2, width_ratios=[2, columns], gridspec_kw=sides)
+    before.set_label("image")
     put_erased(before, image, known, "drag over what to erase")
-    for index, completion in enumerate(completions):
-        row, column = divmod(index, half)
-        above = title if index == half // 2 else ""
-        put_image(figure.add_subplot(places[row, 2 + column]), completion, above)
+    put_image(after, make_grid(completions, columns, padding=image.shape[-1] // 16, pad_value=_JOINT), title)
     return figure
 
 

@@ -1,7 +1,7 @@
 """Draw a face of your own, see its codes and what they decode to, erase a part of it, and let the prior complete it."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image as PilImage
 from torch import Tensor
 
 from lpvq.course.widgets.completion import put_erased
-from lpvq.course.widgets.explorer import TOUCH, Explorer, Picture, framed, listen, own_copy
+from lpvq.course.widgets.explorer import Explorer, Picture, framed, listen, own_copy
 from lpvq.data import smileys
 from lpvq.errors import InputError
 from lpvq.evaluation.codes import decode_entries
@@ -51,7 +51,9 @@ def paint(canvas: npt.NDArray, start: Place, end: Place, diameter: int, colour: 
     canvas[distance < (diameter + 0.4) / 2] = colour
 
 
-def plot_drawing(panels: Sequence[tuple[str, Tensor | None]], codes: Tensor | None, known: Tensor, patches: Tensor) -> Figure:
+def plot_drawing(
+    panels: Sequence[tuple[str, Tensor | None]], codes: Tensor | None, known: Tensor, patches: Tensor
+) -> Figure:
     """Plot a drawing, its codes and its reconstruction, and below them its completions.
 
     Args:
@@ -65,7 +67,9 @@ def plot_drawing(panels: Sequence[tuple[str, Tensor | None]], codes: Tensor | No
     columns = max(3, len(others) - 1)
     figure = Figure((2.3 * columns, 5.0))
     axes = figure.subplots(
-        2, columns, gridspec_kw={"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.93, "hspace": 0.18, "wspace": 0.06}
+        2,
+        columns,
+        gridspec_kw={"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.93, "hspace": 0.18, "wspace": 0.06},
     )
     for axis in axes.flat:
         axis.axis("off")
@@ -98,6 +102,8 @@ class DrawingBoard(Explorer):
         InputError: the VQ-VAE is for images of another number of channels than three.
     """
 
+    hint = "Draw on the board; then encode it, and erase the mouth or frame what to erase."
+
     def __init__(
         self,
         vqvae: VQVAE,
@@ -124,17 +130,22 @@ class DrawingBoard(Explorer):
             "seed": IntSlider(0, 0, 99, description="seed"),
         }
         self._make_tools(height, width)
-        super().__init__(
-            controls,
+        rows_of_tools = [
             [
-                [self._button("plain background", self.clear), self._button("start from a smiley", self.start_from_smiley)],
-                list(self._colours.values()),
-                [self._brush, self._row, self._column, self._button("dab", lambda: self.dab(self._row.value, self._column.value))],
-                [self._button("encode", self.encode), self._button("erase the mouth", self.erase_mouth), self._use],
-                list(controls.values()),
+                _button("plain background", self.clear),
+                _button("start from a smiley", self.start_from_smiley),
+                self._use,
             ],
-            self._board,
-        )
+            list(self._colours.values()),
+            [
+                self._brush,
+                self._row,
+                self._column,
+                _button("dab", lambda: self.dab(self._row.value, self._column.value)),
+            ],
+            [_button("encode", self.encode), _button("erase the mouth", self.erase_mouth), *controls.values()],
+        ]
+        super().__init__(controls, rows_of_tools, self._board)
         self.choose("dark")
 
     def _make_tools(self, height: int, width: int) -> None:
@@ -158,11 +169,6 @@ class DrawingBoard(Explorer):
         self._use.style.button_width = "auto"
         for control in (self._row, self._column):
             control.observe(lambda _: self._show_canvas(), "value")
-
-    def _button(self, text: str, act: Any) -> Button:
-        button = Button(description=text, layout={"width": "auto"})
-        button.on_click(lambda _: act())
-        return button
 
     def _colour_button(self, name: str) -> Button:
         button = Button(tooltip=name, layout={"width": "36px", "height": "32px"})
@@ -303,6 +309,12 @@ class DrawingBoard(Explorer):
         side = self.vqvae.downsample
         rows, columns = (sorted((a // side, b // side)) for a, b in zip(one, other, strict=True))
         return (rows[0], rows[1]), (columns[0], columns[1])
+
+
+def _button(text: str, act: Callable[[], None]) -> Button:
+    button = Button(description=text, layout={"width": "auto"})
+    button.on_click(lambda _: act())
+    return button
 
 
 def _mouth(side: int, first: int) -> Range:

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import nn
 
 from lpvq.course.widgets.lifetime import close_those_of_earlier_runs, forget, parts_of, settle
-from lpvq.plotting import SHARPNESS, render
+from lpvq.plotting import render
 
 Model = TypeVar("Model", bound=nn.Module)
 Picture = tuple[Figure, str]
@@ -28,7 +28,7 @@ INK = "#7A7A7A"
 TOUCH = "#2389DA"
 """The colour of what can be touched."""
 
-# A picture has no ground of its own, and letters that stay legible when it is shown at less than two thirds of its size.
+# A picture has no ground of its own, and letters that are legible when it is shown at less than two thirds of its size.
 _ON_ANY_PAGE = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -50,11 +50,19 @@ _LOST = (
 _NOTE = f"""<style>
 .lpvq-explorer {{ overflow-x: auto; color: var(--jp-content-font-color1); }}
 .lpvq-explorer .lpvq-picture {{ display: block; position: relative; overflow: visible; }}
+.lpvq-explorer .lpvq-beside {{ flex: 0 0 36%; margin: 4px 12px 4px 4px; align-self: flex-start; }}
+.lpvq-explorer .lpvq-beside img {{
+    image-rendering: pixelated; outline: 3px solid {TOUCH}; cursor: crosshair; touch-action: none;
+}}
 .lpvq-explorer .lpvq-beside + .lpvq-picture {{ flex: 1 1 0; }}
 .lpvq-explorer .lpvq-picture img {{ display: block; width: 100%; max-width: none; height: auto; margin: 0; }}
 .lpvq-explorer .lpvq-picture .lpvq-here {{ cursor: pointer; }}
-.lpvq-explorer .lpvq-mark, .lpvq-explorer .lpvq-mark > div {{ position: absolute; inset: 0; margin: 0; pointer-events: none; }}
-.lpvq-explorer .lpvq-mark i {{ position: absolute; box-sizing: border-box; border: 3px solid {TOUCH}; outline: 1px solid #fff; }}
+.lpvq-explorer .lpvq-mark, .lpvq-explorer .lpvq-mark > div {{
+    position: absolute; inset: 0; margin: 0; pointer-events: none;
+}}
+.lpvq-explorer .lpvq-mark i {{
+    position: absolute; box-sizing: border-box; border: 3px solid {TOUCH}; outline: 1px solid #fff;
+}}
 .lpvq-explorer .lpvq-hint b {{ border: 2px solid {TOUCH}; border-radius: 3px; padding: 0 4px; }}
 .lpvq-explorer .lpvq-lost {{ display: none; }}
 :is({", ".join(_LOST)}) > :not(.lpvq-note) {{ display: none; }}
@@ -62,6 +70,7 @@ _NOTE = f"""<style>
 </style>
 <div class="lpvq-lost" role="status">This explorer has lost its kernel. When there is one again, run its cell.</div>"""
 _WIDTH, _WIDTH_OF_NAME = "265px", "85px"  # three controls stand side by side in a window 1280 pixels wide
+_SHARPNESS = 1.5  # pixels of a picture for each of a page: fewer than a dense screen shows, and drawn in time
 _MILLISECONDS = 60  # between two messages, while the mouse moves over a picture
 _MOUSE = ("mousedown", "mousemove", "mouseup", "mouseleave")
 _FINGER = {"touchstart": "mousedown", "touchmove": "mousemove", "touchend": "mouseup", "touchcancel": "mouseup"}
@@ -188,7 +197,7 @@ class Explorer(VBox):
             except Exception as error:  # in a page nobody would see it, and the picture before would stay
                 self.figure, self.description = Figure((1, 0.1)), f"No picture: {type(error).__name__}: {error}"
             _finish(self.figure)
-            self._image.value = render(self.figure, self.description, SHARPNESS)
+            self._image.value = render(self.figure, self.description, _SHARPNESS)
         self._picture.layout.min_width = f"{_LEAST * self.figure.bbox.width:.0f}px"
         self._caption.value = f'<div role="status">{escape(self.description)}</div>'
 
@@ -220,7 +229,7 @@ class Explorer(VBox):
     def _on_mouse(self, event: Mapping[str, Any]) -> None:
         """Answer the mouse, and end a drag wherever the button is released."""
         kind = event["type"]
-        spot = None if kind == "mouseleave" else self.spot(event["dataX"] / SHARPNESS, event["dataY"] / SHARPNESS)
+        spot = None if kind == "mouseleave" else self.spot(event["dataX"] / _SHARPNESS, event["dataY"] / _SHARPNESS)
         held = kind == "mousemove" and event["buttons"]
         if kind == "mousedown" or (held and self._pressed):
             self._pressed = spot or self._pressed
@@ -300,4 +309,4 @@ def _finish(figure: Figure) -> None:
         axes.set_title(axes.get_title(), fontsize=_TITLE, pad=8)
         if axes.get_label():
             outline = {"edgecolor": TOUCH, "linewidth": 3, "clip_on": False, "zorder": 10}
-            axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, **outline))
+            axes.add_artist(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, **outline))

@@ -1,5 +1,6 @@
-"""How long an explorer lives: until its cell is run again. Otherwise a kernel would keep every one that it ever made."""
+"""An explorer lives until its cell is run again: otherwise a kernel would keep every one that it ever made."""
 
+import atexit
 import gc
 from collections.abc import Iterator
 from functools import cache
@@ -70,3 +71,4 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # or libraries complain, at the end, that they are still in use

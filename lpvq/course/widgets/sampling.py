@@ -8,22 +8,21 @@ import torch.nn.functional as F
 from ipywidgets import Button, Dropdown, FloatSlider, IntSlider
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lpvq.course.drawings.notebook_07 import hide
 from lpvq.course.widgets.explorer import TOUCH, Corners, Explorer, Picture, Spot, own_copy, play_along
+from lpvq.course.widgets.frames import put_frames
 from lpvq.evaluation.codes import decode_entries
 from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.sampling import SamplingOptions, restrict_logits
 from lpvq.models.vqvae import VQVAE
-from lpvq.plotting import ORANGE, looks_of, put_codes, put_image
+from lpvq.plotting import ORANGE, put_codes, put_image
 
 _MOST = 10  # candidates that are shown
 _MILLISECONDS = 400  # from one picture to the next, when it plays
 _PICTURES = 64  # so many, at most, when a grid is played from its first code to its last
-_HALF = 0.43  # of a candidate's width
 
 
 class Candidates(NamedTuple):
@@ -90,10 +89,8 @@ def plot_step(
     present = (torch.arange(codes.numel()) < step).view(codes.shape)
     put_codes(grid, codes, patches, f"{step} of {codes.numel()} codes", present)
     width = codes.shape[1]
-    for position in written:
-        if position < step:
-            _put_frame(grid, *divmod(position, width), 0.5, TOUCH)
-    _put_frame(grid, *divmod(min(step, codes.numel() - 1), width), 0.5, ORANGE)
+    put_frames(grid, [divmod(position, width) for position in written if position < step], TOUCH)
+    put_frames(grid, [divmod(min(step, codes.numel() - 1), width)], ORANGE)
     put_image(image, hide(so_far[None], present)[0], "decoded so far")
     put_image(end, ending, "how it will end")
     below = figure.add_axes((0.01, 0.02, 0.98, 0.255), label="candidates")
@@ -105,29 +102,19 @@ def plot_step(
 
 def _put_candidates(axis: Axes, candidates: Candidates, chosen: int, patches: Tensor) -> None:
     """The patches of the candidates in a row, the one that is drawn in orange, and below each its probability."""
-    for place, code in enumerate(candidates.codes):
-        extent = (place - _HALF, place + _HALF, _HALF, -_HALF)
-        axis.imshow(looks_of(torch.tensor(code).numpy(), patches), extent=extent, interpolation="nearest")
+    put_codes(axis, torch.tensor([candidates.codes]), patches)
+    for place in range(len(candidates.codes)):
         before, after = candidates.expected[place], candidates.drawn_from[place]
         text = _percent(before) if abs(after - before) < 0.0005 else f"{_percent(before)} → {_percent(after)}"
         axis.text(place, 0.68, text, ha="center", va="center", fontsize=11)
-    _put_frame(axis, 0, candidates.drawn, _HALF, ORANGE)
-    if chosen != candidates.drawn:
-        _put_frame(axis, 0, chosen, _HALF, TOUCH)
-    axis.set(xlim=(-0.5, _MOST - 0.5), ylim=(0.86, -0.54), xticks=[], yticks=[], aspect="equal")
-    axis.spines[:].set_visible(False)
+    put_frames(axis, [(0, chosen)], TOUCH)
+    put_frames(axis, [(0, candidates.drawn)], ORANGE)
+    axis.set(xlim=(-0.55, _MOST - 0.45), ylim=(0.86, -0.55))
 
 
 def _percent(probability: float) -> str:
     """Whole per cent, and tenths where there are few."""
     return f"{100 * probability:.0f} %" if probability >= 0.0995 or probability == 0 else f"{100 * probability:.1f} %"
-
-
-def _put_frame(axis: Axes, row: float, column: float, half: float, colour: str) -> None:
-    """Frame a square; a white line below makes it show on any ground."""
-    for edge, thickness in (("white", 4.5), (colour, 2.8)):
-        frame = {"fill": False, "edgecolor": edge, "linewidth": thickness, "zorder": 5}
-        axis.add_patch(Rectangle((column - half, row - half), 2 * half, 2 * half, **frame))
 
 
 class SamplingPlayer(Explorer):
@@ -236,13 +223,13 @@ class SamplingPlayer(Explorer):
 
     def target(self, spot: Spot) -> Corners | None:
         """The candidate, or the position of the grid, under the mouse."""
-        row, column, half = (spot.row, spot.column, 0.5)
+        row, column = spot.row, spot.column
         if spot.axes == "candidates":
-            row, half = 0, _HALF
-            there = 0 <= column < len(self.candidates().codes)
+            row, height, width = 0, 1, len(self.candidates().codes)
         else:
-            there = 0 <= row < self.codes.shape[0] and 0 <= column < self.codes.shape[1]
-        return (row - half, column - half, row + half, column + half) if there else None
+            height, width = self.codes.shape
+        there = 0 <= row < height and 0 <= column < width
+        return (row - 0.5, column - 0.5, row + 0.5, column + 0.5) if there else None
 
     def _position(self) -> int:
         """The position whose code is the next one, or the last."""
