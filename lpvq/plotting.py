@@ -237,7 +237,7 @@ def looks_of(codes: npt.NDArray, patches: Patches) -> npt.NDArray:
 
 @cache
 def code_colours() -> npt.NDArray:
-    """Return colours for the codes 0, 1, 2, …, float (512, 3): each as far from those before it as can be."""
+    """Return colours for the codes 0, 1, 2, …, float32 (512, 3): each as far from those before it as can be."""
     levels = np.linspace(0, 1, 8)
     choices = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
     weights = np.array([2, 4, 3])  # how far apart an eye sees red, green and blue
@@ -248,7 +248,7 @@ def code_colours() -> npt.NDArray:
     while len(colours) < len(choices):
         colours.append(choices[nearest.argmax()])
         nearest = np.minimum(nearest, (weights * (choices - colours[-1]) ** 2).sum(1))
-    return np.stack(colours)
+    return np.stack(colours).astype(np.float32)
 
 
 def ink_on(colour: npt.NDArray) -> str:

@@ -149,7 +149,7 @@ class Lab:
         """Change to the dark theme, and wait until the page is dark."""
         self.menu("Settings", "Theme")
         self.page.locator(".lm-Menu-itemLabel", has_text="JupyterLab Dark").first.click()
-        self.page.locator("body[data-jp-theme-light=false]").wait_for()
+        self.page.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
 
     def complaints(self) -> list[str]:
         """Return what a reader would stumble on: errors, cells that did not run, widgets that are not there."""

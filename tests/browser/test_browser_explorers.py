@@ -291,7 +291,7 @@ def test_a_codebook_learns_step_by_step(shown):
     page.mouse.down()
     page.mouse.move(*explorer.at("plane", -1.2, 1.4), steps=3)
     page.mouse.up()
-    expect(explorer.caption).to_have_text(re.compile("1 moves of your own"))
+    expect(explorer.caption).to_have_text(re.compile("own moves: 1"))
     explorer.box.get_by_role("button", name="as it was").click()
     explorer.here.set(step=3)
     explorer.expect_the_twins_picture()

@@ -385,7 +385,7 @@ def test_another_candidate_is_written_and_the_rest_drawn_anew_from_the_same_rand
     again = prior.generate(start, labels=torch.tensor([1]), generator=torch.Generator().manual_seed(3))
     assert torch.equal(player.codes, again[0]) and player.codes.flatten()[step] == candidates.codes[place]
     assert player.controls["step"].value == step + 1
-    assert player.description.endswith("1 codes are written by hand.")
+    assert player.description.endswith("Written by hand: 1.")
 
 
 def test_the_code_that_was_drawn_anyway_changes_nothing(player):
@@ -581,7 +581,7 @@ def test_a_frame_is_dragged_over_what_to_erase(board):
     assert board._over.value.count("<i") == 2  # the brush and the frame
     draw(board, ("mouseleave", 60, 90, 1))
     assert (board.controls["rows"].value, board.controls["columns"].value) == ((1, 2), (1, 3))
-    assert "completed as happy, sad, surprised" in board.description and (board.canvas == before).all()
+    assert "completed: happy, sad, surprised" in board.description and (board.canvas == before).all()
 
 
 def test_a_change_of_the_drawing_takes_back_what_was_made_of_another(board):
@@ -612,6 +612,12 @@ def test_all_that_a_mouse_does_on_the_board_is_done_by_keyboard(board):
     assert "what they decode to" in board.description
     board.controls["rows"].value = (0, 1)
     assert "rows 0 to 1" in board.description
+
+
+def test_a_board_of_a_prior_without_classes_completes_three_times(vqvae):
+    board = widgets.DrawingBoard(vqvae, PixelCNN(8, 4, num_blocks=1, hidden_channels=8))
+    board.erase_mouth()
+    assert "completed: completion 1, completion 2, completion 3" in board.description
 
 
 def test_a_board_for_grey_images_is_refused(prior):
@@ -717,7 +723,7 @@ def test_an_entry_is_dragged_to_another_place_and_learns_from_there():
     explorer.pick("mouseup", Spot("plane", -1.2, 1.4))
     assert explorer.controls["step"].value == 6  # the assignment of the next batch
     assert explorer._moment.after[entry].tolist() == pytest.approx([1.4, -1.2])
-    assert "1 moves of your own" in explorer.description
+    assert "own moves: 1" in explorer.description
     explorer.set(step=7)
     moved = plane.learn(7, 0.8, 1.0, "at points", [(2, 3, 1.4, -1.2)])
     assert torch.equal(explorer._moment.after, moved.after)
@@ -737,7 +743,7 @@ def test_only_what_is_near_an_entry_is_dragged_and_later_moves_are_forgotten():
     explorer.move(2, 1.0, 1.0)
     assert explorer._moves == [(1, 2, 1.0, 1.0)]
     explorer.move_none()
-    assert explorer._moves == [] and "of your own" not in explorer.description
+    assert explorer._moves == [] and "own moves" not in explorer.description
 
 
 def test_an_entry_is_moved_by_keyboard():

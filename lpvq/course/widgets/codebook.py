@@ -59,9 +59,9 @@ def plot_codebook(
     put_codes(codebook, wall.clamp(min=0), patches, "the codebook", wall >= 0)
     code, side = int(codes[position]), patches.shape[-1]
     others = [(row, column) for row, column in (codes == code).nonzero().tolist() if (row, column) != position]
-    for places, dashed in ((others, True), ([position], False)):
-        put_frames(grid, places, ORANGE, dashed=dashed)
-        put_frames(after, places, ORANGE, side, dashed)
+    for framed, dashed in ((others, True), ([position], False)):
+        put_frames(grid, framed, ORANGE, dashed=dashed)
+        put_frames(after, framed, ORANGE, side, dashed)
     for entry, colour in ((other, TOUCH), (code, ORANGE)):
         put_frames(codebook, (wall == entry).nonzero().tolist(), colour)
     return figure

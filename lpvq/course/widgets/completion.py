@@ -1,6 +1,7 @@
 """Erase a part of an image, and let the prior complete it several times."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from ipywidgets import Button, Dropdown, FloatSlider, IntRangeSlider, IntSlider
@@ -39,7 +40,9 @@ def plot_completions(image: Tensor, known: Tensor, completions: Tensor, title: s
     before, after = figure.subplots(1, 2, width_ratios=[2, columns], gridspec_kw=sides)
     before.set_label("image")
     put_erased(before, image, known, "drag over what to erase")
-    put_image(after, make_grid(completions, columns, padding=image.shape[-1] // 16, pad_value=_JOINT), title)
+    joint = max(1, image.shape[-1] // 32)
+    wall = make_grid(completions, columns, padding=joint, pad_value=_JOINT)
+    put_image(after, wall[:, joint:-joint, joint:-joint], title)
     return figure
 
 
@@ -52,7 +55,7 @@ def put_erased(axis: Axes, image: Tensor, known: Tensor, title: str) -> None:
         side = image.shape[-1] // known.shape[-1]
         top, left = side * int(rows.min()), side * int(columns.min())
         height, width = side * (int(rows.max()) + 1) - top, side * (int(columns.max()) + 1) - left
-        frame = {"fill": False, "edgecolor": ORANGE, "linewidth": 2.5, "zorder": 5}
+        frame: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2.5, "zorder": 5}
         axis.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, **frame))
 
 
@@ -84,7 +87,9 @@ class CompletionExplorer(Explorer):
         self._from: tuple[int, int] | None = None
         height, width = self.codes.shape[1:]
         classes = range(self.prior.num_classes or 0)
-        names = [(class_names[label] if class_names else f"class {label}", label) for label in classes]
+        names: list[tuple[str, int | None]] = [
+            (class_names[label] if class_names else f"class {label}", label) for label in classes
+        ]
         again = Button(description="others", layout={"width": "auto"})
         again.on_click(lambda _: self.set(seed=(self.controls["seed"].value + 1) % 100))
         own = int(self.labels[0]) if names else None

@@ -13,7 +13,7 @@ from PIL import Image as PilImage
 from torch import Tensor
 
 from lpvq.course.widgets.completion import put_erased
-from lpvq.course.widgets.explorer import Explorer, Picture, framed, listen, own_copy
+from lpvq.course.widgets.explorer import INK, Explorer, Picture, framed, listen, own_copy
 from lpvq.data import smileys
 from lpvq.errors import InputError
 from lpvq.evaluation.codes import decode_entries
@@ -165,13 +165,13 @@ class DrawingBoard(Explorer):
                 ("column", width // 2, 0, width - 1),
             )
         )
-        self._use = ToggleButtons(options=["draw", "frame what to erase"], description="the mouse")
+        self._use = ToggleButtons(options=["draw", "frame what to erase"])
         self._use.style.button_width = "auto"
         for control in (self._row, self._column):
             control.observe(lambda _: self._show_canvas(), "value")
 
     def _colour_button(self, name: str) -> Button:
-        button = Button(tooltip=name, layout={"width": "36px", "height": "32px"})
+        button = Button(tooltip=name, layout={"width": "36px", "height": "32px", "border": f"1px solid {INK}"})
         button.style.button_color = "#" + "".join(f"{round(255 * float(part)):02x}" for part in self.palette[name])
         button.on_click(lambda _: self.choose(name))
         return button
@@ -180,9 +180,9 @@ class DrawingBoard(Explorer):
 
     def choose(self, colour: str) -> None:
         """Draw in another colour."""
-        self._colours[self.colour].icon = ""
+        self._colours[self.colour].remove_class("lpvq-chosen")
         self.colour = colour
-        self._colours[colour].icon = "check"
+        self._colours[colour].add_class("lpvq-chosen")
 
     def clear(self) -> None:
         """Begin anew, on a background of the colour that is chosen."""
@@ -226,8 +226,9 @@ class DrawingBoard(Explorer):
         image = torch.from_numpy(self.canvas).movedim(-1, 0)
         known = torch.ones(self.prior.image_size, dtype=torch.bool)
         classes = self.prior.num_classes or 3
-        names = list(self.class_names[:classes]) or [""] * classes
-        codes, images = None, [None] * (1 + classes)
+        names = list(self.class_names) or [f"completion {number + 1}" for number in range(classes)]
+        codes: Tensor | None = None
+        images: list[Tensor | None] = [None] * (1 + classes)
         if self._stage >= _ENCODED:
             codes = self.vqvae.encode(image[None])[0]
             images[0] = self.vqvae.decode(codes[None])[0]
@@ -239,7 +240,7 @@ class DrawingBoard(Explorer):
             "A drawing that is not encoded yet: press encode.",
             "A drawing, its codes, and what they decode to.",
             f"A drawing without the codes in rows {rows[0]} to {rows[1]} and columns {columns[0]} to {columns[1]}, "
-            f"completed as {', '.join(names)} (seed {seed}).",
+            f"completed: {', '.join(names)} (seed {seed}).",
         )[self._stage]
         return plot_drawing(panels, codes, known, self.patches), said
 

@@ -29,7 +29,7 @@ TOUCH = "#2389DA"
 """The colour of what can be touched."""
 
 # A picture has no ground of its own, and letters that are legible when it is shown at less than two thirds of its size.
-_ON_ANY_PAGE = {
+_ON_ANY_PAGE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
@@ -50,7 +50,7 @@ _LOST = (
 _NOTE = f"""<style>
 .lpvq-explorer {{ overflow-x: auto; color: var(--jp-content-font-color1); }}
 .lpvq-explorer .lpvq-picture {{ display: block; position: relative; overflow: visible; }}
-.lpvq-explorer .lpvq-beside {{ flex: 0 0 36%; margin: 4px 12px 4px 4px; align-self: flex-start; }}
+.lpvq-explorer .lpvq-beside {{ flex: 0 1 36%; margin: 4px 12px 4px 4px; align-self: flex-start; }}
 .lpvq-explorer .lpvq-beside img {{
     image-rendering: pixelated; outline: 3px solid {TOUCH}; cursor: crosshair; touch-action: none;
 }}
@@ -63,13 +63,14 @@ _NOTE = f"""<style>
 .lpvq-explorer .lpvq-mark i {{
     position: absolute; box-sizing: border-box; border: 3px solid {TOUCH}; outline: 1px solid #fff;
 }}
+.lpvq-explorer .lpvq-chosen {{ outline: 3px solid {TOUCH}; outline-offset: 1px; }}
 .lpvq-explorer .lpvq-hint b {{ border: 2px solid {TOUCH}; border-radius: 3px; padding: 0 4px; }}
 .lpvq-explorer .lpvq-lost {{ display: none; }}
 :is({", ".join(_LOST)}) > :not(.lpvq-note) {{ display: none; }}
 :is({", ".join(_LOST)}) .lpvq-lost {{ display: block; }}
 </style>
 <div class="lpvq-lost" role="status">This explorer has lost its kernel. When there is one again, run its cell.</div>"""
-_WIDTH, _WIDTH_OF_NAME = "265px", "85px"  # three controls stand side by side in a window 1280 pixels wide
+_WIDTH, _WIDTH_OF_NAME = "250px", "85px"  # three controls and a button stand in a row, in a window of 1280 pixels
 _SHARPNESS = 1.5  # pixels of a picture for each of a page: fewer than a dense screen shows, and drawn in time
 _MILLISECONDS = 60  # between two messages, while the mouse moves over a picture
 _MOUSE = ("mousedown", "mousemove", "mouseup", "mouseleave")
@@ -306,7 +307,7 @@ def framed(left: float, top: float, right: float, bottom: float, style: str = ""
 def _finish(figure: Figure) -> None:
     """Make titles large enough, and outline what can be touched."""
     for axes in figure.axes:
-        axes.set_title(axes.get_title(), fontsize=_TITLE, pad=8)
+        axes.set_title(axes.get_title(), fontsize=_TITLE, fontweight="bold", pad=8)
         if axes.get_label():
-            outline = {"edgecolor": TOUCH, "linewidth": 3, "clip_on": False, "zorder": 10}
+            outline: dict[str, Any] = {"edgecolor": TOUCH, "linewidth": 3, "clip_on": False, "zorder": 10}
             axes.add_artist(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, **outline))

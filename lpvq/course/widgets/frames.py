@@ -1,6 +1,7 @@
 """Frames around codes of a grid."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
@@ -22,5 +23,5 @@ def put_frames(axis: Axes, places: Sequence[Position], colour: str, side: int = 
     squares = [Rectangle((column * side - 0.5, row * side - 0.5), side, side) for row, column in places]
     width, line = (1.3, "--") if dashed else (2.6, "-")
     for edge, thickness, style in (("white", 2 * width if dashed else width + 2, "-"), (colour, width, line)):
-        look = {"facecolor": "none", "edgecolor": edge, "linewidth": thickness, "linestyle": style, "zorder": 5}
-        axis.add_collection(PatchCollection(squares, **look), autolim=False)
+        look: dict[str, Any] = {"edgecolor": edge, "linewidth": thickness, "linestyle": style, "zorder": 5}
+        axis.add_collection(PatchCollection(squares, facecolor="none", **look), autolim=False)

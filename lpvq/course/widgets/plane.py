@@ -96,18 +96,19 @@ def plot_moment(moment: Moment, phase: str, threshold: float) -> Figure:
     plane.set_label("plane")
     view = torch.tensor([[-1.9, -1.7], [1.9, 1.7]])  # the same at each step
     put_cells(plane, view, moment.before, None)
-    plane.scatter(*moment.points.T.numpy(), s=22, c=code_colours()[moment.codes], edgecolors="white", linewidths=0.5)
+    x, y = moment.points.T.numpy()
+    plane.scatter(x, y, s=22, c=code_colours()[moment.codes], edgecolors="white", linewidths=0.5)
     if phase == "assign":
         lines = torch.stack([moment.points, moment.before[moment.codes]], dim=1).numpy()
         plane.add_collection(LineCollection(list(lines), colors=INK, linewidths=0.7))
     _put_moves(plane, moment, ORANGE if phase == "restart" else TOUCH)
-    plane.set_title(_TITLES[phase])
+    plane.set(title=_TITLES[phase], xticks=[-1, 0, 1], yticks=[-1, 0, 1])  # each tick takes its time
     restarted = (moment.before - moment.after).norm(dim=1) > 0
     colours = [ORANGE if phase == "restart" and here else BLUE for here in restarted.tolist()]
     bars.bar(range(_ENTRIES), moment.counts.tolist(), color=colours)
     bars.axhline(threshold, color=ORANGE, linestyle="--", linewidth=1.5)
     bars.set_ylim(0, _POINTS / 2)
-    bars.set_xticks(range(_ENTRIES))
+    bars.set(xticks=range(_ENTRIES), yticks=range(0, _POINTS // 2 + 1, 10))
     bars.set_xlabel("entry")
     bars.set_ylabel("count (dashed: restarted below)")
     bars.spines[["top", "right"]].set_visible(False)
@@ -116,11 +117,12 @@ def plot_moment(moment: Moment, phase: str, threshold: float) -> Figure:
 
 def _put_moves(axis: Axes, moment: Moment, colour: str) -> None:
     """The entries where they are now, numbered, with arrows from where they were."""
+    x, y = moment.after.T.numpy()
+    axis.scatter(x, y, s=290, c="white", edgecolors=TOUCH, linewidths=2, zorder=5)
     for code, (old, new) in enumerate(zip(moment.before.tolist(), moment.after.tolist(), strict=True)):
         if old != new:
             arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.5, "shrinkB": 6}
             axis.annotate("", new, old, arrowprops=arrow, zorder=4)
-        axis.plot(new[0], new[1], "o", markersize=17, color="white", markeredgecolor=TOUCH, markeredgewidth=2, zorder=5)
         axis.text(new[0], new[1], str(code), ha="center", va="center", color=BLACK, zorder=6)
 
 
@@ -181,7 +183,7 @@ class PlaneExplorer(Explorer):
             "move": f"{changed} entries move towards the mean of their points.",
             "restart": f"{changed} entries with a count below {threshold:g} restart at points of the batch.",
         }[_PHASES[phase]]
-        moves = f", {len(self._moves)} moves of your own" if self._moves else ""
+        moves = f", own moves: {len(self._moves)}" if self._moves else ""
         figure = plot_moment(moment, _PHASES[phase], threshold)
         return figure, f"Step {step}, batch {batch + 1}, decay {decay:g}, start {start}{moves}: {what}"
 

@@ -169,7 +169,7 @@ class SamplingPlayer(Explorer):
         reset.on_click(lambda _: self.set(seed=self.controls["seed"].value))
         play = play_along(step, _MILLISECONDS, -(-last // _PICTURES))
         every = list(controls.values())
-        super().__init__(controls, [[play, *every[:2], write, reset], every[2:4], every[4:]])
+        super().__init__(controls, [[play, *every[:2], write], [*every[2:4], reset], every[4:]])
 
     @property
     def codes(self) -> Tensor:
@@ -180,12 +180,12 @@ class SamplingPlayer(Explorer):
         """Plot the grid of these settings after ``step`` codes."""
         codes, candidates = self.codes, self.candidates()
         so_far = torch.where((torch.arange(codes.numel()) < step).view(codes.shape), codes, codes[:1, :1])
-        images = self.vqvae.decode(torch.stack([so_far, codes]))
-        figure = plot_step(codes, *images, step, candidates, candidate - 1, self._written, self.patches)
+        image, ending = self.vqvae.decode(torch.stack([so_far, codes]))
+        figure = plot_step(codes, image, ending, step, candidates, candidate - 1, self._written, self.patches)
         name = "" if label is None else f"{self.controls['label'].label}, "
         which = "The next" if step < codes.numel() else "The last"
         drawn = candidates.drawn
-        written = f" {len(self._written)} codes are written by hand." if self._written else ""
+        written = f" Written by hand: {len(self._written)}." if self._written else ""
         return figure, (
             f"{step} of {codes.numel()} codes, {name}seed {how['seed']}, temperature {how['temperature']:g}, "
             f"top-k {how['top_k']}, top-p {how['top_p']:g}. {which} code is {candidates.codes[drawn]}, to which the "
