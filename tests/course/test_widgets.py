@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from ipywidgets import IntSlider
+from jupyter_client.manager import start_new_kernel
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
@@ -36,7 +37,10 @@ NAMES = ("happy", "sad", "surprised")
 
 @pytest.fixture
 def prior():
-    return PixelCNN(8, (4, 4), num_blocks=2, hidden_channels=8, num_classes=3)
+    prior = PixelCNN(8, (4, 4), num_blocks=2, hidden_channels=8, num_classes=3)
+    for parameter in prior.parameters():  # so large that the class matters
+        nn.init.normal_(parameter, std=0.4)
+    return prior
 
 
 @pytest.fixture
@@ -263,6 +267,34 @@ def test_memory_stays_level_when_a_cell_is_run_thirty_times(monkeypatch, vqvae, 
     assert there_are() == counts
 
 
+@pytest.fixture
+def kernel():
+    """Runs code in a kernel of its own, as the cell of that name, and tells how many widgets there are then."""
+    manager, client = start_new_kernel()
+
+    def run(code, **metadata):
+        count = {"widgets": "len(__import__('ipywidgets').widgets.widget._instances)"}
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": count}
+        message = client.session.msg("execute_request", content, metadata=metadata)
+        client.shell_channel.send(message)
+        while (reply := client.get_shell_msg(timeout=300))["parent_header"]["msg_id"] != message["msg_id"]:
+            pass
+        assert reply["content"]["status"] == "ok", reply["content"]
+        return int(reply["content"]["user_expressions"]["widgets"]["data"]["text/plain"])
+
+    yield run
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize("page", [{"cellId": "a"}, {}])
+def test_a_kernel_knows_which_cell_is_run_again(kernel, page):
+    run = "from lpvq.course import widgets; widgets.PlaneExplorer()"
+    once = kernel(run, **page)
+    assert once > 10 and kernel(run, **page) == once
+    assert kernel(run + " ", **({"cellId": "b"} if page else {})) == 2 * once  # another cell
+
+
 def test_where_no_page_tells_which_cell_runs_explorers_stay(monkeypatch):
     run_cell(monkeypatch, None, "1")
     first = widgets.PlaneExplorer()
@@ -288,6 +320,15 @@ def test_entries_that_look_alike_stand_together():
     rows = patches[wall][:, :, 0, 0, 0].mean(1)
     assert rows.tolist() in (sorted(rows.tolist()), sorted(rows.tolist(), reverse=True))
     assert sort_by_likeness(patches[:7]).tolist()[-1][-2:] == [-1, -1]  # three in a row, and the last alone
+
+
+def test_entries_of_a_row_are_sorted_too():
+    red, blue = torch.meshgrid(torch.linspace(0, 1, 4), torch.linspace(0, 0.2, 4), indexing="ij")
+    patches = torch.stack([red, torch.zeros(4, 4), blue]).flatten(1).T[torch.randperm(16)][..., None, None]
+    wall = patches[sort_by_likeness(patches)][..., 0, 0]
+    for sorted_by, along in ((wall[..., 0], 0), (wall[..., 2], 1)):
+        steps = sorted_by.diff(dim=along)
+        assert (steps > 0).all() or (steps < 0).all()
 
 
 def test_another_position_brings_its_code_and_another_code_goes_there(codebook, vqvae, images):
@@ -474,6 +515,11 @@ def test_what_is_not_erased_stays(completion, vqvae, prior, images, monkeypatch)
         own.expand(6, -1, -1), known=known, labels=torch.tensor([1] * 6), generator=torch.Generator().manual_seed(5)
     )
     assert torch.equal(drawn[-1], again)
+    completion.set(label=2)
+    of_another_class = prior.generate(
+        own.expand(6, -1, -1), known=known, labels=torch.tensor([2] * 6), generator=torch.Generator().manual_seed(5)
+    )
+    assert torch.equal(drawn[-1], of_another_class) and not torch.equal(again, of_another_class)
 
 
 def test_a_drag_erases_a_rectangle_in_any_direction(completion):

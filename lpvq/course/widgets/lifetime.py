@@ -27,9 +27,9 @@ def close_those_of_earlier_runs(explorer: Widget) -> None:
 
 
 def _running_cell() -> tuple[str, str] | None:
-    """The cell that runs and its run, as the page names them; None outside of a page."""
+    """The cell that runs, as a page names it or else by what it says, and its run; None outside of a kernel."""
     parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
-    cell = parent.get("metadata", {}).get("cellId")
+    cell = parent.get("metadata", {}).get("cellId") or parent.get("content", {}).get("code")
     return None if cell is None else (cell, parent["header"]["msg_id"])
 
 
