@@ -23,6 +23,7 @@ def close_those_of_earlier_runs(explorer: Widget) -> None:
         for earlier in made:
             earlier.close()
         made = []
+        gc.collect()  # now, and not when a few more have gathered
     _explorers[cell] = run, [*made, explorer]
 
 
