@@ -1,20 +1,24 @@
 """Every picture that the notebooks and the command line show. ``plot_…`` makes a figure, ``put_…`` fills an axis.
 
 Pictures of data keep their pixels: they are enlarged without smoothing. A grid of codes is always shown beside its
-image. Colours are safe for colour-blind readers: viridis for codes, Okabe and Ito's for lines, which also differ in
+image. Codes are names, not amounts: each is shown as the patch that it stands for, or in a colour of its own, of no
+order. Colours are safe for colour-blind readers: viridis for amounts, Okabe and Ito's for lines, which also differ in
 their dashes.
 """
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from pathlib import Path
 from textwrap import fill
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -31,8 +35,16 @@ _COLOURS = (BLACK, BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00")
 SHARPNESS = 2
 """Pixels of a picture for each pixel of a page that is open: dense screens show them all."""
 
+HIDDEN = 0.82
+"""The grey of codes and pixels that are not there."""
+
+Patches = Tensor | int
+"""What codes are shown as: the patches that they stand for, (K, C, s, s), floats in [0, 1]; or K, for colours."""
+
 _DOTS_PER_INCH = 100
 _SMALL = 9  # points
+# All eight of Okabe and Ito's, for the first codes.
+_OF_FIRST_CODES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
 
 
 class Estimated(Protocol):
@@ -47,11 +59,15 @@ class Estimated(Protocol):
         """How far chance may have moved it: one standard error."""
 
 
-def render(figure: Figure, description: str, sharpness: int = 1) -> bytes:
-    """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual."""
+def render(figure: Figure, description: str, sharpness: float = 1) -> bytes:
+    """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual.
+
+    A sharp one is for a page that is open, which is near: it is made quickly. The usual one is kept, and made small.
+    """
     buffer = io.BytesIO()
     about = {"Description": description, "Software": "lpvq"}
-    figure.savefig(buffer, format="png", dpi=sharpness * _DOTS_PER_INCH, metadata=about)
+    how = {"compress_level": 1 if sharpness > 1 else 6}
+    figure.savefig(buffer, format="png", dpi=sharpness * _DOTS_PER_INCH, metadata=about, pil_kwargs=how)
     return buffer.getvalue()
 
 
@@ -94,14 +110,14 @@ def plot_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, in
 
 
 def plot_with_codes(
-    images: Sequence[Tensor], codes: Tensor, num_codes: int, titles: Sequence[str], columns: Sequence[str]
+    images: Sequence[Tensor], codes: Tensor, patches: Patches, titles: Sequence[str], columns: Sequence[str]
 ) -> Figure:
     """Plot a row for each grid of codes (N, H, W): the grid, with its images before and after it.
 
     Args:
         images: tensors (N, C, H, W): one before the codes and one after (two), or one after them (one).
         codes: int64 (N, H, W).
-        num_codes: K, the top of the colour scale.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         titles: one per row.
         columns: what stands above the columns, from the left.
     """
@@ -112,7 +128,7 @@ def plot_with_codes(
         before = [batch[index] for batch in images[:-1]]
         for axis, image in zip(row, before, strict=False):
             put_image(axis, image)
-        put_codes(row[len(before)], codes[index], num_codes)
+        put_codes(row[len(before)], codes[index], patches)
         put_image(row[-1], images[-1][index])
         row[0].set_ylabel(titles[index])
     for axis, title in zip(axes[0], columns, strict=True):
@@ -121,7 +137,7 @@ def plot_with_codes(
 
 
 def plot_whole_way(
-    image: Tensor, codes: Tensor, reconstruction: Tensor, drawn: Tensor, generated: Tensor, num_codes: int
+    image: Tensor, codes: Tensor, reconstruction: Tensor, drawn: Tensor, generated: Tensor, patches: Patches
 ) -> Figure:
     """Plot the way of the data: an image to codes and back, and below it new codes to a new image.
 
@@ -131,19 +147,19 @@ def plot_whole_way(
         reconstruction: what they decode to, (C, H, W), floats in [0, 1].
         drawn: codes drawn from a prior, int64 (h, w).
         generated: what those decode to, (C, H, W), floats in [0, 1].
-        num_codes: K, the top of the colour scale.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
     """
     figure = Figure((9, 4.9), layout="constrained")
     axes = figure.subplots(2, 5, width_ratios=[3, 1.2, 3, 1.2, 3])
     put_image(axes[0, 0], image, "an image")
     put_arrow(axes[0, 1], "encode")
-    put_codes(axes[0, 2], codes, num_codes, "its codes")
+    put_codes(axes[0, 2], codes, patches, "its codes")
     put_arrow(axes[0, 3], "decode")
     put_image(axes[0, 4], reconstruction, "its reconstruction")
     axes[1, 0].axis("off")
     axes[1, 0].text(0.5, 0.5, "PixelCNN prior\np(codes)", ha="center", va="center", fontsize=13)
     put_arrow(axes[1, 1], "draw")
-    put_codes(axes[1, 2], drawn, num_codes, "new codes")
+    put_codes(axes[1, 2], drawn, patches, "new codes")
     put_arrow(axes[1, 3], "decode")
     put_image(axes[1, 4], generated, "a new image")
     return figure
@@ -170,23 +186,74 @@ def put_image(axis: Axes, image: Tensor, title: str = "") -> None:
     _bare(axis, title)
 
 
-def put_codes(axis: Axes, codes: Tensor, num_codes: int, title: str = "") -> None:
-    """Plot one grid of codes, int64 (h, w), into ``axis``; up to 8 × 8 codes with their numbers.
+def put_codes(axis: Axes, codes: Tensor, patches: Patches, title: str = "", present: Tensor | None = None) -> None:
+    """Plot one grid of codes, int64 (h, w), into ``axis``, whose unit is one code.
+
+    Each code is shown as the patch that it stands for. Where patches are not known, each has a colour of its own, and a
+    grid of up to 8 × 8 codes has their numbers too.
 
     Args:
         axis: to fill.
         codes: 0 … K − 1.
-        num_codes: K, the top of the colour scale.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         title: above the grid.
+        present: bool (h, w), where there are codes; the rest is grey. Everywhere if None.
     """
-    grid = codes.cpu().numpy()
-    axis.imshow(grid, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
+    grid = codes.long().cpu().numpy()
+    known = np.ones(grid.shape, bool) if present is None else present.cpu().numpy()
+    height, width = grid.shape
+    tiles = looks_of(grid, patches)  # (h, w, s, s, 3)
+    tiles = np.where(known[:, :, None, None, None], tiles, HIDDEN)
+    side = tiles.shape[2]
+    axis.imshow(
+        tiles.swapaxes(1, 2).reshape(height * side, width * side, 3),
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        interpolation="nearest",
+    )
+    joints = {"colors": "white", "linewidth": min(1, 6 / max(height, width))}
+    axis.vlines(np.arange(1, width) - 0.5, -0.5, height - 0.5, **joints)
+    axis.hlines(np.arange(1, height) - 0.5, -0.5, width - 0.5, **joints)
+    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     _bare(axis, title)
-    if max(grid.shape) > 8:
-        return
-    for (row, column), code in np.ndenumerate(grid):
-        colour = "black" if code > 0.6 * num_codes else "white"
-        axis.text(column, row, str(code), ha="center", va="center", fontsize=6, color=colour)
+    if isinstance(patches, int) and max(height, width) <= 8:
+        for (row, column), code in np.ndenumerate(grid):
+            if known[row, column]:
+                colour = ink_on(tiles[row, column, 0, 0])
+                axis.text(column, row, str(code), ha="center", va="center", fontsize=7.5, color=colour)
+
+
+def looks_of(codes: npt.NDArray, patches: Patches) -> npt.NDArray:
+    """Return the s × s pixels that stand for each code, float (…, s, s, 3) for codes of any shape (…).
+
+    Args:
+        codes: whole numbers, 0 … K − 1.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order, s = 1.
+    """
+    if isinstance(patches, int):
+        return code_colours()[codes % len(code_colours())][..., None, None, :]
+    pixels = patches.detach().cpu().movedim(1, -1).numpy()[codes]
+    return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))  # grey ones too
+
+
+@cache
+def code_colours() -> npt.NDArray:
+    """Return colours for the codes 0, 1, 2, …, float32 (512, 3): each as far from those before it as can be."""
+    levels = np.linspace(0, 1, 8)
+    choices = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
+    weights = np.array([2, 4, 3])  # how far apart an eye sees red, green and blue
+    colours = [np.array(to_rgb(name)) for name in _OF_FIRST_CODES]
+    nearest = np.full(len(choices), np.inf)
+    for taken in (np.ones(3), np.full(3, HIDDEN), *colours):
+        nearest = np.minimum(nearest, (weights * (choices - taken) ** 2).sum(1))
+    while len(colours) < len(choices):
+        colours.append(choices[nearest.argmax()])
+        nearest = np.minimum(nearest, (weights * (choices - colours[-1]) ** 2).sum(1))
+    return np.stack(colours).astype(np.float32)
+
+
+def ink_on(colour: npt.NDArray) -> str:
+    """Return "black" or "white", whichever is read better on a colour (3,), floats in [0, 1]."""
+    return "black" if colour @ np.array([0.3, 0.59, 0.11]) > 0.5 else "white"
 
 
 def plot_positions(

@@ -55,6 +55,36 @@ def test_codes_are_drawn_beside_their_images_with_their_numbers() -> None:
     assert figure.axes[0].get_ylabel() == "a"
 
 
+def test_codes_are_shown_as_the_patches_that_they_stand_for() -> None:
+    patches = torch.rand(5, 3, 2, 2)
+    codes = torch.tensor([[4, 0, 1], [1, 1, 3]])
+    figure = Figure()
+    axis = figure.subplots()
+    plotting.put_codes(axis, codes, patches, present=codes != 0)
+    shown = axis.images[0].get_array()
+    assert shown.shape == (4, 6, 3) and not axis.texts
+    assert np.allclose(shown[2:4, 4:6], patches[3].movedim(0, -1))
+    assert np.allclose(shown[:2, 2:4], plotting.HIDDEN)  # that code is not there
+    assert (axis.get_xlim(), axis.get_ylim()) == ((-0.5, 2.5), (1.5, -0.5))  # a unit is a code
+
+
+def test_grey_patches_stay_grey() -> None:
+    axis = Figure().subplots()
+    plotting.put_codes(axis, torch.tensor([[1, 0]]), torch.tensor([0.0, 0.5])[:, None, None, None])
+    assert axis.images[0].get_array().tolist() == [[[0.5] * 3, [0.0] * 3]]
+
+
+def test_codes_without_patches_have_colours_without_an_order() -> None:
+    colours = plotting.code_colours()
+    assert len(np.unique(colours, axis=0)) > 500
+    for number, least in ((8, 0.25), (64, 0.1)):
+        gaps = np.linalg.norm(colours[:number, None] - colours[None, :number], axis=-1)
+        assert gaps[~np.eye(number, dtype=bool)].min() > least
+    steps = np.diff(colours[:256].mean(1))  # on an ordered scale all have the same sign
+    assert 0.3 < (steps > 0).mean() < 0.7
+    assert (plotting.looks_of(np.array([3, 515]), 1000)[0] == colours[3]).all()  # more codes than colours
+
+
 def test_large_grids_are_drawn_without_numbers() -> None:
     figure = plotting.plot_with_codes([torch.rand(1, 3, 32, 32)], torch.zeros(1, 9, 9), 4, [""], ["codes", "decoded"])
     assert not figure.axes[0].texts
@@ -103,7 +133,7 @@ def test_probabilities_are_drawn_with_the_numbers_of_their_codes() -> None:
 
 def test_the_whole_way_names_each_of_its_stations() -> None:
     image, codes = torch.rand(3, 8, 8), torch.zeros(2, 2, dtype=torch.int64)
-    figure = plotting.plot_whole_way(image, codes, image, codes, image, num_codes=4)
+    figure = plotting.plot_whole_way(image, codes, image, codes, image, patches=4)
     said = [axis.get_title() for axis in figure.axes] + [text.get_text() for axis in figure.axes for text in axis.texts]
     for station in (
         "an image",

@@ -14,6 +14,7 @@ from lpvq.models.code_usage import code_counts
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import progress
 
+_AROUND = 3  # codes along each side
 _SSIM_MARGIN = 5  # pixels that torchmetrics mirrors at each edge, half of its window
 
 
@@ -59,6 +60,18 @@ def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
     relative = Estimate(error.value / variance, error.error / variance)
     psnr = -10 * log10(error.value) if error.value else inf
     return Reconstruction(error.value, variance, relative, psnr, Estimate.of_mean(torch.cat(similarities)))
+
+
+def decode_entries(vqvae: VQVAE) -> Tensor:
+    """Return what each code decodes to in the midst of its like, where its patch has no border.
+
+    Returns:
+        float32 (K, C, P, P) in [0, 1], on the CPU, for patches of P × P pixels.
+    """
+    device = next(vqvae.parameters()).device
+    grids = torch.arange(vqvae.quantizer.num_codes, device=device)[:, None, None].expand(-1, _AROUND, _AROUND)
+    side = vqvae.downsample
+    return vqvae.decode(grids)[:, :, side : 2 * side, side : 2 * side].cpu()
 
 
 def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int) -> Tensor:

@@ -6,17 +6,21 @@ import nbformat
 from nbformat import NotebookNode, v4
 
 SETUP = """
-from lpvq import load_pretrained
+from lpvq import extract_codes, load_pretrained
 from lpvq.course import widgets
 from lpvq.data.loading import load
+from lpvq.evaluation.codes import mean_patches
 
 vqvae, prior = load_pretrained("smileys")
+train = load("smileys", limit=500)
+patches = mean_patches(extract_codes(vqvae, train).codes, train, vqvae.downsample, 256)
 faces = load("smileys", split="test", limit=8)
 """
 EXPLORERS = {
-    "codebook": "widgets.CodebookExplorer(vqvae, faces.floats())",
-    "sampling": "widgets.SamplingPlayer(vqvae, prior, faces.class_names)",
-    "completion": "widgets.CompletionExplorer(vqvae, prior, faces.floats(), faces.labels)",
+    "codebook": "widgets.CodebookExplorer(vqvae, faces.floats(), patches)",
+    "sampling": "widgets.SamplingPlayer(vqvae, prior, faces.class_names, patches)",
+    "completion": "widgets.CompletionExplorer(vqvae, prior, faces.floats(), faces.labels, faces.class_names)",
+    "board": "widgets.DrawingBoard(vqvae, prior, faces.class_names, patches)",
     "receptive_field": "widgets.ReceptiveFieldExplorer()",
     "plane": "widgets.PlaneExplorer()",
 }

@@ -145,6 +145,12 @@ class Lab:
         self.menu("Run", "Run All Cells")
         self.page.wait_for_function(_ALL_RAN)
 
+    def use_dark_theme(self) -> None:
+        """Change to the dark theme, and wait until the page is dark."""
+        self.menu("Settings", "Theme")
+        self.page.locator(".lm-Menu-itemLabel", has_text="JupyterLab Dark").first.click()
+        self.page.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
+
     def complaints(self) -> list[str]:
         """Return what a reader would stumble on: errors, cells that did not run, widgets that are not there."""
         return self.page.evaluate(_COMPLAINTS)

@@ -15,10 +15,17 @@ from playwright.sync_api import sync_playwright
 
 MOVES = 50
 # In each explorer the second slider or, where that is no number, the first one.
-SLIDER = {"codebook": "row", "sampling": "codes", "completion": "image", "receptive_field": "column", "plane": "step"}
+SLIDER = {
+    "codebook": "row",
+    "sampling": "codes",
+    "completion": "image",
+    "board": "seed",
+    "receptive_field": "column",
+    "plane": "step",
+}
 # The clock runs in the page: from the key to the moment when the new picture is there.
 _WATCH = """(explorer) => {
-    const picture = explorer.querySelector('img');
+    const picture = explorer.querySelector('.lpvq-picture:not(.lpvq-beside) img');
     window.moved = null;
     window.seconds = [];
     explorer.addEventListener('keydown', () => { window.moved = performance.now(); }, true);

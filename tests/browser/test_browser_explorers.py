@@ -9,12 +9,12 @@ import os
 import re
 import signal
 
+import numpy as np
 import pytest
 from explorers import EXPLORERS, make_here, write_notebook
 from lab import SCREEN, Lab, serve
+from PIL import Image
 from playwright.sync_api import expect
-
-from lpvq.plotting import SHARPNESS, render
 
 _BYTES = """async picture => {
     const buffer = await (await fetch(picture.src)).arrayBuffer();
@@ -31,15 +31,17 @@ class Shown:
         self.lab = lab
         self.here = make_here(name)
         self.box = lab.page.locator(".lpvq-explorer").nth(index)
-        self.picture = self.box.locator("img")
+        self.picture = self.box.locator(".lpvq-picture:not(.lpvq-beside) img")
         self.caption = self.box.locator("[role=status]").last
 
     def expect_the_twins_picture(self):
         expect(self.caption).to_have_text(self.here.description)
-        drawn = render(self.here.figure, self.here.description, SHARPNESS)
+        self.expect_bytes(self.picture, self.here._image.value)
+
+    def expect_bytes(self, picture, expected):
         self.lab.page.wait_for_function(
             f"async ([picture, expected]) => await ({_BYTES})(picture) === expected",
-            arg=[self.picture.element_handle(), base64.b64encode(drawn).decode()],
+            arg=[picture.element_handle(), base64.b64encode(expected).decode()],
         )
 
     def slider(self, name):
@@ -57,6 +59,10 @@ class Shown:
         scale = box["width"] / self.here.figure.bbox.width
         x, y = self.here.place_of(axes, row, column)
         return box["x"] + scale * x, box["y"] + scale * y
+
+    def hover(self, axes, row, column):
+        self.picture.scroll_into_view_if_needed()
+        self.lab.page.mouse.move(*self.at(axes, row, column))
 
     def click(self, axes, row, column):
         self.picture.scroll_into_view_if_needed()
@@ -89,7 +95,8 @@ def test_a_page_shows_what_is_drawn_here(shown, name):
     explorer.lab.screenshot(f"explorer_{name}", explorer.box)
     explorer.lab.page.set_viewport_size({"width": 640, "height": 400})  # as a page at 200 %
     explorer.picture.scroll_into_view_if_needed()
-    assert explorer.picture.bounding_box()["width"] >= 720  # or its letters would be too small
+    least = 0.58 * explorer.here.figure.bbox.width - 1  # or its letters would be too small
+    assert explorer.picture.bounding_box()["width"] >= least
     assert explorer.box.bounding_box()["width"] <= 640
     explorer.lab.screenshot(f"explorer_{name}_at_200_percent")
 
@@ -99,11 +106,13 @@ def test_codes_are_changed_and_swapped(shown):
     explorer.click("codes", 2, 3)
     explorer.here.set(row=2, column=3)
     explorer.expect_the_twins_picture()
-    explorer.click("codebook", 4 * 1 + 1, 4 * 2 + 1)  # tiles are 4 × 4 pixels: the third one of the second row
-    explorer.here.set(code=16 + 2)
+    explorer.click("codebook", 1, 2)
+    code = int(explorer.here.wall[1, 2])
+    explorer.here.set(code=code)
     explorer.expect_the_twins_picture()
-    explorer.press("code there", "ArrowRight")
-    explorer.here.set(code=16 + 3)
+    key, step = ("ArrowRight", 1) if code < 255 else ("ArrowLeft", -1)
+    explorer.press("code there", key)
+    explorer.here.set(code=code + step)
     explorer.expect_the_twins_picture()
     explorer.press("another", "ArrowRight", "ArrowRight")
     explorer.here.set(other=2)
@@ -139,6 +148,12 @@ def test_a_grid_is_played_and_steered(shown):
     step = int(explorer.box.locator(".widget-slider").first.locator(".widget-readout").inner_text())
     explorer.here.set(step=step)
     explorer.expect_the_twins_picture()
+    explorer.click("codes", 2, 3)
+    explorer.here.set(step=8 * 2 + 3)
+    explorer.expect_the_twins_picture()
+    explorer.click("candidates", 0, 2)
+    explorer.here.write(explorer.here.candidates().codes[2])
+    explorer.expect_the_twins_picture()
     explorer.lab.screenshot("explorer_sampling_played", explorer.box)
 
 
@@ -150,6 +165,7 @@ def test_a_part_is_erased_by_dragging(shown):
     page.mouse.down()
     page.mouse.move(*explorer.at("image", 20, 20), steps=4)
     page.mouse.move(*explorer.at("image", 29, 29), steps=4)
+    expect(explorer.box.locator(".lpvq-mark i")).to_be_visible()  # the frame, while it is drawn
     page.mouse.up()
     explorer.here.set(rows=(3, 7), columns=(0, 7))
     explorer.expect_the_twins_picture()
@@ -160,6 +176,93 @@ def test_a_part_is_erased_by_dragging(shown):
     explorer.here.set(rows=(4, 7))
     explorer.expect_the_twins_picture()
     explorer.lab.screenshot("explorer_completion_dragged", explorer.box)
+
+
+def test_a_drawing_is_made_encoded_and_completed(shown):
+    (explorer,) = shown("board")
+    page, board, here = explorer.lab.page, explorer.box.locator(".lpvq-beside img"), explorer.here
+    explorer.box.get_by_role("button", name="start from a smiley").click()
+    here.start_from_smiley()
+    explorer.expect_the_twins_picture()
+    box = board.bounding_box()
+
+    def middle_of(row, column):
+        return box["x"] + (column + 0.5) / 32 * box["width"], box["y"] + (row + 0.5) / 32 * box["height"]
+
+    explorer.box.locator("button[title=rose]").click()
+    page.mouse.move(*middle_of(4, 5))
+    page.mouse.down()
+    page.mouse.move(*middle_of(4, 20))
+    page.mouse.up()
+    here.choose("rose")
+    here.stroke((4, 5), (4, 20))
+    here._drawn(here.canvas)
+    explorer.expect_the_twins_picture()
+    explorer.expect_bytes(board, here._paper.value)
+    explorer.box.get_by_role("button", name="encode").press("Enter")
+    here.encode()
+    explorer.expect_the_twins_picture()
+    explorer.box.get_by_role("button", name="frame what to erase").click()
+    page.mouse.move(*middle_of(9, 9))
+    page.mouse.down()
+    page.mouse.move(*middle_of(24, 20))
+    page.mouse.up()
+    here.set(rows=(2, 6), columns=(2, 5))
+    explorer.expect_the_twins_picture()
+    explorer.box.get_by_role("button", name="erase the mouth").click()
+    here.erase_mouth()
+    explorer.expect_the_twins_picture()
+    explorer.lab.screenshot("explorer_board_completed", explorer.box)
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_it_is_as_wide_as_the_page_and_whole_on_a_narrow_screen(shown, name):
+    (explorer,) = shown(name)
+    for width, height in ((1920, 1080), (1024, 768)):
+        explorer.lab.page.set_viewport_size({"width": width, "height": height})
+        explorer.picture.scroll_into_view_if_needed()
+        sides = explorer.box.evaluate("box => [box.scrollWidth, box.clientWidth]")
+        assert sides[0] <= sides[1]  # nothing to be moved from side to side
+        picture, box = explorer.picture.bounding_box(), explorer.box.bounding_box()
+        assert picture["x"] + picture["width"] > box["x"] + 0.97 * box["width"]
+        explorer.lab.screenshot(f"explorer_{name}_{width}")
+
+
+def test_what_can_be_touched_shows_under_the_mouse(shown):
+    (explorer,) = shown("codebook")
+    explorer.hover("codes", 2, 3)
+    frame = explorer.box.locator(".lpvq-mark i")
+    expect(frame).to_be_visible()
+    x, y = explorer.at("codes", 2, 3)
+    box = frame.bounding_box()
+    assert abs(box["x"] + box["width"] / 2 - x) < 2 and abs(box["y"] + box["height"] / 2 - y) < 2
+    assert explorer.picture.evaluate("picture => getComputedStyle(picture).cursor") == "pointer"
+    picture = explorer.picture.bounding_box()
+    explorer.lab.page.mouse.move(picture["x"] + 3, picture["y"] + 3)
+    expect(frame).to_have_count(0)
+    assert explorer.picture.evaluate("picture => getComputedStyle(picture).cursor") != "pointer"
+
+
+def test_a_dark_page_stays_dark(shown, tmp_path):
+    explorers = shown("codebook", "plane")
+    explorers[0].lab.use_dark_theme()
+    for explorer in explorers:
+        explorer.box.screenshot(path=tmp_path / "box.png")
+        pixels = np.asarray(Image.open(tmp_path / "box.png").convert("L"))
+        assert (pixels > 240).mean() < 0.05 and np.median(pixels[:, :5]) < 40
+        for text in (explorer.caption, explorer.box.locator(".lpvq-hint")):
+            assert min(map(int, re.findall(r"\d+", text.evaluate("text => getComputedStyle(text).color"))[:3])) > 150
+
+
+def test_a_cell_that_is_run_again_ends_what_it_showed(shown):
+    (explorer,) = shown("plane")
+    explorer.press("step", "ArrowRight")
+    explorer.here.set(step=1)
+    explorer.expect_the_twins_picture()
+    explorer.lab.run_all()
+    explorer.here.set(step=0)
+    explorer.expect_the_twins_picture()
+    assert explorer.lab.complaints() == [] and explorer.lab.page.locator(".lpvq-explorer").count() == 1
 
 
 def test_a_position_is_clicked_and_layers_are_added(shown):
@@ -181,6 +284,16 @@ def test_a_codebook_learns_step_by_step(shown):
     explorer.box.get_by_role("combobox").select_option("at points")
     explorer.press("threshold", "ArrowRight")
     explorer.here.set(start="at points", threshold=1.1)
+    explorer.expect_the_twins_picture()
+    x, y = explorer.here._moment.after[3].tolist()
+    page = explorer.lab.page
+    explorer.hover("plane", y, x)
+    page.mouse.down()
+    page.mouse.move(*explorer.at("plane", -1.2, 1.4), steps=3)
+    page.mouse.up()
+    expect(explorer.caption).to_have_text(re.compile("own moves: 1"))
+    explorer.box.get_by_role("button", name="as it was").click()
+    explorer.here.set(step=3)
     explorer.expect_the_twins_picture()
 
 

@@ -25,8 +25,7 @@ def test_make_lab_opens_the_welcome_with_its_sections_at_the_side(browser, tmp_p
 
 def test_figures_are_readable_in_the_dark_theme(browser, server):
     lab = Lab(browser.new_page(viewport=SCREEN, device_scale_factor=2), server, "02_vector_quantization.ipynb")
-    lab.menu("Settings", "Theme")
-    lab.page.locator(".lm-Menu-itemLabel", has_text="JupyterLab Dark").first.click()
+    lab.use_dark_theme()
     lab.run_all()
     assert lab.complaints() == []
     picture = lab.page.locator(".jp-OutputArea-output img").first

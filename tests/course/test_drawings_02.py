@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lpvq.course.drawings import notebook_02 as drawings
+from lpvq.plotting import code_colours
 
 CODEBOOK = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 
@@ -18,7 +19,9 @@ def points() -> Tensor:
 
 
 def cells(axis: Axes) -> np.ndarray:
-    return np.asarray(axis.images[0].get_array())
+    """The entry that each place belongs to, by its colour."""
+    colours = np.asarray(axis.images[0].get_array())  # (rows, columns, 3)
+    return np.abs(colours[..., None, :] - code_colours()[: len(CODEBOOK)]).sum(-1).argmin(-1)
 
 
 def figures(points: Tensor) -> list[Figure]:

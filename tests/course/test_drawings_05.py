@@ -12,7 +12,7 @@ from lpvq.course.drawings import notebook_05 as drawings
 ROW = torch.ones(4, 4, dtype=torch.bool).tril(-1)
 FIGURES = {
     "reading order": lambda: drawings.plot_reading_order(
-        torch.rand(3, 8, 8), torch.randint(6, (4, 5)), (1, 2), num_codes=6
+        torch.rand(3, 8, 8), torch.randint(6, (4, 5)), (1, 2), patches=6
     ),
     "dependencies": lambda: drawings.plot_dependencies([ROW, ~ROW], ["causal", "not"]),
     "seen": lambda: drawings.plot_seen([torch.rand(3, 5) > 0.5] * 3, [(1, 2)] * 3, ["a", "b", "c"]),
@@ -55,6 +55,6 @@ def test_the_wedge_is_what_lies_right_of_the_diagonal() -> None:
 
 
 def test_codes_that_are_not_known_yet_are_covered() -> None:
-    figure = drawings.plot_reading_order(torch.rand(3, 8, 8), torch.randint(6, (4, 5)), (1, 2), num_codes=6)
+    figure = drawings.plot_reading_order(torch.rand(3, 8, 8), torch.randint(6, (4, 5)), (1, 2), patches=6)
     covers = [patch for patch in figure.axes[2].patches if isinstance(patch, Rectangle) and patch.get_fill()]
     assert len(covers) == 4 * 5 - 7

@@ -21,7 +21,7 @@ def test_every_drawing_is_drawn() -> None:
         drawings.plot_gate(torch.linspace(-1, 1, 5), {0.0: torch.zeros(5)}),
         drawings.plot_curves({"one": [1.0, 2.0]}, {"a level": 1.5}, xlabel="step", ylabel="nats", yscale="log"),
         drawings.plot_influence({"a map": torch.ones(2, 3, dtype=torch.bool)}, row=0, column=1),
-        drawings.plot_surprise(torch.rand(4, 3, 32, 32), codes, bits, num_codes=32),
+        drawings.plot_surprise(torch.rand(4, 3, 32, 32), codes, bits, patches=32),
     ]
     for figure in figures:
         assert render(figure, "a drawing").startswith(b"\x89PNG")
@@ -51,5 +51,5 @@ def test_the_legend_of_the_gate_says_what_share_passes() -> None:
 
 def test_the_bits_of_a_grid_are_added_up() -> None:
     bits = torch.full((1, 8, 8), 0.5)
-    figure = drawings.plot_surprise(torch.rand(1, 3, 32, 32), torch.zeros(1, 8, 8).long(), bits, num_codes=4)
+    figure = drawings.plot_surprise(torch.rand(1, 3, 32, 32), torch.zeros(1, 8, 8).long(), bits, patches=4)
     assert "32 bits in all" in [axis.get_title() for axis in figure.axes]

@@ -10,7 +10,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 from lpvq import VQVAE, InputError
 from lpvq.data.images import ImageData
-from lpvq.evaluation.codes import evaluate_reconstruction, mean_patches
+from lpvq.evaluation.codes import decode_entries, evaluate_reconstruction, mean_patches
 
 
 def test_the_error_is_measured_in_eval_mode_against_the_variance_of_the_same_scaling(
@@ -127,3 +127,10 @@ def test_patches_keep_their_channels_and_batches_make_no_difference(
     torch.testing.assert_close(patches[3], wanted.mean(0))
     monkeypatch.setattr("lpvq.data.images._PIXELS_AT_ONCE", 16 * 16 * 7)
     torch.testing.assert_close(mean_patches(codes, smileys, 4, 5), patches)
+
+
+def test_an_entry_is_decoded_among_its_like(vqvae: VQVAE) -> None:
+    entries = decode_entries(vqvae)
+    alone = vqvae.decode(torch.full((1, 3, 3), 5))[0, :, 4:8, 4:8]
+    assert entries.shape == (8, 3, 4, 4)
+    assert torch.allclose(entries[5], alone, atol=1e-6)  # in a batch, sums may be rounded in another order

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from lpvq import InputError, plotting
+from lpvq.evaluation.codes import decode_entries
 from lpvq.experiments import samples
 from lpvq.experiments.workspace import Workspace
 from lpvq.models.sampling import SamplingOptions
@@ -19,7 +20,7 @@ def workspace(tmp_path: Path, in_a_moment: None) -> Workspace:
 
 @pytest.fixture
 def plotted(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
-    """What was plotted with its codes: images, codes, number of codes, titles, columns."""
+    """What was plotted with its codes: images, codes, what they stand for, titles, columns."""
     calls: list[tuple] = []
     plot = plotting.plot_with_codes
     monkeypatch.setattr(plotting, "plot_with_codes", lambda *given: calls.append(given) or plot(*given))
@@ -61,9 +62,9 @@ def test_each_sample_is_plotted_with_its_codes_and_its_class(workspace: Workspac
     images, codes, labels = samples.sample(workspace, 6)
     written = samples.write_samples(workspace, images, codes, labels)
     assert [path.name for path in written] == ["samples.png", "sample_1.png", "sample_5.png"]  # there is no eighth
-    for index, ((image,), code, num_codes, titles, columns) in zip((1, 5), plotted, strict=True):
+    for index, ((image,), code, patches, titles, columns) in zip((1, 5), plotted, strict=True):
         assert torch.equal(image[0], images[index]) and torch.equal(code[0], codes[index])
-        assert (num_codes, columns) == (8, ["codes drawn", "decoded"])
+        assert torch.equal(patches, decode_entries(workspace.vqvae)) and columns == ["codes drawn", "decoded"]
         assert titles == [workspace.class_names[index % 3]]
         with Image.open(workspace.path(f"sample_{index}.png")) as picture:
             assert f"for class {titles[0]}" in picture.info["Description"]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lpvq.models.quantizer import nearest_codes
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE
+from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, code_colours
 
 Step = tuple[int, int, float, float]
 """A step, how many entries are in use at it, the error, and the mean length of a vector."""
@@ -43,8 +43,7 @@ def plot_cells(
     for axis, rate, title in zip(axes, rates, titles, strict=True):
         put_cells(axis, points, codebook, rate)
         x, y = points.T.numpy()
-        colours = nearest_codes(points, codebook, rate).numpy()
-        axis.scatter(x, y, s=5, c=colours, cmap="viridis", vmin=0, vmax=len(codebook) - 1)
+        axis.scatter(x, y, s=5, c=code_colours()[nearest_codes(points, codebook, rate)])
         _put_entries(axis, codebook)
         axis.set_title(title, fontsize=10)
     return figure
@@ -218,16 +217,7 @@ def put_cells(axis: Axes, points: Tensor, codebook: Tensor, rate: Tensor | None)
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2).to(codebook.dtype)
     cells = nearest_codes(places, codebook, rate).reshape(_FINE, _FINE).numpy()
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
-    axis.imshow(
-        cells,
-        origin="lower",
-        extent=extent,
-        cmap="viridis",
-        vmin=0,
-        vmax=len(codebook) - 1,
-        alpha=0.35,
-        interpolation="nearest",
-    )
+    axis.imshow(code_colours()[cells], origin="lower", extent=extent, alpha=0.35, interpolation="nearest")
     border = np.zeros((_FINE, _FINE, 4))
     border[:, 1:, 3] = cells[:, 1:] != cells[:, :-1]
     border[1:, :, 3] = np.maximum(border[1:, :, 3], cells[1:] != cells[:-1])

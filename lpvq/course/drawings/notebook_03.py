@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_codes, put_image
+from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, Patches, put_codes, put_image
 
 _DASHES = ("-", "--", ":", "-.")
 
@@ -110,7 +110,7 @@ def plot_losses(curves: Mapping[str, Sequence[float]], ylabel: str) -> Figure:
 
 
 def plot_evaluated(
-    images: Tensor, codes: Tensor, reconstructions: Tensor, num_codes: int, titles: Sequence[str]
+    images: Tensor, codes: Tensor, reconstructions: Tensor, patches: Patches, titles: Sequence[str]
 ) -> Figure:
     """Plot for each image a row: the image, its codes, its reconstruction, and where the two differ.
 
@@ -118,7 +118,7 @@ def plot_evaluated(
         images: (N, C, H, W), floats in [0, 1].
         codes: int64 (N, h, w).
         reconstructions: of these images, (N, C, H, W), floats in [0, 1].
-        num_codes: K, the top of the scale of the codes.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         titles: one per row.
     """
     figure = Figure((8.4, 1.95 * len(images) + 0.3), layout="constrained")
@@ -128,7 +128,7 @@ def plot_evaluated(
         axes, titles, images, codes, reconstructions, differences, strict=True
     ):
         put_image(row[0], image)
-        put_codes(row[1], grid, num_codes)
+        put_codes(row[1], grid, patches)
         put_image(row[2], again)
         picture = row[3].imshow(difference.numpy(), cmap="viridis", vmin=0, vmax=0.5, interpolation="nearest")
         row[3].set_xticks([])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_codes, put_image
+from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, Patches, put_codes, put_image
 
 Position = tuple[int, int]
 
@@ -25,23 +25,23 @@ _NEITHER: dict[str, Any] = {"facecolor": _PALE, "edgecolor": "white", "linewidth
 _ARROW = {"arrowstyle": "-|>", "linewidth": 1.8, "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
 
 
-def plot_reading_order(image: Tensor, codes: Tensor, position: Position, num_codes: int) -> Figure:
+def plot_reading_order(image: Tensor, codes: Tensor, position: Position, patches: Patches) -> Figure:
     """Plot an image, its codes in reading order, and what may be known when one of them is predicted.
 
     Args:
         image: (C, H, W), floats in [0, 1].
         codes: its codes, int64 (h, w).
         position: the code to be predicted.
-        num_codes: K, the top of the colour scale.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
     """
     height, width = codes.shape
     figure = Figure((9.6, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     put_image(left, image, "an image")
-    put_codes(middle, codes, num_codes, "its codes, read row by row")
+    put_codes(middle, codes, patches, "its codes, read row by row")
     for row in range(height):
         middle.annotate("", (width - 0.55, row + 0.33), (-0.45, row + 0.33), arrowprops={**_ARROW, "color": ORANGE})
-    put_codes(right, codes, num_codes, "known when the code at ? is predicted")
+    put_codes(right, codes, patches, "known when the code at ? is predicted")
     for text in [*middle.texts, *right.texts]:
         text.set_fontsize(8)
     for row in range(height):

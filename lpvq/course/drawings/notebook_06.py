@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_codes, put_image
+from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, Patches, put_codes, put_image
 
 _GREY = "#666666"
 _DASHES = ("-", "--", "-.", ":")
@@ -143,14 +143,14 @@ def plot_influence(maps: Mapping[str, Tensor], row: int, column: int) -> Figure:
     return figure
 
 
-def plot_surprise(images: Tensor, codes: Tensor, bits: Tensor, num_codes: int) -> Figure:
+def plot_surprise(images: Tensor, codes: Tensor, bits: Tensor, patches: Patches) -> Figure:
     """Plot images, below each its codes, below them how many bits each code cost.
 
     Args:
         images: (N, 3, H, W), floats in [0, 1].
         codes: int64 (N, h, w).
         bits: (N, h, w).
-        num_codes: K, the top of the colour scale.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
     """
     number = len(images)
     figure = Figure((2.1 * number + 1.1, 6.4), layout="constrained")
@@ -158,7 +158,7 @@ def plot_surprise(images: Tensor, codes: Tensor, bits: Tensor, num_codes: int) -
     top = bits.max().item()
     for index in range(number):
         put_image(axes[0, index], images[index])
-        put_codes(axes[1, index], codes[index], num_codes)
+        put_codes(axes[1, index], codes[index], patches)
         picture = axes[2, index].imshow(bits[index].numpy(), cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
         axes[2, index].set(xticks=[], yticks=[])
         axes[2, index].set_title(f"{bits[index].sum().item():.0f} bits in all", fontsize=9, pad=3)

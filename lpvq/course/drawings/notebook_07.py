@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lpvq.models.sampling import SamplingOptions, restrict_logits
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_image
+from lpvq.plotting import BLACK, BLUE, GREEN, HIDDEN, ORANGE, Patches, put_codes, put_image
 
 _SMALL = 9  # points
-_HIDDEN = 0.82  # the grey of what is not there yet
 
 
 def plot_controls(probabilities: Tensor) -> Figure:
@@ -66,21 +63,20 @@ def plot_line(probabilities: Tensor, uniform: Tensor) -> Figure:
     return figure
 
 
-def plot_partial(grids: Tensor, images: Tensor, present: Tensor, num_codes: int, titles: Sequence[str]) -> Figure:
+def plot_partial(grids: Tensor, images: Tensor, present: Tensor, patches: Patches, titles: Sequence[str]) -> Figure:
     """Plot grids of codes above their images, both hidden where there are no codes.
 
     Args:
         grids: int64 (N, H, W).
         images: floats in [0, 1], (N, C, H · s, W · s).
         present: bool (N, H, W), where the codes are there.
-        num_codes: K, the top of the colour scale.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         titles: N of them.
     """
     figure = Figure((1.12 * len(grids) + 0.7, 2.55), layout="constrained")
     axes = figure.subplots(2, len(grids), squeeze=False)
     for index, title in enumerate(titles):
-        put_partial_codes(axes[0, index], grids[index], present[index], num_codes)
-        axes[0, index].set_title(title, fontsize=_SMALL, pad=3)
+        put_codes(axes[0, index], grids[index], patches, title, present[index])
         put_image(axes[1, index], hide(images[index : index + 1], present[index])[0])
     for axis, name in zip(axes[:, 0], ("codes", "decoded"), strict=True):
         axis.set_ylabel(name, fontsize=_SMALL)
@@ -91,17 +87,7 @@ def hide(images: Tensor, present: Tensor) -> Tensor:
     """Return images (N, C, H · s, W · s) with plain grey where ``present``, bool (H, W), says there are no codes."""
     scale = images.shape[-1] // present.shape[-1]
     pixels = present.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
-    return torch.where(pixels, images, torch.tensor(_HIDDEN))
-
-
-def put_partial_codes(axis: Axes, grid: Tensor, present: Tensor, num_codes: int) -> None:
-    """Plot a grid of codes (H, W) into ``axis``, grey where ``present``, bool (H, W), says that there are none yet."""
-    shown: NDArray = np.ma.masked_array(grid.numpy(), ~present.numpy())
-    axis.set_facecolor(str(_HIDDEN))
-    axis.imshow(shown, cmap="viridis", vmin=0, vmax=num_codes - 1, interpolation="nearest")
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
+    return torch.where(pixels, images, torch.tensor(HIDDEN))
 
 
 def plot_distributions(rows: Sequence[tuple[str, Tensor]], most: int) -> Figure:
@@ -142,20 +128,19 @@ def plot_entropies(temperatures: Sequence[float], bits: Sequence[float], limit: 
     return figure
 
 
-def plot_counts(image: Tensor, codes: Tensor, num_codes: int, counts: Sequence[tuple[str, Tensor]]) -> Figure:
+def plot_counts(image: Tensor, codes: Tensor, patches: Patches, counts: Sequence[tuple[str, Tensor]]) -> Figure:
     """Plot an image, its codes, and whole numbers (H, W) for each position of its grid, written out.
 
     Args:
         image: (C, H · s, W · s), floats in [0, 1].
         codes: its own, int64 (H, W).
-        num_codes: K, the top of the colour scale of the codes.
+        patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         counts: titles and numbers, 1 or more.
     """
     figure = Figure((2.6 * (2 + len(counts)), 2.9), layout="constrained")
     axes = figure.subplots(1, 2 + len(counts))
     put_image(axes[0], image, "image")
-    put_partial_codes(axes[1], codes, torch.ones_like(codes, dtype=torch.bool), num_codes)
-    axes[1].set_title("its codes", fontsize=_SMALL, pad=3)
+    put_codes(axes[1], codes, patches, "its codes")
     most = max(int(numbers.max()) for _, numbers in counts)
     for axis, (title, numbers) in zip(axes[2:], counts, strict=True):
         shade = numbers.double().log().numpy() / max(np.log(most), 1e-9)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_arrow, put_codes, put_image
+from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, Patches, put_arrow, put_codes, put_image
 
 _LOOKS = ((BLACK, "o-"), (ORANGE, "s--"), (BLUE, "^-."), (GREEN, "D:"))
 
 
-def plot_levels(image: Tensor, fine: Tensor, small: Tensor, coarse: Tensor, num_codes: tuple[int, int]) -> Figure:
+def plot_levels(image: Tensor, fine: Tensor, small: Tensor, coarse: Tensor, patches: tuple[Patches, Patches]) -> Figure:
     """Plot an image and its codes, and below them the same image, shrunk, and the codes of that.
 
     Args:
@@ -18,15 +18,16 @@ def plot_levels(image: Tensor, fine: Tensor, small: Tensor, coarse: Tensor, num_
         fine: its codes, int64 (h, w).
         small: (C, H / s, W / s).
         coarse: its codes, int64 (h / s, w / s).
-        num_codes: K of the fine codes, and of the coarse ones.
+        patches: what the fine codes stand for, and the coarse ones, each (K, C, s, s), floats in [0, 1]; or K of them,
+            for colours without an order.
     """
     figure = Figure((6.6, 6.0), layout="constrained")
     axes = figure.subplots(2, 3, width_ratios=[3, 1.1, 3])
-    levels = ((image, fine, "fine", num_codes[0]), (small, coarse, "coarse", num_codes[1]))
-    for row, (pixels, codes, name, largest) in zip(axes, levels, strict=True):
+    levels = ((image, fine, "fine", patches[0]), (small, coarse, "coarse", patches[1]))
+    for row, (pixels, codes, name, looks) in zip(axes, levels, strict=True):
         put_image(row[0], pixels, f"{pixels.shape[1]} × {pixels.shape[2]} pixels")
         put_arrow(row[1], "encode")
-        put_codes(row[2], codes, largest, f"{codes.shape[0]} × {codes.shape[1]} {name} codes")
+        put_codes(row[2], codes, looks, f"{codes.shape[0]} × {codes.shape[1]} {name} codes")
     return figure
 
 

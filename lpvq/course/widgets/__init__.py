@@ -9,8 +9,16 @@ from lpvq.environment import needs_extra
 with needs_extra("notebooks"):
     from lpvq.course.widgets.codebook import CodebookExplorer
     from lpvq.course.widgets.completion import CompletionExplorer
+    from lpvq.course.widgets.drawing import DrawingBoard
     from lpvq.course.widgets.plane import PlaneExplorer
     from lpvq.course.widgets.receptive_field import ReceptiveFieldExplorer
     from lpvq.course.widgets.sampling import SamplingPlayer
 
-__all__ = ["CodebookExplorer", "CompletionExplorer", "PlaneExplorer", "ReceptiveFieldExplorer", "SamplingPlayer"]
+__all__ = [
+    "CodebookExplorer",
+    "CompletionExplorer",
+    "DrawingBoard",
+    "PlaneExplorer",
+    "ReceptiveFieldExplorer",
+    "SamplingPlayer",
+]

@@ -2,29 +2,38 @@
 
 import torch
 from ipywidgets import Button, IntSlider
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from lpvq.course.widgets.explorer import Explorer, Picture, Spot, own_copy
+from lpvq.course.widgets.explorer import TOUCH, Corners, Explorer, Picture, Spot, own_copy
+from lpvq.course.widgets.frames import Position, put_frames
+from lpvq.evaluation.codes import decode_entries
 from lpvq.models.vqvae import VQVAE
 from lpvq.plotting import ORANGE, put_codes, put_image
 
-Position = tuple[int, int]
 
-_AROUND = 3  # an entry is decoded in the midst of its like, so that its patch has no border
+def sort_by_likeness(patches: Tensor) -> Tensor:
+    """Return the codes in rows, so that neighbours look alike, int64 (rows, columns); −1 where there is none.
+
+    Along the two directions in which patches differ most: from the top along the first, in a row along the second.
+
+    Args:
+        patches: what the codes stand for, (K, C, s, s).
+    """
+    number = len(patches)
+    columns = int((number - 1) ** 0.5) + 1  # about as many as rows
+    flat = patches.flatten(1) - patches.flatten(1).mean(0)
+    down, across = (flat @ torch.linalg.svd(flat, full_matrices=False).Vh[:2].T).T
+    rows = [row[across[row].argsort(stable=True)] for row in down.argsort(stable=True).split(columns)]
+    full = torch.full((len(rows), columns), -1)
+    for index, row in enumerate(rows):
+        full[index, : len(row)] = row
+    return full
 
 
-def decode_entries(vqvae: VQVAE) -> Tensor:
-    """Return what each entry of the codebook decodes to in the midst of its like, (K, C, P, P), P pixels per code."""
-    grids = torch.arange(vqvae.quantizer.num_codes)[:, None, None].expand(-1, _AROUND, _AROUND)
-    images = vqvae.decode(grids)
-    side = images.shape[-1] // _AROUND
-    return images[:, :, side : 2 * side, side : 2 * side]
-
-
-def plot_codebook(image: Tensor, codes: Tensor, decoded: Tensor, entries: Tensor, position: Position) -> Figure:
+def plot_codebook(
+    image: Tensor, codes: Tensor, decoded: Tensor, patches: Tensor, wall: Tensor, position: Position, other: int
+) -> Figure:
     """Plot an image, a grid of codes, what it decodes to, and the codebook.
 
     One position of the grid is framed, dashed wherever else the same code is used, and its entry in the codebook.
@@ -33,72 +42,56 @@ def plot_codebook(image: Tensor, codes: Tensor, decoded: Tensor, entries: Tensor
         image: (C, h · P, w · P), floats in [0, 1].
         codes: int64 (h, w).
         decoded: what they decode to.
-        entries: a patch for each code, (K, C, P, P), as from ``decode_entries``.
+        patches: what the codes stand for, (K, C, P, P), as from ``decode_entries``.
+        wall: the codes in rows, int64, −1 for none, as from ``sort_by_likeness``.
         position: row and column.
+        other: a code that is framed in the codebook too, in blue.
     """
-    figure = Figure((9.6, 2.7))
-    axes = figure.subplots(1, 4, gridspec_kw={"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.91, "wspace": 0.06})
-    before, grid, after, codebook = axes
+    figure = Figure((9.6, 4.35))
+    places = figure.add_gridspec(
+        2, 3, width_ratios=[1, 2.08, 2.08], left=0.01, right=0.99, bottom=0.02, top=0.92, wspace=0.06, hspace=0.2
+    )
+    before, after = figure.add_subplot(places[0, 0]), figure.add_subplot(places[1, 0])
+    grid, codebook = figure.add_subplot(places[:, 1], label="codes"), figure.add_subplot(places[:, 2], label="codebook")
     put_image(before, image, "the image")
-    put_codes(grid, codes, len(entries), "its codes, as they are now")
     put_image(after, decoded, "decoded")
-    columns = _columns(len(entries))
-    put_image(codebook, _in_rows(entries, columns), "the codebook")
-    side = entries.shape[-1]
-    code = int(codes[position])
-    for row, column in (codes == code).nonzero().tolist():
-        dashed = (row, column) != position
-        _put_frame(grid, row, column, 1, dashed)
-        _put_frame(after, row, column, side, dashed)
-    _put_frame(codebook, *divmod(code, columns), side)
-    grid.set_label("codes")
-    codebook.set_label("codebook")
+    put_codes(grid, codes, patches, "its codes")
+    put_codes(codebook, wall.clamp(min=0), patches, "the codebook", wall >= 0)
+    code, side = int(codes[position]), patches.shape[-1]
+    others = [(row, column) for row, column in (codes == code).nonzero().tolist() if (row, column) != position]
+    for framed, dashed in ((others, True), ([position], False)):
+        put_frames(grid, framed, ORANGE, dashed=dashed)
+        put_frames(after, framed, ORANGE, side, dashed)
+    for entry, colour in ((other, TOUCH), (code, ORANGE)):
+        put_frames(codebook, (wall == entry).nonzero().tolist(), colour)
     return figure
-
-
-def _columns(entries: int) -> int:
-    """How many entries stand in a row of the codebook: about as many as there are rows."""
-    return int((entries - 1) ** 0.5) + 1
-
-
-def _in_rows(entries: Tensor, columns: int) -> Tensor:
-    """Patches (K, C, P, P) in rows, as one image; white where the last row is not full."""
-    number, channels, side, _ = entries.shape
-    rows = -(-number // columns)
-    full = torch.ones(rows * columns, channels, side, side)
-    full[:number] = entries
-    return full.view(rows, columns, channels, side, side).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
-
-
-def _put_frame(axis: Axes, row: int, column: int, side: int, dashed: bool = False) -> None:
-    """Frame a square of ``side`` × ``side`` pixels; a white line below makes it show on any ground."""
-    corner = (column * side - 0.5, row * side - 0.5)
-    width = 1.0 if dashed else 2.0
-    for colour, thickness, line in (("white", 2 * width, "-"), (ORANGE, width, "--" if dashed else "-")):
-        axis.add_patch(
-            Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=thickness, linestyle=line, zorder=5)
-        )
 
 
 class CodebookExplorer(Explorer):
     """Change single codes of a grid, and see what becomes of the image.
 
-    A click on the grid picks a position, a click on the codebook puts that entry there; the sliders do the same.
+    A click on the grid picks a position, a click on the codebook puts that entry there; the sliders do the same. In
+    the codebook, entries that look alike stand together.
 
     Args:
         vqvae: a copy of it is used.
         images: (N, C, H, W), floats in [0, 1].
+        patches: what the codes stand for, (K, C, P, P), floats in [0, 1], as from ``mean_patches``; if None, what they
+            decode to in the midst of their like.
 
     Attributes:
         codes: the grid as it is now, int64 (h, w).
     """
 
-    def __init__(self, vqvae: VQVAE, images: Tensor) -> None:
+    hint = "Click one of the codes, then an entry of the codebook to put it there."
+
+    def __init__(self, vqvae: VQVAE, images: Tensor, patches: Tensor | None = None) -> None:
         self.vqvae, self.images = own_copy(vqvae), images.cpu()
-        self.entries = decode_entries(self.vqvae)
+        self.patches = decode_entries(self.vqvae) if patches is None else patches
+        self.wall = sort_by_likeness(self.patches)
         self._encode(0)
         height, width = self.codes.shape
-        last = len(self.entries) - 1
+        last = len(self.patches) - 1
         swap, reset = (Button(description=text, layout={"width": "auto"}) for text in ("swap these two", "as it was"))
         swap.on_click(lambda _: self.swap())
         reset.on_click(lambda _: self.set(image=self.controls["image"].value))
@@ -115,7 +108,7 @@ class CodebookExplorer(Explorer):
     def plot(self, image: int, row: int, column: int, code: int, other: int) -> Picture:  # type: ignore[override]
         """Plot what the grid is now."""
         decoded = self.vqvae.decode(self.codes[None])[0]
-        figure = plot_codebook(self.images[image], self.codes, decoded, self.entries, (row, column))
+        figure = plot_codebook(self.images[image], self.codes, decoded, self.patches, self.wall, (row, column), other)
         times = int((self.codes == code).sum())
         changed = int((self.codes != self._original).sum())
         return figure, (
@@ -134,15 +127,20 @@ class CodebookExplorer(Explorer):
 
     def pick(self, kind: str, spot: Spot) -> None:
         """A click picks a position, or an entry for it."""
-        if kind != "mousedown":
+        if kind != "mousedown" or self.target(spot) is None:
             return
         if spot.axes == "codes":
             self.set(row=spot.row, column=spot.column)
-            return
-        side, columns = self.entries.shape[-1], _columns(len(self.entries))
-        code = (spot.row // side) * columns + spot.column // side
-        if code < len(self.entries):
-            self.set(code=code)
+        else:
+            self.set(code=int(self.wall[spot.row, spot.column]))
+
+    def target(self, spot: Spot) -> Corners | None:
+        """The code under the mouse."""
+        grid = self.codes if spot.axes == "codes" else self.wall
+        row, column = spot.row, spot.column
+        if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]) or grid[row, column] < 0:
+            return None
+        return row - 0.5, column - 0.5, row + 0.5, column + 0.5
 
     def _encode(self, image: int) -> None:
         self._original = self.vqvae.encode(self.images[image : image + 1])[0]

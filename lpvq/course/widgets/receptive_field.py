@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
-from lpvq.course.widgets.explorer import Explorer, Picture, Spot
-from lpvq.plotting import BLACK, ORANGE
+from lpvq.course.widgets.explorer import INK, Corners, Explorer, Picture, Spot
+from lpvq.plotting import ORANGE
+
+_LOOKS = "#CC79A7"  # the colour of the position that looks
 
 Position = tuple[int, int]
 Offsets = tuple[Position, ...]
@@ -56,20 +58,20 @@ def layers_needed(seen: Seen, position: Position, most: int, height: int, width:
 
 def plot_receptive_fields(position: Position, layers: int, height: int, width: int) -> Figure:
     """Plot what a position sees through ``layers`` layers of both kinds; each cell with the fewest that it takes."""
-    figure = Figure((9.6, 3.6))
-    sides = {"left": 0.01, "right": 0.99, "bottom": 0.11, "top": 0.92, "wspace": 0.04}
+    figure = Figure((9.6, 4.1))
+    sides = {"left": 0.01, "right": 0.99, "bottom": 0.19, "top": 0.92, "wspace": 0.04}
     for axis, (title, seen) in zip(figure.subplots(1, 2, gridspec_kw=sides), _KINDS.items(), strict=True):
         _put_field(axis, layers_needed(seen, position, layers, height, width), position, layers)
-        axis.set_title(f"{title}, {layers} layers" if layers > 1 else f"{title}, 1 layer", fontsize=10)
+        axis.set_title(f"{title}, {layers} layers" if layers > 1 else f"{title}, 1 layer")
         axis.set_label(title)
     colours = figure.axes[0].images[0].cmap
     entries = [
         Patch(facecolor=colours(0.0), label="seen through the first layer"),
         Patch(facecolor=colours(1.0), label="through all of them (the number: how many it takes)"),
-        Patch(facecolor="white", edgecolor=ORANGE, hatch="////", label="earlier, not seen"),
-        Patch(facecolor="white", edgecolor=BLACK, linewidth=2, label="the position that looks"),
+        Patch(facecolor="none", edgecolor=ORANGE, hatch="////", label="earlier, not seen"),
+        Patch(facecolor=_LOOKS, label="the position that looks"),
     ]
-    figure.legend(handles=entries, loc="lower center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(handles=entries, loc="lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -87,15 +89,15 @@ def _put_field(axis: Axes, needed: Tensor, position: Position, layers: int) -> N
     for (row, column), number in np.ndenumerate(needed.numpy()):
         if number:
             colour = "white" if number > 0.5 * max(layers, 2) else "black"
-            axis.text(column, row, str(number), ha="center", va="center", fontsize=9, color=colour)
+            axis.text(column, row, str(number), ha="center", va="center", color=colour)
         else:
             kind = not_seen if (row, column) < position else not_earlier
             kind.append(Rectangle((column - 0.5, row - 0.5), 1, 1))
-    axis.add_collection(PatchCollection(not_seen, facecolor="white", edgecolor=ORANGE, hatch="////", linewidth=0.8))
-    axis.add_collection(PatchCollection(not_earlier, facecolor="#ececec", edgecolor="white", linewidth=0.8))
-    axis.add_patch(
-        Rectangle((position[1] - 0.5, position[0] - 0.5), 1, 1, fill=False, edgecolor=BLACK, linewidth=2.2, zorder=5)
-    )
+    axis.add_collection(PatchCollection(not_seen, facecolor="none", edgecolor=ORANGE, hatch="////", linewidth=0.8))
+    axis.add_collection(PatchCollection(not_earlier, facecolor=INK, alpha=0.25, linewidth=0))
+    axis.vlines(np.arange(1, width) - 0.5, -0.5, height - 0.5, colors=INK, linewidth=0.4)
+    axis.hlines(np.arange(1, height) - 0.5, -0.5, width - 0.5, colors=INK, linewidth=0.4)
+    axis.add_patch(Rectangle((position[1] - 0.5, position[0] - 0.5), 1, 1, facecolor=_LOOKS, zorder=5))
     axis.set(xlim=(-0.55, width - 0.45), ylim=(height - 0.45, -0.55), xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
 
@@ -129,6 +131,8 @@ class ReceptiveFieldExplorer(Explorer):
         width: of the grid.
     """
 
+    hint = "Click a position of either grid to see what it sees."
+
     def __init__(self, height: int = 7, width: int = 11) -> None:
         self.height, self.width = height, width
         controls = {
@@ -153,3 +157,7 @@ class ReceptiveFieldExplorer(Explorer):
         """A click picks the position that looks."""
         if kind == "mousedown":
             self.set(row=spot.row, column=spot.column)  # at the very edge, the sliders keep to the grid
+
+    def target(self, spot: Spot) -> Corners:
+        """The position under the mouse."""
+        return spot.row - 0.5, spot.column - 0.5, spot.row + 0.5, spot.column + 0.5
