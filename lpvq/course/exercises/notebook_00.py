@@ -12,7 +12,7 @@ from lpvq.data.loading import load
 from lpvq.models.pretrained import load_pretrained
 
 _HEIGHT, _WIDTH, _COLOURS, _BITS_OF_COLOUR = 32, 32, 3, 8
-_POSITIONS, _NUM_CODES = 8 * 8, 256
+_POSITIONS, _NUM_CODES = 8 * 8, 512
 _PLACE = 4, 4  # of the code that is changed
 
 
