@@ -3,11 +3,13 @@
 from math import log, log2
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from answers import expect, forms_of_number, forms_of_tensor
 from lpvq import load_pretrained
+from lpvq.course.exercises import notebook_00
 from lpvq.course.exercises.notebook_00 import CHECKERS
 from lpvq.data.loading import load
 
