@@ -12,7 +12,8 @@ from lpvq.errors import InputError
 def definitions(notebook: str | Path, *names: str) -> SimpleNamespace:
     """Return definitions out of a notebook, as they are written there now.
 
-    Nothing else of the notebook runs, only the classes, functions and imports that those asked for need. something is
+    Nothing else of the notebook runs, only the classes, functions and imports that those asked for need, and what they
+    take from a notebook before by this function. Where something is
     defined twice, the later definition counts. Save the notebook first.
 
     Args:
@@ -54,12 +55,20 @@ def _written(path: Path) -> dict[str, ast.stmt]:
 
 
 def _bound(statement: ast.stmt) -> list[str]:
-    """The names that a class, a function or an import binds."""
+    """The names that a class, a function, an import or another call of ``definitions`` binds."""
     if isinstance(statement, ast.ClassDef | ast.FunctionDef):
         return [statement.name]
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
+    if isinstance(statement, ast.Assign) and _asks_for_definitions(statement.value):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
     return []
+
+
+def _asks_for_definitions(value: ast.expr) -> bool:
+    """Whether an expression calls ``definitions``."""
+    called = (node.func for node in ast.walk(value) if isinstance(node, ast.Call))
+    return any(isinstance(function, ast.Attribute) and function.attr == definitions.__name__ for function in called)
 
 
 def _needed(names: tuple[str, ...], written: dict[str, ast.stmt]) -> set[ast.stmt]:

@@ -50,3 +50,15 @@ def test_what_is_not_defined_is_named(name: str, notebook: Path) -> None:
 def test_a_notebook_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no notebook"):
         definitions(tmp_path / "none.ipynb", "half")
+
+
+def test_what_a_notebook_takes_from_one_before_comes_too(notebook: Path, tmp_path: Path) -> None:
+    later = [
+        "from lpvq import course",
+        f"Disc = course.definitions({str(notebook)!r}, 'Disc').Disc",
+        "expensive = 1 / 0",
+        "class Plate(Disc):\n    pass",
+    ]
+    path = tmp_path / "later.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": source} for source in later]}))
+    assert definitions(path, "Plate").Plate().area(1) == 3.0

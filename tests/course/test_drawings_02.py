@@ -35,7 +35,6 @@ def figures(points: Tensor) -> list[Figure]:
         drawings.plot_learning({"one": runs, "other": runs}, 3),
         drawings.plot_commitment({"one": runs}),
         drawings.plot_sizes([1, 2, 4], [1.0, 0.5, 0.2]),
-        drawings.plot_rate([0, 1], [2.0, 1.0], [0.1, 0.2]),
     ]
 
 

@@ -8,6 +8,7 @@ from lpvq.course.drawings import notebook_04 as drawings
 
 FIGURES = {
     "shared bits": lambda: drawings.plot_shared_bits([20, 50], {"real": [3.0, 2.0], "shuffled": [1.0, 0.5]}),
+    "rates": lambda: drawings.plot_rate([0, 1], [2.0, 1.0], [0.1, 0.2]),
     "rungs": lambda: drawings.plot_baseline_bits({"uniform": 8.0, "unigram": 5.8}),
 }
 

@@ -22,6 +22,7 @@ FIGURES = {
     "shift": lambda: drawings.plot_shift(torch.ones(2, 3), torch.zeros(2, 3)),
     "guesses": lambda: drawings.plot_guesses(torch.tensor([0.0, 1.0]), torch.rand(2), torch.rand(2)),
     "code grids": lambda: drawings.plot_code_grids(torch.randint(4, (2, 3, 4)), 4),
+    "lost bits": lambda: drawings.plot_lost_bits(torch.rand(2, 3, 8, 8), torch.rand(2, 4, 5) - 0.3, torch.rand(4, 5)),
     "losses": lambda: drawings.plot_losses({"a": [2.0, 1.0], "b": [2.0, 1.5]}, {"floor": 0.5}),
 }
 
@@ -58,3 +59,11 @@ def test_codes_that_are_not_known_yet_are_covered() -> None:
     figure = drawings.plot_reading_order(torch.rand(3, 8, 8), torch.randint(6, (4, 5)), (1, 2), patches=6)
     covers = [patch for patch in figure.axes[2].patches if isinstance(patch, Rectangle) and patch.get_fill()]
     assert len(covers) == 4 * 5 - 7
+
+
+def test_bits_are_white_where_both_models_pay_alike() -> None:
+    figure = drawings.plot_lost_bits(torch.rand(1, 3, 8, 8), torch.tensor([[[0.0, 4.0], [-2.0, 0.0]]]), torch.eye(2))
+    [picture] = [image for axis in figure.axes for image in axis.images if image.get_array().shape == (2, 2)][:1]
+    even, more, less = (picture.cmap(picture.norm(bits))[:3] for bits in (0.0, 4.0, -4.0))
+    assert min(even) > 0.95
+    assert more[0] > more[2] and less[2] > less[0]  # orange, and blue

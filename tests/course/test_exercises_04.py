@@ -1,7 +1,7 @@
 """The checkers of 04_latent_codes tell right answers from typical wrong ones."""
 
 from collections.abc import Callable
-from math import log, log2
+from math import log, log2, log10
 
 import numpy as np
 import torch
@@ -251,4 +251,37 @@ def test_4_4_bits_given_above() -> None:
             (lambda codes, k: 0.3, "too small"),
             (lambda codes: 0.3, "the function fails with TypeError"),
         ],
+    )
+
+
+def test_4_5_the_border() -> None:
+    step = 0.5 * 0.05
+    expect(
+        CHECKERS["4.5"],
+        [
+            *forms_of_number(0.5 + step * log(9) / 2),
+            0.527,
+            torch.tensor(0.5275),
+            (1 + step * (log(0.9) - log(0.1))) / 2,
+        ],
+        [
+            (0.5 - step * log(9) / 2, "the wrong way"),
+            (0.5, "without the rate"),
+            (0.5 + step * log(9), "one of the factors ½ is missing"),
+            (0.5 + 0.05 * log(9), "both factors ½"),
+            (0.5 + 0.25 * log(9), "multiplied by s"),
+            (0.5 - step * log(0.9) / 2, "two codes"),
+            (0.5 - step * log(0.1) / 2, "that of the common one is missing"),
+            (0.5 + step * log2(9) / 2, "the base 2"),
+            (0.5 + step * log10(9) / 2, "the base 10"),
+            (step * log(9) / 2, "where is it then"),
+            (0.5 + step * 0.8 / 2, "not p"),
+            (1 + step * log(9), "twice as far"),
+            (52.75, "52.75 is too large"),
+            (0.9, "0.9 is too large"),
+            (0.546, "0.546 is a little too large"),
+            (-0.5, "too small"),
+            (torch.tensor([0.5275, 0.4725]), "expected a number"),
+        ],
+        secrets=["0.527"],
     )

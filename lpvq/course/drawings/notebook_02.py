@@ -194,22 +194,6 @@ def plot_sizes(sizes: Sequence[int], errors: Sequence[float]) -> Figure:
     return figure
 
 
-def plot_rate(weights: Sequence[float], bits: Sequence[float], errors: Sequence[float]) -> Figure:
-    """Plot what codes cost (bits per code) against what they lose, a point for each weight of the rate."""
-    figure = Figure((5.5, 3.4), layout="constrained")
-    axis = figure.subplots()
-    axis.plot(bits, errors, "o-", color=BLUE)
-    for index, (weight, x, y) in enumerate(zip(weights, bits, errors, strict=True)):
-        offset = (-18, -18) if index % 2 else (-12, 9)  # neighbours may be close
-        axis.annotate(f"λ = {weight:g}", (x, y), offset, textcoords="offset points", fontsize=9)
-    axis.set_ylim(bottom=0, top=1.2 * max(errors))
-    axis.margins(x=0.15)
-    axis.set_xlabel("entropy (bits per code)")
-    axis.set_ylabel("error: MSE / variance")
-    axis.grid(alpha=0.3)
-    return figure
-
-
 def put_cells(axis: Axes, points: Tensor, codebook: Tensor, rate: Tensor | None) -> None:
     """Colour each place by the entry it belongs to, with a line where another cell begins."""
     low, high = points.amin(0) - 0.15, points.amax(0) + 0.15

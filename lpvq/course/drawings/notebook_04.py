@@ -39,3 +39,19 @@ def plot_baseline_bits(bits: Mapping[str, float]) -> Figure:
     axis.margins(x=0.12)
     axis.set_xlabel("bits per code on test codes (less is better)")
     return figure
+
+
+def plot_rate(weights: Sequence[float], bits: Sequence[float], errors: Sequence[float]) -> Figure:
+    """Plot what codes cost (bits per code) against what they lose, a point for each weight of the rate."""
+    figure = Figure((5.5, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(bits, errors, "o-", color=BLUE)
+    for index, (weight, x, y) in enumerate(zip(weights, bits, errors, strict=True)):
+        offset = (-18, -18) if index % 2 else (-12, 9)  # neighbours may be close
+        axis.annotate(f"λ = {weight:g}", (x, y), offset, textcoords="offset points", fontsize=9)
+    axis.set_ylim(bottom=0, top=1.2 * max(errors))
+    axis.margins(x=0.15)
+    axis.set_xlabel("entropy (bits per code)")
+    axis.set_ylabel("error: MSE / variance")
+    axis.grid(alpha=0.3)
+    return figure

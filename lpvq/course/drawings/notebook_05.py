@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
@@ -235,6 +236,35 @@ def plot_code_grids(grids: Tensor, num_codes: int) -> Figure:
         for text in axis.texts:
             text.set_fontsize(_SMALL)
     return figure
+
+
+def plot_lost_bits(images: Tensor, lost: Tensor, mean: Tensor) -> Figure:
+    """Plot images, below each how many bits more its codes cost one model than the other, and the mean of many.
+
+    Args:
+        images: (N, 3, H, W), floats in [0, 1].
+        lost: (N, h, w); below 0 where the other model pays more.
+        mean: over many images, (h, w), in a map of its own.
+    """
+    figure = Figure((1.35 * len(images) + 3.2, 3.0), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1.35 * len(images), 3.2])
+    axes = left.subplots(2, len(images), squeeze=False)
+    limit = lost.abs().max().item()
+    for column, (image, bits) in enumerate(zip(images, lost, strict=True)):
+        put_image(axes[0, column], image)
+        _put_bits(axes[1, column], bits, limit)
+    left.suptitle(f"bits more, per code (from −{limit:.0f}, blue, to {limit:.0f}, orange)", fontsize=9)
+    axis = right.subplots()
+    picture = _put_bits(axis, mean, mean.abs().max().item())
+    axis.set_title("the mean of all test images", fontsize=9)
+    right.colorbar(picture, ax=axis, label="bits more, per code", shrink=0.8)
+    return figure
+
+
+def _put_bits(axis: Axes, bits: Tensor, limit: float) -> AxesImage:
+    """A map of bits (h, w), white at 0."""
+    axis.set(xticks=[], yticks=[])
+    return axis.imshow(bits.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
 
 
 def plot_losses(curves: Mapping[str, Sequence[float]], floors: Mapping[str, float]) -> Figure:

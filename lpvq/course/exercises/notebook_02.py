@@ -1,7 +1,6 @@
 """Exercises of 02_vector_quantization: small numbers, so that all can be done by hand too."""
 
 from functools import cache
-from math import log, log2, log10
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from lpvq.course.exercises.comparing import (
     as_tensor,
     call,
     checker,
-    compare_number,
     compare_tensor,
     same,
 )
@@ -93,38 +91,6 @@ def _average_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
 def _average(answer: Any) -> str | None:
     right, slips = _average_and_slips()
     return compare_tensor(answer, right, 1e-3, slips)
-
-
-@cache
-def _place_of_border() -> float:
-    rates = -0.5 * 0.05 * torch.tensor([0.9, 0.1]).double().log()
-    places = torch.linspace(0, 1, 100_001, dtype=torch.float64)
-    codes = nearest_codes(places[:, None], torch.tensor([[0.0], [1.0]]).double(), rates)
-    return places[codes == 0].max().item()
-
-
-@checker
-def _border(answer: Any) -> str | None:
-    weight, scale, odds = 0.5, 0.05, 0.9 / 0.1
-    slips = {
-        "the border moved the wrong way: the code that is common is the cheaper one": 1 - _place_of_border(),
-        "that is the border without the rate": 0.5,
-        "the rate is multiplied by λ, and z² − (1 − z)² is 2 z − 1: one of the factors ½ is missing": 0.5
-        + weight * scale * log(odds),
-        "both factors ½ are missing: λ, and that of z² − (1 − z)² = 2 z − 1": 0.5 + scale * log(odds),
-        "the rate is multiplied by s, too": 0.5 + weight * log(odds) / 2,
-        "there are the rates of two codes: each has one": 0.5 - weight * scale * log(0.9) / 2,
-        "each code has a rate: that of the common one is missing": 0.5 - weight * scale * log(0.1) / 2,
-        "the logarithm is the natural one, not that to the base 2": 0.5 + weight * scale * log2(odds) / 2,
-        "the logarithm is the natural one, not that to the base 10": 0.5 + weight * scale * log10(odds) / 2,
-        "that is how far the border moves; where is it then?": weight * scale * log(odds) / 2,
-        "a rate is −log p, not p": 0.5 + weight * scale * 0.8 / 2,
-        "the ½ of the border without the rate is taken twice": (0.5 + weight * scale * log(odds)) / 2,
-        "that is twice as far from 0 as it should be: z² − (1 − z)² is 2 z − 1": 1 + weight * scale * log(odds),
-        "the rate of a code is λ s times its own −log p, and not divided by p": 0.5
-        + weight * scale * (1 / 0.1 - 1 / 0.9) / 2,
-    }
-    return compare_number(answer, _place_of_border(), 1e-3, slips)
 
 
 @cache
@@ -238,4 +204,4 @@ def _same_pairs(made: Pair, right: Pair) -> bool:
     return all(same(mine, other) for mine, other in zip(made, right, strict=True))
 
 
-CHECKERS: dict[str, Checker] = {"2.1": _gradient, "2.2": _average, "2.3": _border, "2.4": _restart_far}
+CHECKERS: dict[str, Checker] = {"2.1": _gradient, "2.2": _average, "2.3": _restart_far}

@@ -18,6 +18,7 @@ from lpvq.course.exercises.comparing import (
     compare_number,
 )
 from lpvq.models.code_usage import code_counts, entropy, perplexity
+from lpvq.models.quantizer import nearest_codes
 
 _COUNTS = torch.tensor([400, 200, 100, 100, 0, 0, 0, 0])
 _GRID = torch.tensor([[0, 0, 1], [3, 0, 2]])
@@ -253,9 +254,42 @@ def _pair_bits(first: Tensor, second: Tensor) -> float:
     return _bits(first * 1000 + second)
 
 
+@cache
+def _place_of_border() -> float:
+    rates = -0.5 * 0.05 * torch.tensor([0.9, 0.1]).double().log()
+    places = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    codes = nearest_codes(places[:, None], torch.tensor([[0.0], [1.0]]).double(), rates)
+    return places[codes == 0].max().item()
+
+
+@checker
+def _border(answer: Any) -> str | None:
+    weight, scale, odds = 0.5, 0.05, 0.9 / 0.1
+    slips = {
+        "the border moved the wrong way: the code that is common is the cheaper one": 1 - _place_of_border(),
+        "that is the border without the rate": 0.5,
+        "the rate is multiplied by λ, and z² − (1 − z)² is 2 z − 1: one of the factors ½ is missing": 0.5
+        + weight * scale * log(odds),
+        "both factors ½ are missing: λ, and that of z² − (1 − z)² = 2 z − 1": 0.5 + scale * log(odds),
+        "the rate is multiplied by s, too": 0.5 + weight * log(odds) / 2,
+        "there are the rates of two codes: each has one": 0.5 - weight * scale * log(0.9) / 2,
+        "each code has a rate: that of the common one is missing": 0.5 - weight * scale * log(0.1) / 2,
+        "the logarithm is the natural one, not that to the base 2": 0.5 + weight * scale * log2(odds) / 2,
+        "the logarithm is the natural one, not that to the base 10": 0.5 + weight * scale * log10(odds) / 2,
+        "that is how far the border moves; where is it then?": weight * scale * log(odds) / 2,
+        "a rate is −log p, not p": 0.5 + weight * scale * 0.8 / 2,
+        "the ½ of the border without the rate is taken twice": (0.5 + weight * scale * log(odds)) / 2,
+        "that is twice as far from 0 as it should be: z² − (1 − z)² is 2 z − 1": 1 + weight * scale * log(odds),
+        "the rate of a code is λ s times its own −log p, and not divided by p": 0.5
+        + weight * scale * (1 / 0.1 - 1 / 0.9) / 2,
+    }
+    return compare_number(answer, _place_of_border(), 1e-3, slips)
+
+
 CHECKERS: dict[str, Checker] = {
     "4.1": _perplexity,
     "4.2": _bits_of_grid,
     "4.3": _sample_by_place,
     "4.4": _bits_given_above,
+    "4.5": _border,
 }
