@@ -153,7 +153,7 @@ _LAPTOP_LARGE: dict[str, Any] = {
     "decoder_blocks": 2,
     "prior_blocks": 6,
     "vqvae": TrainConfig(steps=700, batch_size=16, learning_rate=2e-3, muon_rate=4e-3, validations=10),
-    "prior": TrainConfig(steps=2100, batch_size=4, learning_rate=1e-3, muon_rate=4e-3, validations=10),
+    "prior": TrainConfig(steps=1800, batch_size=4, learning_rate=1e-3, muon_rate=4e-3, validations=10),
 }
 _LAPTOP_LARGE_SMILEYS: dict[str, Any] = {
     "prior_images": 9000,
