@@ -33,7 +33,7 @@ notebooks: $(INSTALLED) ## run every notebook as a reader would and save its out
 assignments: $(INSTALLED) ## make the student versions of the assignments in output/release/, and run each once
 	@$(BIN)/lpvq release $(ARGS)
 
-pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew: hours, or minutes on a GPU
+pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew: a day, or an hour on a GPU
 	@$(BIN)/python -m lpvq.experiments.shipping $(NEW)
 	@rm -r $(NEW)
 
@@ -42,9 +42,10 @@ pictures: $(INSTALLED) ## make the pictures that the README shows
 	@$(BIN)/lpvq demo --profile laptop --dataset fashion_mnist
 	@$(BIN)/lpvq evaluate --profile laptop --part truth
 	@cp output/smileys/laptop/*_[0-9].png output/smileys/laptop/evaluation_truth.png output
-	@$(BIN)/lpvq demo --profile laptop --size 128
-	@cp output/smileys/laptop/samples.png output/smileys.png
-	@cp output/smileys-128/laptop/samples.png output/smileys-128.png
+	@$(BIN)/lpvq demo --pretrained
+	@$(BIN)/lpvq demo --pretrained --size 128
+	@cp output/smileys/pretrained-laptop/samples.png output/smileys.png
+	@cp output/smileys-128/pretrained-laptop/samples.png output/smileys-128.png
 	@cp output/fashion_mnist/laptop/samples.png output/fashion_mnist.png
 	@$(BIN)/lpvq study trade-off --profile laptop --dataset fashion_mnist
 	@cp output/fashion_mnist/laptop/study_trade-off.png output

@@ -66,4 +66,4 @@ def test_bits_are_white_where_both_models_pay_alike() -> None:
     [picture] = [image for axis in figure.axes for image in axis.images if image.get_array().shape == (2, 2)][:1]
     even, more, less = (picture.cmap(picture.norm(bits))[:3] for bits in (0.0, 4.0, -4.0))
     assert min(even) > 0.95
-    assert more[0] > more[2] and less[2] > less[0]  # orange, and blue
+    assert more[0] > more[2] and less[2] > less[0]  # orange, and violet

@@ -253,7 +253,7 @@ def plot_lost_bits(images: Tensor, lost: Tensor, mean: Tensor) -> Figure:
     for column, (image, bits) in enumerate(zip(images, lost, strict=True)):
         put_image(axes[0, column], image)
         _put_bits(axes[1, column], bits, limit)
-    left.suptitle(f"bits more, per code (from −{limit:.0f}, blue, to {limit:.0f}, orange)", fontsize=9)
+    left.suptitle(f"bits more, per code (from −{limit:.0f}, violet, to {limit:.0f}, orange)", fontsize=9)
     axis = right.subplots()
     picture = _put_bits(axis, mean, mean.abs().max().item())
     axis.set_title("the mean of all test images", fontsize=9)
