@@ -247,7 +247,7 @@ def plot_lost_bits(images: Tensor, lost: Tensor, mean: Tensor) -> Figure:
         mean: over many images, (h, w), in a map of its own.
     """
     figure = Figure((1.35 * len(images) + 3.2, 3.0), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.35 * len(images), 3.2])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1.35 * len(images), 3.2])[0]
     axes = left.subplots(2, len(images), squeeze=False)
     limit = lost.abs().max().item()
     for column, (image, bits) in enumerate(zip(images, lost, strict=True)):
