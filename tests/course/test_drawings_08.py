@@ -1,5 +1,6 @@
 """The drawings of 08_fast_sampling."""
 
+import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import Circle, Rectangle
@@ -58,3 +59,10 @@ def test_speedups_stand_beside_the_number_of_codes():
     assert plotting.render(figure, "speedups")
     bound, *lines = figure.axes[0].lines
     assert bound.get_ydata().tolist() == [16, 64] and [len(line.get_ydata()) for line in lines] == [2, 2]
+
+
+def test_a_cost_is_a_line_through_what_was_measured() -> None:
+    figure = drawings.plot_costs({"plain": ([1.0, 10.0], [3.0, 12.0], 2.0, 1.0)})
+    points, line = figure.axes[0].lines
+    assert list(points.get_ydata()) == [3.0, 12.0]
+    assert line.get_ydata()[[0, -1]].tolist() == pytest.approx([3.0, 12.0])

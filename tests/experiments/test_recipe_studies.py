@@ -48,7 +48,7 @@ def test_all_that_is_asked_for_is_varied() -> None:
 
 
 def test_the_weights_of_the_rate_are_those_that_the_recipe_does_not_have() -> None:
-    for size, own in ((32, 0.5), (128, 0.0)):  # the recipe for large images has the plain quantizer
+    for size, own in ((32, 1.0), (64, 0.6)):
         variants = trade_off(recipe_for("smileys", "laptop", size), size)
         weights = [
             variant.changes["quantizer"]["rate_weight"] for variant in variants if variant.group == "rate weight"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -176,6 +177,28 @@ def plot_speedups(numbers: Sequence[int], speedups: Mapping[str, Sequence[float]
     axis.set_xticks(list(numbers))
     axis.set_xlabel("codes in a grid, N (log scale)")
     axis.set_ylabel("times faster (log scale)")
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def plot_costs(costs: Mapping[str, tuple[Sequence[float], Sequence[float], float, float]]) -> Figure:
+    """Plot what a step takes over the positions that it computes, measured and by a line.
+
+    Args:
+        costs: by the name of a sampler the positions, the measured seconds, and a and b of the line a + b · positions.
+    """
+    figure = Figure((7, 3.8), layout="constrained")
+    axis = figure.subplots()
+    styles = ((BLACK, ":", "D"), (ORANGE, "-", "o"), (BLUE, "--", "s"))
+    for (name, (work, seconds, a, b)), (colour, dashes, marker) in zip(costs.items(), styles, strict=False):
+        axis.plot(work, seconds, color=colour, linestyle="none", marker=marker, markersize=5, label=f"{name}, measured")
+        line = np.geomspace(min(work), max(work))
+        axis.plot(line, a + b * line, color=colour, linestyle=dashes, label=f"{name}, a + b · positions")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("positions that a step computes (log scale)")
+    axis.set_ylabel("seconds a step (log scale)")
     axis.grid(alpha=0.3)
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
