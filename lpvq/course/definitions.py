@@ -13,8 +13,8 @@ def definitions(notebook: str | Path, *names: str) -> SimpleNamespace:
     """Return definitions out of a notebook, as they are written there now.
 
     Nothing else of the notebook runs, only the classes, functions and imports that those asked for need, and what they
-    take from a notebook before by this function. Where something is
-    defined twice, the later definition counts. Save the notebook first.
+    take from a notebook before by this function. Where something is defined twice, the later definition counts. Save
+    the notebook first.
 
     Args:
         notebook: its path.

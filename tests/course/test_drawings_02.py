@@ -49,12 +49,6 @@ def test_a_cell_holds_the_places_nearest_to_its_entry(points: Tensor) -> None:
     assert (drawn[0, 0], drawn[0, -1], drawn[-1, 0]) == (0, 1, 2)  # rows go up, columns to the right
 
 
-def test_a_price_makes_a_cell_smaller(points: Tensor) -> None:
-    figure = drawings.plot_cells(points, CODEBOOK, (None, torch.tensor([0.0, 0.5, 0.0])), ("free", "dear"))
-    free, dear = ((cells(axis) == 1).mean() for axis in figure.axes)
-    assert 0 < dear < free
-
-
 def test_stairs_are_flat_and_pass_through_the_entries() -> None:
     stairs, slope = drawings.plot_staircase(torch.tensor([2.0, -1.0])).axes[0].lines[:2]
     heights = np.asarray(stairs.get_ydata())

@@ -27,25 +27,19 @@ _STYLES: tuple[tuple[str, str], ...] = (
 )
 
 
-def plot_cells(
-    points: Tensor, codebook: Tensor, rates: Sequence[Tensor | None] = (None,), titles: Sequence[str] = ("",)
-) -> Figure:
+def plot_cells(points: Tensor, codebook: Tensor) -> Figure:
     """Plot which part of the plane belongs to each entry, and the points in it.
 
     Args:
         points: (N, 2); they also say which part of the plane to draw.
         codebook: (K, 2).
-        rates: for each panel None, or what is added to the squared distance to each entry, (K,).
-        titles: one for each panel.
     """
-    figure = Figure((4.2 * len(rates), 4.2), layout="constrained")
-    axes = figure.subplots(1, len(rates), squeeze=False)[0]
-    for axis, rate, title in zip(axes, rates, titles, strict=True):
-        put_cells(axis, points, codebook, rate)
-        x, y = points.T.numpy()
-        axis.scatter(x, y, s=5, c=code_colours()[nearest_codes(points, codebook, rate)])
-        _put_entries(axis, codebook)
-        axis.set_title(title, fontsize=10)
+    figure = Figure((4.2, 4.2), layout="constrained")
+    axis = figure.subplots()
+    put_cells(axis, points, codebook)
+    x, y = points.T.numpy()
+    axis.scatter(x, y, s=5, c=code_colours()[nearest_codes(points, codebook)])
+    _put_entries(axis, codebook)
     return figure
 
 
@@ -60,7 +54,7 @@ def plot_path(points: Tensor, codebook: Tensor, path: Tensor, target: Tensor) ->
     """
     figure = Figure((4.6, 4.2), layout="constrained")
     axis = figure.subplots()
-    put_cells(axis, points, codebook, None)
+    put_cells(axis, points, codebook)
     _put_entries(axis, codebook)
     axis.plot(*path.T.numpy(), "o-", color=ORANGE, markersize=3, linewidth=1, label="the vector, step by step")
     axis.plot(*path[0].numpy(), "s", color=BLACK, markersize=8, label="where it starts")
@@ -80,7 +74,7 @@ def plot_moves(points: Tensor, codebook: Tensor, panels: Sequence[tuple[str, Ten
     points = points.detach()
     figure = Figure((4.2 * len(panels), 4.4), layout="constrained")
     for axis, (title, start, end) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        put_cells(axis, points, codebook, None)
+        put_cells(axis, points, codebook)
         axis.scatter(points[:, 0], points[:, 1], s=5, color=BLACK, alpha=0.5, linewidths=0)
         axis.scatter(codebook[:, 0], codebook[:, 1], s=60, color="white", edgecolors=BLACK, zorder=3)
         start, way = start.detach(), (end - start).detach()
@@ -194,12 +188,12 @@ def plot_sizes(sizes: Sequence[int], errors: Sequence[float]) -> Figure:
     return figure
 
 
-def put_cells(axis: Axes, points: Tensor, codebook: Tensor, rate: Tensor | None) -> None:
+def put_cells(axis: Axes, points: Tensor, codebook: Tensor) -> None:
     """Colour each place by the entry it belongs to, with a line where another cell begins."""
     low, high = points.amin(0) - 0.15, points.amax(0) + 0.15
     x, y = (torch.linspace(float(low[i]), float(high[i]), _FINE) for i in (0, 1))
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2).to(codebook.dtype)
-    cells = nearest_codes(places, codebook, rate).reshape(_FINE, _FINE).numpy()
+    cells = nearest_codes(places, codebook).reshape(_FINE, _FINE).numpy()
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     axis.imshow(code_colours()[cells], origin="lower", extent=extent, alpha=0.35, interpolation="nearest")
     border = np.zeros((_FINE, _FINE, 4))

@@ -95,7 +95,7 @@ def plot_moment(moment: Moment, phase: str, threshold: float) -> Figure:
     plane, bars = figure.subplots(1, 2, width_ratios=[1.35, 1], gridspec_kw=sides)
     plane.set_label("plane")
     view = torch.tensor([[-1.9, -1.7], [1.9, 1.7]])  # the same at each step
-    put_cells(plane, view, moment.before, None)
+    put_cells(plane, view, moment.before)
     x, y = moment.points.T.numpy()
     plane.scatter(x, y, s=22, c=code_colours()[moment.codes], edgecolors="white", linewidths=0.5)
     if phase == "assign":
