@@ -1,5 +1,7 @@
-"""The models that readers have built and trained in one notebook, for the notebooks after it."""
+"""What readers have built and measured in one notebook, for the notebooks after it."""
 
+from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,9 @@ from torch import nn
 
 from lpvq.course.definitions import definitions
 from lpvq.errors import InputError
+from lpvq.evaluation.estimates import Estimate
 from lpvq.experiments.workspace import Workspace
-from lpvq.files import read_tensors, write_tensors
+from lpvq.files import checksum, read_json, read_tensors, write_json, write_tensors
 
 
 def keep(workspace: Workspace, model: nn.Module, **arguments: Any) -> None:
@@ -45,6 +48,24 @@ def find(workspace: Workspace, notebook: str | Path, name: str) -> nn.Module | N
         message = f"{name} in {Path(notebook).name} is not what it was when it was trained; run that notebook again"
         raise InputError(message) from error
     return model.to(workspace.device).eval()
+
+
+def note(workspace: Workspace, vqvae: nn.Module, figures: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Note what was measured on the codes of a VQ-VAE, and return all that has been noted of them, the oldest first.
+
+    Figures of other codes cannot be compared with these, so those noted of another VQ-VAE are dropped.
+
+    Args:
+        workspace: where the notes are.
+        vqvae: the model that makes the codes.
+        figures: by name, for example bits per code; one of a name that is there already takes its place.
+    """
+    path, of_codes = workspace.path("own/notes.json"), checksum(vqvae)
+    kept = read_json(path) if path.exists() else {}
+    before = kept["figures"] if kept.get("vqvae") == of_codes else {}
+    noted = before | {name: astuple(figure) for name, figure in figures.items()}
+    write_json(path, {"vqvae": of_codes, "figures": noted})
+    return {name: Estimate(*figure) for name, figure in noted.items()}
 
 
 def _path(workspace: Workspace, name: str) -> Path:
