@@ -14,25 +14,27 @@ from lpvq.experiments.workspace import Workspace
 from lpvq.files import checksum, read_json, read_tensors, write_json, write_tensors
 
 
-def keep(workspace: Workspace, model: nn.Module, **arguments: Any) -> None:
+def keep(workspace: Workspace, model: nn.Module, codes_of: nn.Module | None = None, **arguments: Any) -> None:
     """Keep a model of a class that is defined in a notebook, in the workspace's folder.
 
     Args:
         workspace: where to.
         model: what to keep.
+        codes_of: for a prior, the VQ-VAE whose codes it has learnt.
         arguments: those that the model was made with; numbers and texts.
     """
-    kept = {"arguments": arguments, "weights": model.state_dict()}
+    kept = {"arguments": arguments, "weights": model.state_dict(), "codes_of": _made_for(codes_of)}
     write_tensors(_path(workspace, type(model).__name__), kept, checked=True)
 
 
-def find(workspace: Workspace, notebook: str | Path, name: str) -> nn.Module | None:
+def find(workspace: Workspace, notebook: str | Path, name: str, codes_of: nn.Module | None = None) -> nn.Module | None:
     """Return the model that a notebook has kept, ready to be used, on the workspace's device; None if there is none.
 
     Args:
         workspace: where from.
         notebook: the path of the notebook that defines its class.
         name: of the class.
+        codes_of: for a prior, the VQ-VAE that it is to be used with. A prior of the codes of another one is none.
 
     Raises:
         InputError: the notebook does not define the class, or the weights do not fit it any more.
@@ -41,6 +43,9 @@ def find(workspace: Workspace, notebook: str | Path, name: str) -> nn.Module | N
     if not path.exists():
         return None
     kept = read_tensors(path, checked=True)
+    if kept.get("codes_of", "") != _made_for(codes_of):
+        print(f"{name} has learnt the codes of another VQ-VAE: run {Path(notebook).name} again")
+        return None
     try:
         model: nn.Module = getattr(definitions(notebook, name), name)(**kept["arguments"])
         model.load_state_dict(kept["weights"])
@@ -66,6 +71,10 @@ def note(workspace: Workspace, vqvae: nn.Module, figures: Mapping[str, Estimate]
     noted = before | {name: astuple(figure) for name, figure in figures.items()}
     write_json(path, {"vqvae": of_codes, "figures": noted})
     return {name: Estimate(*figure) for name, figure in noted.items()}
+
+
+def _made_for(vqvae: nn.Module | None) -> str:
+    return "" if vqvae is None else checksum(vqvae)
 
 
 def _path(workspace: Workspace, name: str) -> Path:
