@@ -78,7 +78,7 @@ def test_4_2_bits_by_zip() -> None:
             (zipped(by_grid, grids().transpose(0, 2, 1), shuffled), "the columns of each grid"),
             (right[[0, 0, 2]], "compressed twice"),
             (zipped(by_grid, by_place, by_grid[::-1]), "whole grids change places"),
-            (right + [0, 0, 0.2], "shuffled: "),
+            ([*right[:2], right[2] + 0.2], "shuffled: "),
             (right - [1, 0, 0], "grid by grid: "),
             (right[:2], "expected three numbers (grid by grid, place by place, shuffled), got 2"),
             (right.sum(), "got a single one"),
