@@ -1,0 +1,80 @@
+"""What readers write in the lessons does what the package does: each definition is taken out of its notebook."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from lpvq import VQVAE, extract_codes
+from lpvq.course import definitions
+from lpvq.data.images import ImageData
+from lpvq.data.latent_codes import LatentCodes
+from lpvq.data.loading import load
+from lpvq.evaluation.codes import mean_patches
+from lpvq.evaluation.prior import evaluate_prior
+from lpvq.models.pixelcnn import PixelCNN
+from test_project import ROOT
+
+
+def of_notebook(name: str, *names: str, **values: Any) -> Any:
+    """Definitions of a lesson, which find what the lesson has computed before them in ``values``."""
+    found = definitions(ROOT / "notebooks" / f"{name}.ipynb", *names)
+    for definition in vars(found).values():
+        function = definition.__init__ if inspect.isclass(definition) else inspect.unwrap(definition)
+        function.__globals__.update(values)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def faces() -> ImageData:
+    return load("smileys", "test", limit=40)
+
+
+@pytest.fixture(scope="module")
+def vqvae(faces: ImageData) -> VQVAE:
+    """With a codebook that has begun with vectors of images."""
+    model = VQVAE(3, num_codes=16, code_dim=4, hidden_channels=8)
+    model(faces.floats())
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def codes(vqvae: VQVAE, faces: ImageData) -> LatentCodes:
+    return extract_codes(vqvae, faces)
+
+
+@pytest.mark.parametrize("width", [32, 24])
+def test_04_codes_are_extracted_and_rows_are_not_taken_for_columns(width: int, vqvae: VQVAE, faces: ImageData) -> None:
+    part = ImageData(faces.images[:, :, :, :width], faces.labels, faces.class_names, faces.name)
+    by_hand = of_notebook("04_latent_codes", "extract", device="cpu").extract(vqvae, part)
+    assert by_hand.shape == (40, 8, width // 4)
+    assert torch.equal(by_hand, extract_codes(vqvae, part).codes)
+    vectors = vqvae.encoder(part.floats([0]))
+    assert by_hand[0, 5, 2] == vqvae.quantizer.assign(vectors[:, :, 5:6, 2:3])
+
+
+def test_04_mean_patches(codes: LatentCodes, faces: ImageData) -> None:
+    mean_patch = of_notebook("04_latent_codes", "mean_patch").mean_patch
+    package = mean_patches(codes.codes, faces, 4, codes.num_codes)
+    for code in codes.codes.unique().tolist():
+        assert torch.allclose(mean_patch(code, faces.floats(), codes.codes), package[code], atol=1e-5)
+
+
+def test_04_baselines(codes: LatentCodes) -> None:
+    bits_needed = of_notebook("04_latent_codes", "bits_needed").bits_needed
+    learned, asked = codes[:30], codes[30:]
+    judged = evaluate_prior(
+        PixelCNN(16, 8, num_blocks=1, hidden_channels=4, num_classes=3), learned, asked, pixels=1024
+    )
+    by_place = torch.stack([torch.bincount(column, minlength=16) for column in learned.codes.flatten(1).T])
+    for name, table in {"unigram": by_place.sum(0, keepdim=True), "unigram per position": by_place}.items():
+        assert bits_needed(table, asked.codes.flatten(1)).mean().item() == pytest.approx(judged[name].bits.value, abs=1e-4)
