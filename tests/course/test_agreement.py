@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lpvq import VQVAE, extract_codes
 from lpvq.course import definitions
@@ -77,4 +78,17 @@ def test_04_baselines(codes: LatentCodes) -> None:
     )
     by_place = torch.stack([torch.bincount(column, minlength=16) for column in learned.codes.flatten(1).T])
     for name, table in {"unigram": by_place.sum(0, keepdim=True), "unigram per position": by_place}.items():
-        assert bits_needed(table, asked.codes.flatten(1)).mean().item() == pytest.approx(judged[name].bits.value, abs=1e-4)
+        assert bits_needed(table, asked.codes.flatten(1)).mean().item() == pytest.approx(
+            judged[name].bits.value, abs=1e-4
+        )
+
+
+def test_05_a_cropped_kernel_does_what_a_masked_one_does() -> None:
+    found = of_notebook("05_causal_convolutions", "look_up", "look_left")
+    features, kernel = torch.randn(2, 4, 7, 11), torch.randn(6, 4, 3, 3)
+    rows_below, columns_right = torch.tensor([1.0, 1, 0])[:, None], torch.tensor([1.0, 1, 0])
+    masked_up = F.conv2d(features, kernel * rows_below, padding=1)
+    assert torch.allclose(found.look_up(features, kernel[:, :, :2], own=True), masked_up, atol=1e-5)
+    row = kernel[:, :, :1]
+    masked_left = F.conv2d(features, row * columns_right, padding=(0, 1))
+    assert torch.allclose(found.look_left(features, row[..., :2], own=True), masked_left, atol=1e-5)
