@@ -4,8 +4,8 @@ from pathlib import Path
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
-# For classes there is nbgrader. Its buttons take every notebook for an assignment: "Validate" finds no test in a lesson,
-# and says "Success!" whatever the reader has broken.
+# For classes there is nbgrader. Its buttons take every notebook for an assignment: "Validate" finds no test in a
+# lesson, and says "Success!" whatever the reader has broken.
 NBGRADER = ("assignment_list", "course_list", "formgrader", "validate_assignment")
 c.ServerApp.jpserver_extensions = {f"nbgrader.server_extensions.{name}": False for name in NBGRADER}
 
