@@ -198,12 +198,14 @@ def plot_training(
     said = f"after {step:,} {'step' if step == 1 else 'steps'}"
     if codes_in_use is not None:
         said += f", {codes_in_use} codes in use"
-    figure = Figure((9.6 if pictures is not None else 4.8, 2.1), layout="constrained")
+    sides = {"right": 0.99, "bottom": 0.22, "top": 0.89}  # a layout found anew each time would cost as much as the rest
     if pictures is None:
-        axis = figure.subplots()
+        figure = Figure((4.8, 2.1))
+        axis = figure.subplots(gridspec_kw={"left": 0.14, **sides})
         axis.set_title(said, fontsize=10)
     else:
-        seen, axis = figure.subplots(1, 2, width_ratios=[3, 1.6])
+        figure = Figure((9.6, 2.1))
+        seen, axis = figure.subplots(1, 2, width_ratios=[3, 1.35], gridspec_kw={"left": 0.005, "wspace": 0.15, **sides})
         joint = max(1, pictures.shape[-1] // 32)
         wall = make_grid(pictures, len(pictures), padding=joint, pad_value=1)
         plotting.put_image(seen, wall[:, joint:-joint, joint:-joint], said)

@@ -34,12 +34,14 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shown]:
     for module in (watching, trainer, runtime):
         monkeypatch.setattr(module, "running_in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
-    at_the_end: list[Callable[[], None]] = []
+    at_the_end: list[Callable[[], None]] = []  # of a cell
     events = SimpleNamespace(
         register=lambda _, act: at_the_end.append(act), unregister=lambda _, act: at_the_end.remove(act)
     )
     monkeypatch.setattr(watching, "_events", lambda: events)
     yield seen
+    for act in list(at_the_end):
+        act()
     assert not at_the_end
 
 
@@ -162,6 +164,14 @@ def test_a_prior_that_is_given_coarse_codes_draws_with_them(smileys) -> None:
     codes = extract_codes(fine, smileys, coarse, 2)
     prior = PixelCNN(8, 4, num_blocks=1, hidden_channels=8, coarse_vqvae=coarse, coarse_factor=2)
     assert watch_prior(prior, fine, codes)._look()[0].shape == (4, 3, 16, 16)
+
+
+def test_in_a_notebook_a_workspace_shows_its_trainings(shown, in_a_moment, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    workspace = course.begin()
+    assert workspace.vqvae is not None and len(shown) == 1
+    assert workspace.prior is not None and len(shown) == 2
+    assert workspace.classifier is not None and len(shown) == 2  # which makes no pictures
 
 
 def test_a_curve_of_many_losses_has_few_points() -> None:
