@@ -9,6 +9,8 @@ UV := 0.13.9
 NEW := output/pretrained
 # What is open in JupyterLab and where; to begin anew, remove it.
 LAYOUT := output/lab
+# How JupyterLab is set up for the course; what the user has set up for themselves counts where this says nothing.
+SETTINGS := $(CURDIR)/notebooks/.jupyter
 
 .PHONY: help demo lab test notebooks assignments pretrained pictures check lint format lock
 
@@ -19,7 +21,8 @@ demo: $(INSTALLED) ## from images to new images: train both models on smileys, d
 	@$(BIN)/lpvq demo $(ARGS)
 
 lab: $(INSTALLED) $(LAYOUT) ## open JupyterLab on the first notebook, its sections at the side
-	@$(BIN)/jupyter lab --LabApp.workspaces_dir=$(LAYOUT) --LabApp.default_url=/lab/workspaces/course $(ARGS)
+	@JUPYTER_CONFIG_PATH="$(SETTINGS)$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab --LabApp.workspaces_dir=$(LAYOUT) --LabApp.default_url=/lab/workspaces/course $(ARGS)
 
 # What an earlier run of the notebooks left is removed, or it would hide that the code can no longer make it.
 # A thread for each of the two workers: more of them on two cores only wait for each other.
@@ -75,7 +78,7 @@ lock: $(BIN)/pip ## write requirements.txt from pyproject.toml; ARGS=--upgrade t
 
 $(LAYOUT): | $(INSTALLED)
 	@$(BIN)/jupyter lab workspaces import --LabWorkspaceImportApp.workspaces_dir=$(LAYOUT) \
-		notebooks/.course.jupyterlab-workspace
+		$(SETTINGS)/course.jupyterlab-workspace
 
 # Written last, so that an install that was interrupted is done again.
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip

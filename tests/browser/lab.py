@@ -28,9 +28,8 @@ SECONDS = 240  # end what hangs; the slowest notebook takes a tenth of it
 expect.set_options(timeout=1000 * SECONDS)
 _QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 _SETTINGS = {
-    # No question in the middle of a test, nothing saved, and every cell in the page, whether or not it is in view.
+    # Nothing saved, and every cell in the page, whether or not it is in view.
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }
 
@@ -62,9 +61,10 @@ def serve(folder: Path, home: Path, start: Callable[[list[str]], list[str]] | No
     Args:
         folder: of the notebooks.
         home: for settings, workspaces, models.
-        start: from the options of JupyterLab to the command that starts it; where None, JupyterLab itself.
+        start: from the options of JupyterLab to the command that starts it, with the settings that a reader has; where
+            None, JupyterLab itself as the course has it, with settings that suit the tests.
     """
-    for plugin, values in _SETTINGS.items():
+    for plugin, values in () if start else _SETTINGS.items():
         path = home / "settings" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
@@ -82,6 +82,7 @@ def serve(folder: Path, home: Path, start: Callable[[list[str]], list[str]] | No
     environment = {
         **os.environ,
         "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_CONFIG_PATH": "" if start else str(ROOT / "notebooks" / ".jupyter"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
         "LPVQ_PROFILE": "smoke",
