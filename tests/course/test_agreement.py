@@ -15,6 +15,7 @@ from lpvq.data.latent_codes import LatentCodes
 from lpvq.data.loading import load
 from lpvq.evaluation.codes import mean_patches
 from lpvq.evaluation.prior import evaluate_prior
+from lpvq.models import gated
 from lpvq.models.pixelcnn import PixelCNN
 from test_project import ROOT
 
@@ -92,3 +93,36 @@ def test_05_a_cropped_kernel_does_what_a_masked_one_does() -> None:
     row = kernel[:, :, :1]
     masked_left = F.conv2d(features, row * columns_right, padding=(0, 1))
     assert torch.allclose(found.look_left(features, row[..., :2], own=True), masked_left, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def grids() -> tuple[torch.Tensor, torch.Tensor]:
+    """Grids of six codes that are not square, and labels."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(6, (4, 5, 7), generator=generator), torch.tensor([0, 1, 2, 1])
+
+
+def test_06_the_gate_and_the_block() -> None:
+    found = of_notebook("06_gated_pixelcnn", "gate", "GatedBlock")
+    halves = torch.randn(2, 16, 5, 7, dtype=torch.float64)
+    assert torch.allclose(found.gate(halves), gated.gate(halves), rtol=0, atol=1e-12)
+    mine, package = found.GatedBlock(8, num_classes=3).double(), gated.GatedBlock(8, 3, num_classes=3).double()
+    mine.load_state_dict(package.state_dict())
+    given = *torch.randn(2, 2, 8, 5, 7, dtype=torch.float64), torch.tensor([2, 0])
+    for by_me, by_package in zip(mine(*given), package(*given), strict=True):
+        assert torch.allclose(by_me, by_package, rtol=0, atol=1e-12)
+
+
+@torch.no_grad()
+def test_06_the_model_its_costs_and_a_prior_that_was_told_a_codebook(grids: tuple[torch.Tensor, torch.Tensor]) -> None:
+    found = of_notebook("06_gated_pixelcnn", "MyPixelCNN", "nats_per_code", "nats_per_grid")
+    told = PixelCNN(6, (5, 7), num_blocks=3, hidden_channels=8, num_classes=3, code_dim=4)
+    told.set_codebook(torch.randn(6, 4))
+    for parameter in told.parameters():
+        parameter.normal_(std=0.3)
+    mine = found.MyPixelCNN(6, num_blocks=3, channels=8, num_classes=3)
+    mine.load_state_dict(told.without_codebook().state_dict())
+    assert torch.allclose(mine(*grids), told(*grids), atol=1e-4)
+    assert torch.allclose(found.nats_per_grid(mine, *grids), told.nll(*grids), rtol=1e-5)
+    mean = F.cross_entropy(mine(*grids), grids[0])
+    assert torch.allclose(found.nats_per_code(mine, *grids).mean(), mean)
