@@ -360,12 +360,20 @@ def _sample(
 def _class_index(workspace: "Workspace", label: str | None) -> int | None:
     if label is None:
         return None
-    names = workspace.class_names
+    from lpvq.data.folders import readable
+    from lpvq.lettering import on_one_line, same_name
+
+    names, label = workspace.class_names, readable(label)
     if label in names:
         return names.index(label)
     if label.isdecimal() and int(label) < len(names):
         return int(label)
-    raise InputError(f"label {label!r} is unknown; expected one of {', '.join(names)}, or 0 … {len(names) - 1}")
+    alike = [number for number, name in enumerate(names) if same_name(name) == same_name(label)]
+    if len(alike) == 1:
+        return alike[0]
+    problem = "could be several classes" if alike else "is unknown"
+    known = ", ".join(f"{on_one_line(names[number])} ({number})" for number in alike or range(len(names)))
+    raise InputError(f"label {label!r} {problem}; expected one of {known}")
 
 
 def _evaluate(workspace: "Workspace", number: str, parts: Sequence[str]) -> None:

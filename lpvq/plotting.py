@@ -25,6 +25,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from lpvq.files import write_atomically
+from lpvq.lettering import without_mathematics
 from lpvq.runtime import running_in_notebook
 from lpvq.training.trainer import History
 
@@ -130,7 +131,7 @@ def plot_with_codes(
             put_image(axis, image)
         put_codes(row[len(before)], codes[index], patches)
         put_image(row[-1], images[-1][index])
-        row[0].set_ylabel(titles[index])
+        row[0].set_ylabel(without_mathematics(titles[index]))
     for axis, title in zip(axes[0], columns, strict=True):
         axis.set_title(title, fontsize=10)
     return figure
@@ -407,9 +408,9 @@ def plot_rows(rows: Sequence[Tensor], titles: Sequence[str], names: Sequence[str
     for line, images, title in zip(axes, rows, titles, strict=True):
         for axis, image in zip(line, images, strict=True):
             put_image(axis, image)
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=_SMALL)
+        line[0].set_ylabel(without_mathematics(title), rotation=0, ha="right", va="center", fontsize=_SMALL)
     for axis, name in zip(axes[0], names, strict=False):
-        axis.set_title(name, fontsize=_SMALL, pad=3)
+        axis.set_title(without_mathematics(name), fontsize=_SMALL, pad=3)
     return figure
 
 
@@ -556,7 +557,7 @@ def _put_bars(axis: Axes, estimates: Mapping[str, Estimated]) -> None:
 
 
 def _bare(axis: Axes, title: str) -> None:
-    axis.set_title(title, fontsize=_SMALL, pad=3)
+    axis.set_title(without_mathematics(title), fontsize=_SMALL, pad=3)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)

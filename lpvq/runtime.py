@@ -175,7 +175,7 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
     """
     in_notebook = running_in_notebook()
     stream = sys.stdout if in_notebook else sys.stderr  # JupyterLab paints stderr as if it were an error
-    turns = options["total"] if items is None else len(items) if isinstance(items, Sized) else least
+    turns = len(items) if isinstance(items, Sized) else options.get("total", least)
     return tqdm(
         items,
         desc=description,

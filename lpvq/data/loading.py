@@ -13,7 +13,7 @@ import torch
 from lpvq.data import smileys
 from lpvq.data.catalogue import PUBLISHED_SETS
 from lpvq.data.checks import check_memory, check_whole
-from lpvq.data.folders import classes_of, in_split, list_pictures, load_folder
+from lpvq.data.folders import load_folder, split_folder
 from lpvq.data.images import ImageData
 from lpvq.data.known_sets import IDX_SETS, load_cifar10, load_idx_set
 from lpvq.errors import InputError
@@ -43,9 +43,10 @@ def load(
 
     Args:
         name: ``"smileys"`` (rendered, nothing to download), ``"fashion_mnist"``, ``"mnist"``, ``"cifar10"``, or
-            ``"folder:PATH"`` with a folder of PNG, JPEG, WebP or BMP files. Its subfolders, searched at any depth,
-            are the classes; files outside them are a class named after the folder itself. In the order of their
-            paths, the first file and every tenth after it are the test split, the others the train split.
+            ``"folder:PATH"`` with a folder of pictures in any format that Pillow reads. Its subfolders, searched at any
+            depth, are the classes; files outside them are a class named after the folder itself. In the order of
+            their paths, the first picture and every tenth after it are the test split (of fewer than twenty every
+            fourth; never the only one of a class), the others the train split.
         split: ``"train"`` or ``"test"``. There is no third one: validation images are set aside from the train split.
         size: height and width in pixels, 1 to 4096, resized with antialiasing. None is 32 for smileys and folders,
             whose pictures are first cropped to the square in the middle, and the set's own size for the others.
@@ -92,7 +93,7 @@ def count_images(name: str, split: str = "train") -> int | None:
         return None
     if name in PUBLISHED_SETS:
         return PUBLISHED_SETS[name].number[split]
-    return len(in_split(list_pictures(_folder_of(name)), split))
+    return len(split_folder(_folder_of(name)).files[split])
 
 
 def class_names(name: str) -> tuple[str, ...]:
@@ -109,8 +110,7 @@ def class_names(name: str) -> tuple[str, ...]:
         return smileys.FACTORS["mouth"]
     if name in PUBLISHED_SETS:
         return PUBLISHED_SETS[name].class_names
-    folder = _folder_of(name)
-    return tuple(classes_of(list_pictures(folder), folder))
+    return split_folder(_folder_of(name)).class_names
 
 
 def _check_names(name: str, split: str) -> None:

@@ -10,6 +10,7 @@ from lpvq import plotting
 from lpvq.errors import InputError
 from lpvq.evaluation.codes import decode_entries
 from lpvq.experiments.workspace import Workspace
+from lpvq.lettering import class_titles
 from lpvq.models.sampling import SamplingOptions
 
 
@@ -49,7 +50,7 @@ def sample(
 
 def write_samples(workspace: Workspace, images: Tensor, codes: Tensor, labels: Tensor) -> list[Path]:
     """Write the overview of generated images, and ``sample_1/5/8.png`` as far as there are so many."""
-    names = workspace.class_names
+    names = class_titles(workspace.class_names)
     overview = workspace.path("samples.png")
     columns = len(names) if 6 <= len(names) <= 12 else 10  # a class in each column, where they are so many
     titles = [names[label] for label in labels.tolist()]
@@ -104,7 +105,7 @@ def write_reconstructions(workspace: Workspace) -> list[Path]:
             [image, vqvae.decode(codes).cpu()],
             codes.cpu(),
             patches,
-            [data.class_names[data.labels[index]]],
+            [class_titles(data.class_names)[data.labels[index]]],
             ["image", "codes", "reconstruction"],
         )
         path = workspace.path(f"reconstructed_image_{index}.png")
