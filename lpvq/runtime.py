@@ -175,7 +175,8 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
     """
     in_notebook = running_in_notebook()
     stream = sys.stdout if in_notebook else sys.stderr  # JupyterLab paints stderr as if it were an error
-    turns = len(items) if isinstance(items, Sized) else options.get("total", least)
+    total = options.get("total")
+    turns = len(items) if isinstance(items, Sized) else least if total is None else total
     return tqdm(
         items,
         desc=description,

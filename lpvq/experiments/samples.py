@@ -36,6 +36,22 @@ def sample(
     Raises:
         InputError: no images, or a label that there is not.
     """
+    codes, labels = sample_codes(workspace, count, label, options, seed)
+    return workspace.vqvae.decode(codes.to(workspace.device)).cpu(), codes, labels
+
+
+def sample_codes(
+    workspace: Workspace,
+    count: int,
+    label: int | None = None,
+    options: SamplingOptions | None = None,
+    seed: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Sample new codes from the prior; arguments and errors as of ``sample``.
+
+    Returns:
+        codes, int64 (N, h, w); labels, int64 (N,); both on the CPU.
+    """
     if count < 1:
         raise InputError(f"expected at least 1 image to draw, got {count}")
     prior, device, options = workspace.prior, workspace.device, options or SamplingOptions()
@@ -45,7 +61,7 @@ def sample(
     labels = torch.arange(count) % prior.num_classes if label is None else torch.full((count,), label)
     generator = torch.Generator(device).manual_seed(workspace.seed if seed is None else seed)
     codes = prior.generate(labels=labels.to(device), generator=generator, **asdict(options))
-    return workspace.vqvae.decode(codes).cpu(), codes.cpu(), labels
+    return codes.cpu(), labels
 
 
 def write_samples(workspace: Workspace, images: Tensor, codes: Tensor, labels: Tensor) -> list[Path]:

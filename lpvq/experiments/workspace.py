@@ -13,6 +13,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     classifier.pt, classifier.json       the classifier that evaluation needs
     evaluation.json, *.png               what is measured and shown
     studies/                             workspaces of the same data with other recipes
+    ../pictures/                         the pictures of a folder, decoded, for all profiles
     .lock                                held by the process that is making one of these
 """
 
@@ -26,7 +27,7 @@ from typing import Any
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes, extract_codes, join_codes
-from lpvq.data.loading import class_names
+from lpvq.data.prepared import read_about
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import Classifier
 from lpvq.experiments.artefacts import About, ArtefactStore
@@ -59,6 +60,7 @@ _DECIDES = {
     "classifier": ("size", "train_images", "validation_images"),
 }
 _DECIDES["fine"] = _DECIDES["prior"]
+_PICTURES = "pictures"
 _OF_IMAGES = {"size", "train_images", "test_images", "validation_images", "levels"}
 
 
@@ -108,13 +110,14 @@ class Workspace:
         self.device = choose_device(device)
         name = f"{kind}-{folder.name}" if path else kind
         name = name if self.recipe.size is None else f"{name}-{self.recipe.size}"
+        home = _home(output_folder(output) / name, folder) if path else output_folder(output) / name
         self._shipped = load_pretrained_and_about(name) if pretrained else None
         if self._shipped is not None:
             levels = 2 if isinstance(self._shipped[1][0], CoarseToFine) else 1
             self.recipe = replace(self.recipe, levels=levels)
         below = f"pretrained-{self.profile}" if pretrained else self.profile
-        self.artefacts = ArtefactStore(output_folder(output) / name / below)
-        self._splits = Splits(self.dataset, self.recipe, self.profile)
+        self.artefacts = ArtefactStore(home / below)
+        self._splits = Splits(self.dataset, self.recipe, self.profile, home / _PICTURES)
         self.coarse: Workspace | None = None
         if self.recipe.levels == 2:
             smaller = coarse_size(self.recipe.size, self.recipe.downsample)
@@ -193,7 +196,7 @@ class Workspace:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes."""
-        return class_names(self.dataset)
+        return self._splits.class_names
 
     # Models.
 
@@ -397,6 +400,15 @@ class Workspace:
         return extract_codes(
             self.vqvae, images, coarse, self.recipe.size // coarse_size(self.recipe.size, self.recipe.downsample)
         )
+
+
+def _home(folder: Path, pictures: Path) -> Path:
+    """Return where the artefacts of a folder of pictures lie; two of the same last name have a place each."""
+    number, home = 1, folder
+    while (about := read_about(home / _PICTURES)) is not None and about["folder"] != str(pictures):
+        number += 1
+        home = folder.with_name(f"{folder.name}-{number}")
+    return home
 
 
 def _made_by(codes: LatentCodes) -> tuple[str, str | None]:
