@@ -8,12 +8,13 @@ their dashes.
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
 from textwrap import fill
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,21 +61,31 @@ class Estimated(Protocol):
         """How far chance may have moved it: one standard error."""
 
 
-def render(figure: Figure, description: str, sharpness: float = 1) -> bytes:
+Settings = Mapping[str, Any]
+"""What a picture was made with: names and plain values, as JSON has them."""
+
+
+def render(figure: Figure, description: str, sharpness: float = 1, settings: Settings | None = None) -> bytes:
     """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual.
 
     A sharp one is for a page that is open, which is near: it is made quickly. The usual one is kept, and made small.
     """
     buffer = io.BytesIO()
-    about = {"Description": description, "Software": "lpvq"}
+    about = texts_of(description, settings)
     how = {"compress_level": 1 if sharpness > 1 else 6}
     figure.savefig(buffer, format="png", dpi=sharpness * _DOTS_PER_INCH, metadata=about, pil_kwargs=how)
     return buffer.getvalue()
 
 
-def save(figure: Figure, path: str | Path, description: str) -> None:
-    """Write a figure to a PNG file, atomically, with its description inside."""
-    write_atomically(path, render(figure, description))
+def texts_of(description: str, settings: Settings | None = None) -> dict[str, str]:
+    """Return what a PNG file says of itself: its description, and as JSON what it was made with."""
+    said = {"Description": description.encode(errors="replace").decode(), "Software": "lpvq"}
+    return said if settings is None else {**said, "Settings": json.dumps(settings)}
+
+
+def save(figure: Figure, path: str | Path, description: str, settings: Settings | None = None) -> None:
+    """Write a figure to a PNG file, atomically, with its description and what it was made with inside."""
+    write_atomically(path, render(figure, description, settings=settings))
 
 
 def show(figure: Figure, description: str) -> None:

@@ -35,6 +35,7 @@ HIDDEN = "hidden"
 _TEST_EVERY, _TEST_EVERY_OF_FEW = 10, 4
 _MANY = 20  # from so many pictures on, every tenth of them is enough to test on
 _NAMED = 20  # files that a message names for each reason
+_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2"}
 _READ_AHEAD = 64  # pictures for each thread
 
 
@@ -170,10 +171,7 @@ def find_files(folder: Path) -> tuple[list[PictureFile], list[LeftOut]]:
     Raises:
         InputError: the folder is missing.
     """
-    if not folder.is_dir():
-        raise InputError(
-            f"folder {folder_shown(folder)} does not exist; expected folder:PATH with a folder of pictures"
-        )
+    check_folder(folder)
     files: list[PictureFile] = []
     left_out: list[LeftOut] = []
     top = _identity(os.stat(folder))
@@ -210,6 +208,16 @@ def find_files(folder: Path) -> tuple[list[PictureFile], list[LeftOut]]:
             else:
                 left_out.append(LeftOut(name, reason or ""))
     return sorted(files, key=lambda file: file.name), sorted(left_out, key=lambda one: one.name)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ``InputError`` unless there is such a folder."""
+    if folder.is_dir():
+        return
+    problem = "does not exist" if not folder.exists() else "is a file"
+    instead = "unpack it, and name the folder" if folder.suffix.lower() in _ARCHIVES else "name the folder it is in"
+    hint = f": {instead}" if folder.exists() else ""
+    raise InputError(f"folder {folder_shown(folder)} {problem}{hint}; expected folder:PATH with a folder of pictures")
 
 
 def _identity(about: os.stat_result) -> tuple[int, int]:

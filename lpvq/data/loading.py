@@ -6,6 +6,7 @@ Every set comes whole, in memory, as uint8 tensors: batches are then an index aw
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -116,12 +117,22 @@ def class_names(name: str) -> tuple[str, ...]:
 def _check_names(name: str, split: str) -> None:
     known = isinstance(name, str) and (name in ("smileys", *PUBLISHED_SETS) or re.match("folder:.", name))
     if not known:
-        raise InputError(f"data set {name!r} is unknown; expected one of {', '.join(KNOWN)}")
+        raise InputError(f"data set {name!r} is unknown; {_meant(str(name))}")
     if split not in SPLITS:
         raise InputError(
             f"split {split!r} is unknown; expected one of {', '.join(SPLITS)}; "
             "to validate, set some of the train images aside: data[:-1000] and data[-1000:]"
         )
+
+
+def _meant(name: str) -> str:
+    """What to write instead of a name that is none."""
+    if Path(name).expanduser().is_dir():
+        return f"it is a folder: write folder:{name}"
+    plain = {re.sub(r"[\W_]", "", known).casefold(): known for known in KNOWN[:-1]}
+    near = get_close_matches(re.sub(r"[\W_]", "", name).casefold(), plain, 1)
+    instead = f"did you mean {plain[near[0]]}? " if near else ""
+    return f"{instead}expected one of {', '.join(KNOWN)}"
 
 
 def _folder_of(name: str) -> Path:

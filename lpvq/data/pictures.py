@@ -34,6 +34,7 @@ _BYTES_PER_PIXEL = 8  # while a picture is decoded and converted
 _MISSING = 64  # bytes at the end of a file that can be done without
 _LINES = 16  # pixels: the height of what a JPEG file is coded in
 _ORIENTATION = 0x0112
+_LYING = 5  # orientations from here on swap width and height
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -136,6 +137,23 @@ def read_picture(file: Path, size: int) -> NDArray[np.uint8]:
     if isinstance(reason, Image.UnidentifiedImageError):
         raise NoPictureError(_what_it_is(beginning)) from reason
     raise NoPictureError("damaged", " ".join(str(reason).split()) or type(reason).__name__) from reason
+
+
+def upright_size(file: Path) -> tuple[int, int]:
+    """Return the width and height of a picture as it is seen, in pixels.
+
+    Raises:
+        NoPictureError: it is none.
+    """
+    check_is_picture(file)
+    data = file.read_bytes()
+    try:
+        with _open(io.BytesIO(data), file.suffix) as image:
+            size, turn = image.size, _orientation(image)
+    except Exception:  # what ``check_is_picture`` has mended
+        with _open(io.BytesIO(_mended(data)), file.suffix) as image:
+            size, turn = image.size, _orientation_of_bytes(data)
+    return size if turn < _LYING or turn > 8 else (size[1], size[0])
 
 
 def _beginning(file: Path) -> bytes:

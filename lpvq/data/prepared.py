@@ -22,6 +22,7 @@ from lpvq.data.folders import (
     LeftOut,
     PictureFile,
     Split,
+    check_folder,
     describe_left_out,
     find_files,
     folder_shown,
@@ -72,8 +73,7 @@ def find_prepared(folder: Path, store: Path, size: int, limits: Limits, name: st
     Raises:
         InputError: the folder is missing.
     """
-    if not folder.is_dir():
-        find_files(folder)  # says so
+    check_folder(folder)
     about = read_about(store)
     if about is None or about["of"] != _identity(folder, size):
         return None

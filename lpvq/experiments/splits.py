@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from lpvq.data.folders import HIDDEN, describe_left_out
+from lpvq.data.folders import HIDDEN, check_folder, describe_left_out
 from lpvq.data.images import ImageData
 from lpvq.data.loading import DEFAULT_SIZE, class_names, count_images, load, smileys_in_parts
 from lpvq.data.prepared import LEFT_OUT, Prepared, find_prepared, prepare
@@ -114,8 +114,7 @@ class Splits:
                 raise InputError(f"the pictures in {folder} have changed while they were read: try again")
             return prepared
 
-        if not folder.is_dir():
-            raise InputError(f"folder {path!r} does not exist; expected folder:PATH with a folder of pictures")
+        check_folder(folder)
         prepared = self._store.find_or_make(find, make)
         if any(one.reason != HIDDEN for one in prepared.left_out):
             listed = self._store.path(LEFT_OUT)

@@ -25,9 +25,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lpvq.data.folders import readable
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes, extract_codes, join_codes
-from lpvq.data.prepared import read_about
+from lpvq.data.prepared import Prepared, read_about
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import Classifier
 from lpvq.experiments.artefacts import About, ArtefactStore
@@ -131,6 +132,22 @@ class Workspace:
     def path(self, name: str) -> Path:
         """Return where the artefact ``name`` is or will be."""
         return self.artefacts.path(name)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a picture says of the models that made it."""
+        return {
+            "dataset": readable(self.dataset),
+            "size": self.recipe.size,
+            "profile": self.profile,
+            "pretrained": self.pretrained,
+            "seed": self.seed,
+        }
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """The pictures of a folder as they were read, and what was left out; None for other sets."""
+        return self._splits.prepared
 
     def variation(self, name: str, seed: int, changes: Mapping[str, Any]) -> "Workspace":
         """Return a workspace with another recipe, in a folder ``name`` below this one's.

@@ -87,7 +87,7 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     measured.measure("truth")
 
     classifier, test, train = workspace.classifier, workspace.test_data, workspace.train_data
-    drawn, reconstructed, unigram, uniform, trained, *_ = decoded
+    reconstructed, drawn, unigram, uniform, trained, *_ = decoded
     assert torch.equal(reconstructed, workspace.test_codes.codes)
     assert unigram.max() == 1 and 0.8 < (unigram == 0).float().mean() < 1
     assert uniform.unique().tolist() == list(range(8))
