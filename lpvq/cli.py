@@ -14,6 +14,7 @@ import warnings
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -412,22 +413,58 @@ def bench_command(as_json: bool, runs: int) -> None:
     help="How many GiB it may take (on Linux).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="How many run at a time.")
-def grade(folder: Path, output: Path | None, sources: Path, seconds: int, memory: float, jobs: int) -> None:
+@click.option("--roster", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A table of the class.")
+@click.option("--deadline", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"]), help="When it was due, in local time.")
+@click.option(
+    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that a day after it costs."
+)
+@click.option("--question", help="Grade this test alone anew, by its id; all other points stay as they were.")
+@click.option(
+    "--unconfined", is_flag=True, help="Run students' code with your own rights, where it cannot be locked in."
+)
+def grade(
+    folder: Path,
+    output: Path | None,
+    sources: Path,
+    seconds: int,
+    memory: float,
+    jobs: int,
+    roster: Path | None,
+    deadline: datetime | None,
+    late: float,
+    question: str | None,
+    unconfined: bool,
+) -> None:
     """Grade what students handed in: FOLDER holds a folder for each student, with notebooks.
 
-    This runs the students' code, with your rights: limits of time and memory stop mistakes, not malice. Run it in a
-    container, or as a user who may do and see nothing else. What was graded before and has not changed is found again.
+    This runs the students' code: on Linux locked in by bubblewrap, without your files and the network; anywhere else
+    only where you say --unconfined. What was graded before and has not changed is found again.
 
     Example: lpvq grade submitted
     """  # fmt: skip
     with needs_extra("classroom"):
-        from lpvq.classroom import assignments, grading, tables
+        from lpvq.classroom import assignments, confinement, grading, rules, tables
+        from lpvq.classroom import roster as rosters
 
+    why_not = confinement.why_not()
+    if why_not and not unconfined:
+        raise InputError(
+            f"students' code cannot be locked in on this machine: {why_not}. It would see your files and your network: "
+            "use a container as notebooks/assignments/README.md has it, or say --unconfined"
+        )
+    confinement.hide_this_process()
     output = output or folder.resolve().with_name(f"{folder.resolve().name}-graded")
     limits = Limits(seconds=seconds, memory=int(memory * 2**30))
-    grades = grading.grade(folder, assignments.load_assignments(sources), output, limits, jobs)
-    click.echo(tables.format_grades(grades))
-    _echo_paths([output / name / "points.csv" for name in grades if name])
+    listed = tuple(rosters.read(roster)) if roster else ()
+    of_class = rules.Rules(deadline, late / 100, roster=listed, question=question)
+    known = assignments.load_assignments(sources)
+    graded = grading.grade(folder, known, output, limits, jobs, not unconfined, of_class)
+    if unconfined:
+        click.echo("Nothing was locked in: the code ran with your rights.", err=True)
+    click.echo(tables.format_grades(graded.grades))
+    for warning in graded.warnings:
+        click.echo(warning, err=True)
+    _echo_paths([output / "students.csv", *(output / name / "points.csv" for name in graded.grades if name)])
 
 
 @cli.command()
