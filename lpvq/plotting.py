@@ -13,7 +13,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from textwrap import fill
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -87,11 +87,25 @@ def show(figure: Figure, description: str) -> None:
         return
     from IPython.display import display
 
+    display(complete(figure, description), metadata=alternative(description), raw=True)
+
+
+def complete(figure: Figure, description: str) -> dict[str, Any]:
+    """Return a figure in all forms that a notebook may need: for an open page, for its file, and in words."""
+    return {**sharp(figure, description), "image/png": render(figure, description)}
+
+
+def sharp(figure: Figure, description: str) -> dict[str, Any]:
+    """Return a figure for an open page, and in words."""
     picture = base64.b64encode(render(figure, description, SHARPNESS)).decode()
-    alternative, width = escape(description), f"{figure.bbox.width:.0f}"
-    html = f'<img alt="{alternative}" width="{width}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
-    data = {"text/html": html, "image/png": render(figure, description), "text/plain": description}
-    display(data, metadata={"image/png": {"alt": description}}, raw=True)
+    alt, width = escape(description), f"{figure.bbox.width:.0f}"
+    html = f'<img alt="{alt}" width="{width}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
+    return {"text/html": html, "text/plain": description}
+
+
+def alternative(description: str) -> dict[str, Any]:
+    """Return the metadata that bring the description of a picture to readers who cannot see it."""
+    return {"image/png": {"alt": description}}
 
 
 def plot_images(images: Tensor, titles: Sequence[str] = (), columns: int = 8, inches: float = 1.0) -> Figure:

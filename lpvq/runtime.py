@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from functools import cache
+from html import escape
 from typing import Any, Literal
 
 import torch
@@ -161,10 +162,50 @@ def running_in_notebook() -> bool:
     return type(sys.stdout).__module__.startswith("ipykernel")
 
 
+class _PageBar(tqdm):
+    """A progress bar as wide as a notebook's page: HTML that is replaced as it moves."""
+
+    def __init__(self, *items: Any, **options: Any) -> None:
+        super().__init__(*items, gui=True, **options)  # tqdm itself writes nothing
+        self._handle: Any = None
+        if not self.disable:
+            self.display()
+
+    def display(self, *_: Any, **__: Any) -> None:
+        """Show how far it is."""
+        from IPython.display import display
+
+        data = {"text/html": self._as_html(), "text/plain": str(self)}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+    def close(self) -> None:
+        """Show where it ended."""
+        if not self.disable:
+            super().close()
+            self.display()
+
+    def _as_html(self) -> str:
+        now = self.format_dict
+        done, total = now["n"], now["total"]
+        left = (total - done) * now["elapsed"] / max(1, done - now["initial"]) if total else 0
+        times = f"{tqdm.format_interval(now['elapsed'])}" + (f", {tqdm.format_interval(left)} left" if left else "")
+        said = [f"{done:,.0f} of {total:,.0f}" if total else f"{done:,.0f}", times, now["postfix"]]
+        name, numbers = escape(now["prefix"].removesuffix(": ")), escape(" · ".join(part for part in said if part))
+        return (
+            '<div style="display: flex; gap: 1em; align-items: center">'
+            f"<span>{name}</span>"
+            f'<progress value="{done}" max="{total or max(done, 1)}" style="flex: 1; min-width: 4em"></progress>'
+            f'<span style="font-variant-numeric: tabular-nums">{numbers}</span></div>'
+        )
+
+
 def progress(items: Iterable | None, description: str, least: int = 0, **options: Any) -> tqdm:
     """Wrap ``items`` in the progress bar that every loop of the package shows.
 
-    It is plain text in a terminal and in JupyterLab alike: a notebook saved with widgets cannot be drawn by GitHub.
+    It is text in a terminal and HTML in a notebook, without widgets: GitHub draws no notebook that is saved with them.
     Where the output is neither (a log, a test), nothing is shown.
 
     Args:
@@ -174,13 +215,11 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
         options: more for ``tqdm``.
     """
     in_notebook = running_in_notebook()
-    stream = sys.stdout if in_notebook else sys.stderr  # JupyterLab paints stderr as if it were an error
     turns = options["total"] if items is None else len(items) if isinstance(items, Sized) else least
-    return tqdm(
+    return (_PageBar if in_notebook else tqdm)(
         items,
         desc=description,
-        file=stream,
-        disable=turns < least or not (in_notebook or stream.isatty()),
+        disable=turns < least or not (in_notebook or sys.stderr.isatty()),
         ncols=88,
         mininterval=0.3,
         **options,

@@ -6,6 +6,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -184,6 +185,26 @@ def test_a_short_loop_shows_no_bar_whatever_its_time(monkeypatch: pytest.MonkeyP
     assert stream.getvalue() == ""
     list(progress(range(4), "counting", least=4))
     assert "counting" in stream.getvalue()
+
+
+def test_the_bar_of_a_notebook_is_html_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def display(data: dict[str, str], **_: object) -> SimpleNamespace:
+        assert data["text/plain"].startswith("counting <faces>:")
+        shown.append(data["text/html"])
+        return SimpleNamespace(update=display)
+
+    monkeypatch.setattr(runtime, "running_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", display)
+    assert list(progress(range(1000, 3000), "counting <faces>", initial=1000, total=3000)) == list(range(1000, 3000))
+    assert list(progress(range(3), "counting", least=4)) == [0, 1, 2]
+    assert 'value="1000" max="3000"' in shown[0] and 'value="3000" max="3000"' in shown[-1]
+    assert "counting &lt;faces&gt;" in shown[0] and "3,000 of 3,000" in shown[-1] and "left" not in shown[-1]
+    with progress((x for x in "abc"), "counting <faces>") as bar:  # nobody knows how many
+        bar.set_postfix(loss="0.1")
+        assert list(bar) == ["a", "b", "c"]
+    assert 'value="3" max="3"' in shown[-1] and "loss=0.1" in shown[-1]
 
 
 BACKENDS = torch.backends

@@ -5,9 +5,11 @@ from lpvq.course.definitions import definitions
 from lpvq.course.own_models import find, keep, note
 from lpvq.course.questions import NotYetError, agree, question, random_for
 from lpvq.course.setup import begin, describe_setup
+from lpvq.course.watching import Watch, watch_prior, watch_vqvae
 
 __all__ = [
     "NotYetError",
+    "Watch",
     "agree",
     "begin",
     "check",
@@ -18,4 +20,6 @@ __all__ = [
     "note",
     "question",
     "random_for",
+    "watch_prior",
+    "watch_vqvae",
 ]

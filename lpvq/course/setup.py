@@ -4,9 +4,16 @@ import platform
 from importlib.metadata import version
 
 import torch
+from torch import nn
 
+from lpvq.course.watching import watch_prior, watch_vqvae
+from lpvq.data.images import ImageData
+from lpvq.data.latent_codes import LatentCodes
 from lpvq.experiments.workspace import Workspace
+from lpvq.models.pixelcnn import PixelCNN
+from lpvq.models.vqvae import VQVAE
 from lpvq.threads import FairShare
+from lpvq.training.trainer import AfterStep
 
 
 def begin(dataset: str = "smileys", seed: int = 0) -> Workspace:
@@ -18,8 +25,18 @@ def begin(dataset: str = "smileys", seed: int = 0) -> Workspace:
     torch.manual_seed(seed)
     FairShare().take(say=True)
     workspace = Workspace(dataset, seed=seed)
+    workspace.watch = _watch
     print(f"profile {workspace.profile}, device {workspace.device}, seed {seed}")
     return workspace
+
+
+def _watch(workspace: Workspace, model: nn.Module, validation: ImageData | LatentCodes) -> AfterStep | None:
+    """What a training of the workspace shows of itself; of one that makes no pictures, nothing."""
+    if isinstance(model, VQVAE) and isinstance(validation, ImageData):
+        return watch_vqvae(model, validation.floats(slice(64)))
+    if isinstance(model, PixelCNN) and isinstance(validation, LatentCodes):
+        return watch_prior(model, workspace.vqvae, validation)
+    return None
 
 
 def describe_setup() -> str:

@@ -43,7 +43,7 @@ from lpvq.paths import output_folder
 from lpvq.runtime import choose_device
 from lpvq.training.checkpoints import OtherDataError, steps_done
 from lpvq.training.config import HOW_FAST, real_number
-from lpvq.training.trainer import History
+from lpvq.training.trainer import AfterStep, History
 
 _KINDS: dict[str, type[Pretrained]] = {"vqvae": VQVAE, "prior": PixelCNN, "fine": PixelCNN, "classifier": Classifier}
 # The fields of a recipe that decide about a model, beside the one of its own name.
@@ -80,6 +80,8 @@ class Workspace:
 
     Attributes:
         coarse: with two levels, the workspace of the same images, smaller, whose codes are the coarse ones; else None.
+        watch: what to show of a training while it goes: from this workspace, the model and what it is validated on to
+            an ``AfterStep``; None for nothing.
 
     Raises:
         InputError: an unknown data set, profile or device, a size or seed that is none. Asking for an artefact raises
@@ -115,6 +117,7 @@ class Workspace:
         below = f"pretrained-{self.profile}" if pretrained else self.profile
         self.artefacts = ArtefactStore(output_folder(output) / name / below)
         self._splits = Splits(self.dataset, self.recipe, self.profile)
+        self.watch: Callable[[Workspace, Any, ImageData | LatentCodes], AfterStep | None] | None = None
         self.coarse: Workspace | None = None
         if self.recipe.levels == 2:
             smaller = coarse_size(self.recipe.size, self.recipe.downsample)
@@ -324,14 +327,17 @@ class Workspace:
         artefact = _snapshot(name, share) if is_past else name
         marks = () if is_past or name == "classifier" else SNAPSHOTS
         self._announce(artefact, self._steps_done(artefact, identity))
+        watch = self.watch and self.watch(self, model, training.validation)
 
-        def keep_snapshots(step: int, history: History) -> None:
+        def after_step(step: int, history: History) -> None:
+            if watch:
+                watch(step, history)
             for mark in marks:
                 if step == _step(mark, steps):
                     self.artefacts.keep(model, _snapshot(name, mark), self._settings(name), history)
 
         checkpoint = self.path(f"{artefact}.checkpoint")
-        return model, training.run(model, checkpoint=checkpoint, until=until, after_step=keep_snapshots)
+        return model, training.run(model, checkpoint=checkpoint, until=until, after_step=after_step)
 
     def _steps_done(self, artefact: str, identity: dict[str, Any]) -> int:
         """How many steps of a training are done; what was done on other data is discarded."""

@@ -2,13 +2,20 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 _Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class Stopped(KeyboardInterrupt):
+    """A training that the user has stopped between two steps. A notebook shows these words, and no traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class StopRequest:
@@ -43,7 +50,7 @@ class StopRequest:
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequest]:
+def stop_requests(names: Sequence[str] = _STOPPING) -> Iterator[StopRequest]:
     """Have signals wait: Ctrl-C (SIGINT), SIGTERM as schedulers send it, SIGHUP of a terminal that is closed.
 
     Stopped in the middle of a step, weights would be half updated. So the loop asks between steps. A second signal of
@@ -54,7 +61,7 @@ def stop_requests() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    kinds = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
+    kinds = [getattr(signal, name) for name in names if hasattr(signal, name)]
     previous: dict[int, _Handler] = {kind: signal.getsignal(kind) for kind in kinds}
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -9,19 +9,20 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
 from lpvq.models.saving import Pretrained
-from lpvq.runtime import autocast, choose_precision, keep_memory, progress
+from lpvq.runtime import autocast, choose_precision, keep_memory, progress, running_in_notebook
 from lpvq.threads import at_work
 from lpvq.training.checkpoints import read_checkpoint, write_checkpoint
 from lpvq.training.config import DataSet, TrainConfig, identity_of, real_number, whole_number
-from lpvq.training.interrupts import stop_requests
+from lpvq.training.interrupts import Stopped, stop_requests
 from lpvq.training.optimizers import Optimizer
 
 
@@ -57,6 +58,9 @@ _PRECISIONS: dict[torch.dtype, Literal["float32", "bfloat16"]] = {
     torch.float32: "float32",
     torch.bfloat16: "bfloat16",
 }
+
+_stopped: dict[str, Any] = {}
+"""The state of the last training that was stopped in a notebook and has no checkpoint."""
 
 
 class Trainer(Generic[Data]):
@@ -131,7 +135,8 @@ class Trainer(Generic[Data]):
         Raises:
             InputError: a checkpoint that is damaged, of another run, or further than ``until``; a loss that is not
                 finite.
-            KeyboardInterrupt: after Ctrl-C, when the step is done and the checkpoint written.
+            Stopped: after Ctrl-C, when the step is done and the checkpoint written. In a notebook a training without
+                a checkpoint is kept in memory until the same one is run again, and goes on.
             SystemExit: the same after SIGTERM or SIGHUP.
         """
         path = None if checkpoint is None else Path(checkpoint)
@@ -140,6 +145,9 @@ class Trainer(Generic[Data]):
             raise InputError(f"checkpoint_seconds must be 0 or more, got {checkpoint_seconds}")
         if path is not None and path.exists():
             self._load(path, end)
+        elif path is None and self._was_stopped():
+            self._restore(_stopped)
+            _stopped.clear()
         keep_memory()
         was_training = self.model.training
         try:
@@ -184,7 +192,10 @@ class Trainer(Generic[Data]):
                 if path is not None and (last or stop_if_asked.is_set() or now - saved >= checkpoint_seconds):
                     self._save(path)
                     saved = now
-                stop_if_asked()
+                try:
+                    stop_if_asked()
+                except KeyboardInterrupt:
+                    raise self._stop(path) from None
 
     def _one_step(self, path: Path | None) -> None:
         torch.manual_seed(_mix(self.config.seed, self.step))
@@ -249,8 +260,22 @@ class Trainer(Generic[Data]):
             raise self._diverged(f"the loss on the validation set is {valid_loss}", path)
         return valid_loss
 
-    def _save(self, path: Path) -> None:
-        state = {
+    def _stop(self, path: Path | None) -> Stopped:
+        """What stops a training that can go on."""
+        at = f"stopped at step {self.step} of {self.config.steps}"
+        if not running_in_notebook():
+            return Stopped(at)
+        if path is None:
+            _stopped.update(deepcopy(self._state()))
+        return Stopped(f"{at}; run the cell again to go on")
+
+    def _was_stopped(self) -> bool:
+        """Whether the training that was stopped last is this one."""
+        return _stopped.get("identity") == self.identity and self.config.precision in ("auto", _stopped["precision"])
+
+    def _state(self) -> dict[str, Any]:
+        """All that a training needs to go on."""
+        return {
             "identity": self.identity,
             "precision": _PRECISIONS[self.precision],  # on another machine, too, the run goes on as it began
             "step": self.step,
@@ -261,7 +286,9 @@ class Trainer(Generic[Data]):
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state(),
         }
-        write_checkpoint(path, state)
+
+    def _save(self, path: Path) -> None:
+        write_checkpoint(path, self._state())
 
     def _load(self, path: Path, end: int) -> None:
         """Go on from a checkpoint. It is checked as a whole first, so that a bad one changes nothing."""
@@ -271,6 +298,9 @@ class Trainer(Generic[Data]):
             raise InputError(f"{path} was trained in {state['precision']}, not in {wish}: delete it to start anew")
         if state["step"] > end:
             raise InputError(f"{path} has done {state['step']} steps, more than until={end}: delete it to start anew")
+        self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state(state["optimizer"])
         self.precision = torch.bfloat16 if state["precision"] == "bfloat16" else torch.float32

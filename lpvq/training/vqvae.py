@@ -46,7 +46,8 @@ def train_vqvae(
     Raises:
         InputError: an empty set, images of another shape than the model's or without any variance; a checkpoint that is
             damaged, of another run, or further than ``until``; a loss that is not finite, in training or validation.
-        KeyboardInterrupt: after Ctrl-C, when the step is done and the checkpoint written.
+        Stopped: after Ctrl-C, when the step is done and the checkpoint written; a ``KeyboardInterrupt``. In a notebook,
+            a training without a checkpoint is kept in memory until the same one is run again, and goes on.
         SystemExit: the same after SIGTERM or SIGHUP.
     """
     if config.compile:

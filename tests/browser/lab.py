@@ -64,7 +64,8 @@ def serve(folder: Path, home: Path, start: Callable[[list[str]], list[str]] | No
         start: from the options of JupyterLab to the command that starts it, with the settings that a reader has; where
             None, JupyterLab itself as the course has it, with settings that suit the tests.
     """
-    for plugin, values in () if start else _SETTINGS.items():
+    settings, configuration = ({}, "") if start else (_SETTINGS, str(ROOT / "notebooks" / ".jupyter"))
+    for plugin, values in settings.items():
         path = home / "settings" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
@@ -82,7 +83,7 @@ def serve(folder: Path, home: Path, start: Callable[[list[str]], list[str]] | No
     environment = {
         **os.environ,
         "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_CONFIG_PATH": "" if start else str(ROOT / "notebooks" / ".jupyter"),
+        "JUPYTER_CONFIG_PATH": configuration,
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
         "LPVQ_PROFILE": "smoke",

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from lpvq import TrainConfig
 from lpvq.files import read_tensors
-from lpvq.training.interrupts import stop_requests
+from lpvq.training import trainer
+from lpvq.training.interrupts import Stopped, stop_requests
+from lpvq.training.trainer import History
 from processes import in_new_process
 
 CONFIG = TrainConfig(steps=12, learning_rate=0.1, validations=2)
@@ -54,17 +56,17 @@ def train(path: Path, signals: dict[int, list[int]], handlers: dict[int, str]) -
         signal.signal(kind, known[handlers.get(kind, "python" if kind == signal.SIGINT else "default")])
 
     weight = Weight()
-    trainer = trainer_of(weight, CONFIG, lambda _: weight.value.sum())
+    training = trainer_of(weight, CONFIG, lambda _: weight.value.sum())
 
     def loss(_: Tensor) -> Tensor:
-        for kind in signals.get(trainer.step, []):
+        for kind in signals.get(training.step, []):
             signal.raise_signal(kind)
         return weight.value.sum() * torch.rand(())
 
-    trainer.loss = loss
+    training.loss = loss
     raised = status = None
     try:
-        trainer.train(path, 1e9)
+        training.train(path, 1e9)
     except BaseException as error:
         raised, status = type(error).__name__, getattr(error, "code", None)
     after = [next(name for name, value in known.items() if value == signal.getsignal(kind)) for kind in KINDS]
@@ -85,7 +87,7 @@ def test_a_signal_in_mid_step_finishes_the_step_keeps_it_and_stops(kind: int, tm
     whole = run(tmp_path / "whole")
     assert (whole.raised, whole.handlers) == (None, BEFORE)
     stopped = run(tmp_path / "c", {5: [kind]})
-    expected = ("KeyboardInterrupt", None) if kind == signal.SIGINT else ("SystemExit", 128 + kind)
+    expected = ("Stopped", None) if kind == signal.SIGINT else ("SystemExit", 128 + kind)
     assert (stopped.raised, stopped.status, stopped.handlers) == (*expected, BEFORE)
     assert read_tensors(tmp_path / "c", checked=True)["step"] == 6
     again = run(tmp_path / "c", {9: [kind]})
@@ -127,18 +129,62 @@ def test_a_signal_that_is_ignored_stays_so(kind: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_handler_of_the_users_is_called_once_when_the_step_is_kept(kind: int, tmp_path: Path) -> None:
     outcome = run(tmp_path / "c", {5: [kind]}, {kind: "user"})
-    assert outcome.calls == [kind] and outcome.raised == (
-        "KeyboardInterrupt" if kind == signal.SIGINT else "SystemExit"
-    )
+    assert outcome.calls == [kind] and outcome.raised == ("Stopped" if kind == signal.SIGINT else "SystemExit")
     assert outcome.handlers[KINDS.index(kind)] == "user"
     assert read_tensors(tmp_path / "c", checked=True)["step"] == 6
 
 
 def test_what_a_handler_has_installed_is_not_taken_back(tmp_path: Path) -> None:
     # The command line ignores Ctrl-C from the first one on; taken back, the next one would end in a traceback.
-    for times in (1, 2):
+    for times, raised in ((1, "Stopped"), (2, "KeyboardInterrupt")):  # the second one does not wait
         outcome = run(tmp_path / f"c{times}", {5: [signal.SIGINT] * times}, {signal.SIGINT: "once"})
-        assert outcome.handlers[0] == "ignored" and outcome.raised == "KeyboardInterrupt"
+        assert outcome.handlers[0] == "ignored" and outcome.raised == raised
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a cell can be run again."""
+    monkeypatch.setattr(trainer, "running_in_notebook", lambda: True)
+    monkeypatch.setattr(trainer, "_stopped", {})
+
+
+def train_here(stop_after: int | None = None, config: TrainConfig = CONFIG) -> tuple[float, list[int]]:
+    """Train a new number without a checkpoint; return it, and which steps were done."""
+    weight, steps = Weight(), list[int]()
+
+    def after_step(step: int, _: History) -> None:
+        steps.append(step)
+        if step == stop_after:
+            signal.raise_signal(signal.SIGINT)
+
+    def loss(_: Tensor) -> Tensor:
+        return weight.value.sum() * torch.rand(())
+
+    trainer_of(weight, config, loss).train(None, 1e9, after_step=after_step)
+    return weight.value.item(), steps
+
+
+def test_without_a_checkpoint_a_cell_that_is_run_again_goes_on(notebook: None) -> None:
+    value, _ = train_here()
+    with pytest.raises(Stopped, match=r"^stopped at step 5 of 12; run the cell again to go on$"):
+        train_here(stop_after=5)
+    with pytest.raises(Stopped):
+        train_here(stop_after=9)
+    assert train_here() == (value, [10, 11, 12])
+    assert train_here() == (value, list(range(1, 13)))  # it was taken up once
+
+
+@pytest.mark.parametrize("other", [replace(CONFIG, seed=1), replace(CONFIG, precision="float32")])
+def test_another_training_begins_anew(other: TrainConfig, notebook: None) -> None:
+    with pytest.raises(Stopped):
+        train_here(5, replace(CONFIG, precision="bfloat16"))
+    assert train_here(config=other)[1] == list(range(1, 13))
+
+
+def test_outside_of_a_notebook_nothing_is_kept_in_memory() -> None:
+    with pytest.raises(Stopped, match=r"^stopped at step 5 of 12$"):
+        train_here(stop_after=5)
+    assert train_here()[1] == list(range(1, 13))
 
 
 def handlers() -> list[Any]:
