@@ -1,6 +1,5 @@
 """What readers write in the lessons does what the package does: each definition is taken out of its notebook."""
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,24 +8,16 @@ import torch
 import torch.nn.functional as F
 
 from lpvq import VQVAE, extract_codes
-from lpvq.course import definitions
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.data.loading import load
 from lpvq.evaluation.codes import mean_patches
 from lpvq.evaluation.prior import evaluate_prior
 from lpvq.models import gated
+from lpvq.models.cached_sampler import CachedSampler
 from lpvq.models.pixelcnn import PixelCNN
-from test_project import ROOT
-
-
-def of_notebook(name: str, *names: str, **values: Any) -> Any:
-    """Definitions of a lesson, which find what the lesson has computed before them in ``values``."""
-    found = definitions(ROOT / "notebooks" / f"{name}.ipynb", *names)
-    for definition in vars(found).values():
-        function = definition.__init__ if inspect.isclass(definition) else inspect.unwrap(definition)
-        function.__globals__.update(values)
-    return found
+from lpvq.models.sampling import SamplingOptions, restrict_logits, sample_code
+from written import CACHE, of_notebook
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +117,65 @@ def test_06_the_model_its_costs_and_a_prior_that_was_told_a_codebook(grids: tupl
     assert torch.allclose(found.nats_per_grid(mine, *grids), told.nll(*grids), rtol=1e-5)
     mean = F.cross_entropy(mine(*grids), grids[0])
     assert torch.allclose(found.nats_per_code(mine, *grids).mean(), mean)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"),
+    [(0.3, None, None), (2.5, None, None), (1, 1, None), (1, 5, None), (1, None, 0.01), (1, None, 0.9), (1.7, 20, 0.9)],
+)
+def test_07_temperature_top_k_and_top_p(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    found = of_notebook("07_sampling", "soften", "keep_top_k", "keep_top_p")
+    logits = 3 * torch.randn(50, 256, dtype=torch.float64)
+    mine = found.soften(logits, temperature)
+    mine = found.keep_top_k(mine, top_k) if top_k else mine
+    mine = found.keep_top_p(mine, top_p) if top_p else mine
+    package = restrict_logits(logits, SamplingOptions(temperature, top_k, top_p))
+    assert torch.equal(mine.isfinite(), package.isfinite())
+    assert torch.allclose(mine.softmax(-1), package.softmax(-1))
+
+
+def test_07_grids_are_drawn_and_completed(grids: tuple[torch.Tensor, torch.Tensor]) -> None:
+    found = of_notebook("07_sampling", "sample_grids", "complete_grids")
+    codes, labels = grids
+    prior = PixelCNN(6, (5, 7), num_blocks=2, hidden_channels=8, num_classes=3).double()
+    uniform = torch.rand(4, 5, 7, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+
+    def drawn(**options: Any) -> torch.Tensor:
+        return prior.generate(labels=labels, generator=torch.Generator().manual_seed(7), **options)
+
+    assert torch.equal(found.sample_grids(prior, labels, uniform)[-1], drawn())
+    chessboard = (torch.arange(5)[:, None] + torch.arange(7)) % 2 == 0
+    given = codes.masked_fill(~chessboard, -1)
+    mine = found.complete_grids(prior, given, chessboard, labels, uniform)
+    assert torch.equal(mine, drawn(start_sequence=given, known=chessboard))
+    assert torch.equal(mine[:, chessboard], codes[:, chessboard])
+
+
+def test_08_a_code_is_picked() -> None:
+    pick = of_notebook("08_fast_sampling", "pick").pick
+    logits, u = torch.randn(1000, 32), torch.rand(1000)
+    assert torch.equal(pick(logits, u), sample_code(logits, SamplingOptions(), u))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_08_the_cache_step_by_step_and_with_known_codes(
+    kernel_size: int, grids: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    found = of_notebook("08_fast_sampling", *CACHE, "plot_grids")
+    codes, labels = grids
+    model = PixelCNN(6, (5, 7), num_blocks=2, kernel_size=kernel_size, hidden_channels=8, num_classes=3).double()
+    for parameter in model.parameters():
+        parameter.normal_(std=0.5)
+    mine, theirs = found.GridCache(model, labels, 4, 7), CachedSampler(model, labels, 4, (5, 7))
+    for row in range(5):
+        for steps in (mine, theirs):
+            steps.begin_row(codes, row)
+        for column in range(7):
+            both = [steps.logits_at(codes, row, column) for steps in (mine, theirs)]
+            assert torch.allclose(*both, rtol=0, atol=1e-10)
+    for known in (torch.arange(5)[:, None].expand(5, 7) < 2, torch.arange(7).expand(5, 7) < 3):
+        generator = torch.Generator().manual_seed(6)
+        u = torch.rand(4, 5, 7, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+        drawn = found.plot_grids(found.GridCache(model, labels, 4, 7), u, codes, known)
+        assert torch.equal(drawn, model.generate(codes, known=known, labels=labels, generator=generator))

@@ -23,7 +23,7 @@ Checker = Callable[[Any], str | None]
 _A_LITTLE = 0.05  # of the right number
 _ROUNDING = 1e-6  # of a number in float32
 _LARGEST_INT64 = 2**63 - 1
-_WORDS = {2: "two", 3: "three"}
+_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
 class Complaint(Exception):  # noqa: N818 (it is the reader's mistake, and no error of the program)
