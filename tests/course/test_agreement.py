@@ -1,6 +1,7 @@
 """What readers write in the lessons does what the package does: each definition is taken out of its notebook."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from lpvq.evaluation.prior import evaluate_prior
 from lpvq.evaluation.truth import evaluate_factors
 from lpvq.models import gated
 from lpvq.models.cached_sampler import CachedSampler
+from lpvq.models.contexts import CoarseFeatures, position_features
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.sampling import SamplingOptions, restrict_logits, sample_code
 from written import CACHE, of_notebook
@@ -222,3 +224,14 @@ def test_09_total_variation() -> None:
     for name, values in {"eyes": (eyes, 4), "mouth": (mouths, 3), "eyes × mouth": (3 * eyes + mouths, 12)}.items():
         frequencies, equal = found.frequencies(*values), torch.full((values[1],), 1 / values[1])
         assert found.total_variation(frequencies, equal) == pytest.approx(truths[name], abs=1e-6)
+
+
+def test_11_features_of_positions_and_of_coarse_codes(vqvae: VQVAE) -> None:
+    found = of_notebook("11_coarse_to_fine", "my_position_features", "MyCoarseFeatures")
+    assert torch.allclose(found.my_position_features(5, 7), position_features(5, 7, torch.zeros(1))[0], atol=1e-5)
+    theirs = CoarseFeatures(deepcopy(vqvae), factor=2)
+    mine = found.MyCoarseFeatures(deepcopy(vqvae), factor=2)
+    mine.load_state_dict(theirs.state_dict())
+    codes = torch.randint(16, (2, 8, 6))
+    assert mine(codes).shape == (2, 32, 16, 12)
+    assert torch.allclose(mine(codes), theirs(codes), atol=1e-6)
