@@ -228,12 +228,12 @@ def _what_falls() -> dict[str, bool]:
         "strays": torch.where(place[:, None] % 10 == 0, 20 * (fresh - fresh.mean(0)), fresh),
     }
     before = neighbourhoods(real, fresh, k=5)
-    falls = {}
-    for key in _SPOILT:
-        way, figure = key.split(", ")
-        after = neighbourhoods(real, spoilt[way], k=5)
-        falls[key] = getattr(after, figure).value < getattr(before, figure).value - 0.05
-    return falls
+    after = {way: neighbourhoods(real, points, k=5) for way, points in spoilt.items()}
+
+    def fell(way: str, figure: str) -> bool:
+        return bool(getattr(after[way], figure).value < getattr(before, figure).value - 0.05)
+
+    return {key: fell(*key.split(", ")) for key in _SPOILT}
 
 
 def _two_groups(seed: int) -> Tensor:
