@@ -7,11 +7,15 @@ import codecs
 import io
 import json
 import os
+import re
 import signal
 import sys
 import warnings
+import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +27,8 @@ from lpvq.errors import InputError
 from lpvq.paths import output_folder, shipped
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lpvq.experiments.workspace import Workspace
     from lpvq.models.sampling import SamplingOptions
 
@@ -53,9 +59,7 @@ _WORKSPACE_OPTIONS = [
     click.option("--levels", type=click.IntRange(1, 2),
                  help="Levels of codes: with 2, a coarse grid is drawn first.  [default: 2 for large images]"),
 ]  # fmt: skip
-_SAMPLING_OPTIONS = [
-    click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True,
-                 help="How many images."),
+_DRAWING_OPTIONS = [
     click.option("--label", metavar="CLASS", help="One class for all, by name or number.  [default: all in turn]"),
     click.option("--draw-seed", type=click.IntRange(0, 2**63 - 1), metavar="N",
                  help="Another number, other images.  [default: as --seed]"),
@@ -77,8 +81,8 @@ def _workspace_options(command: Callable) -> Callable:
     return _with(_WORKSPACE_OPTIONS, command)
 
 
-def _sampling_options(command: Callable) -> Callable:
-    return _with(_SAMPLING_OPTIONS, command)
+def _drawing_options(command: Callable) -> Callable:
+    return _with(_DRAWING_OPTIONS, command)
 
 
 class _Command(click.Command):
@@ -92,7 +96,30 @@ class _Command(click.Command):
 
 
 class _Commands(click.Group):
+    """The commands in the order of the steps, each with its whole first sentence; a near name is suggested."""
+
     command_class = _Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(1000)) for name, command in self.commands.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find a command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if "Did you mean" in error.message or args[0].startswith("-"):
+                raise
+            near = [name for name in self.commands if args[0] in name] or get_close_matches(args[0], self.commands, 2)
+            folder = f" Did you mean demo --dataset folder:{args[0]}?" if Path(args[0]).is_dir() else ""
+            hint = f" Did you mean {' or '.join(near)}?" if near else folder
+            raise click.UsageError(error.message + hint, ctx) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -110,24 +137,36 @@ def cli() -> None:
 @cli.command()
 @_workspace_options
 @_PRETRAINED
-def demo(**options: Any) -> None:
-    """Do all of the steps below, and show the results.
+@click.option(
+    "--open/--no-open",
+    "opened",
+    default=True,
+    show_default=True,
+    help="Open the report in a browser, where there is a screen.",
+)
+def demo(opened: bool, **options: Any) -> None:
+    """Do all of the steps below, and show the results on one page, report.html.
 
     Example: lpvq demo --pretrained
-    """
+    """  # fmt: skip
+    from lpvq.experiments.page import write_page
     from lpvq.models.sampling import SamplingOptions
 
     workspace = _workspace(options)
     _train_vqvae(workspace, "1/5 ")
     if workspace.pretrained:  # new images need no others, which take a minute to be turned into codes
         _train_prior(workspace, "2/5 ")
-        _sample(workspace, "3/5 ", _DEMO_IMAGES, None, SamplingOptions())
+        drawn = _sample(workspace, "3/5 ", _DEMO_IMAGES, None, SamplingOptions())
         _extract_codes(workspace, "4/5 ")
     else:
         _extract_codes(workspace, "2/5 ")
         _train_prior(workspace, "3/5 ")
-        _sample(workspace, "4/5 ", _DEMO_IMAGES, None, SamplingOptions())
-    _evaluate(workspace, "5/5 ", ("codes", "prior"))
+        drawn = _sample(workspace, "4/5 ", _DEMO_IMAGES, None, SamplingOptions())
+    measured = _evaluate(workspace, "5/5 ", ("codes", "prior"))
+    page = write_page(workspace, *drawn, measured)
+    click.echo(f"all of it on one page:\n    {page}")
+    if opened and _has_screen():
+        webbrowser.open(page.as_uri())
 
 
 @cli.command()
@@ -164,7 +203,11 @@ def train_prior(**options: Any) -> None:
 @cli.command()
 @_workspace_options
 @_PRETRAINED
-@_sampling_options
+@click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True, help="How many images.")
+@_drawing_options
+@click.option("--gif", is_flag=True, help="Also an animation of the first grid being drawn.")
+@click.option("--png-each", is_flag=True, help="Also each image in a file of its own, pixel for pixel.")
+@click.option("--codes", "keep_codes", is_flag=True, help="Also the codes, for lpvq decode.")
 def sample(
     count: int,
     label: str | None,
@@ -172,6 +215,9 @@ def sample(
     temperature: float,
     top_k: int | None,
     top_p: float | None,
+    gif: bool,
+    png_each: bool,
+    keep_codes: bool,
     **options: Any,
 ) -> None:
     """Draw new codes and decode them to new images.
@@ -180,7 +226,107 @@ def sample(
     """
     from lpvq.models.sampling import SamplingOptions
 
-    _sample(_workspace(options), "", count, label, SamplingOptions(temperature, top_k, top_p), draw_seed)
+    workspace, how = _workspace(options), SamplingOptions(temperature, top_k, top_p)
+    images, codes, labels = _sample(workspace, "", count, label, how, draw_seed)
+    settings = _drawn_with(workspace, how, label, draw_seed)
+    if gif:
+        from lpvq.experiments.animation import draw_grid, write_gif
+
+        write_gif(draw_grid(workspace, codes[0]), workspace.path("sample.gif"), settings)
+        _echo_paths([workspace.path("sample.gif")])
+    if png_each:
+        from lpvq.experiments.own_pictures import write_each
+
+        write_each(images, workspace.path("samples"), "an image generated by a PixelCNN prior and a VQ-VAE", settings)
+        _echo_paths([workspace.path("samples")])
+    if keep_codes:
+        from lpvq.experiments.own_pictures import as_set
+
+        as_set(workspace, codes, labels).save(workspace.path("samples.npz"))
+        _echo_paths([workspace.path("samples.npz")])
+
+
+_PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@_drawing_options
+@click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="How many completions.")
+@click.option("--erase", required=True, metavar="LEFT,TOP,RIGHT,BOTTOM", help="What to erase, in pixels of PICTURE.")
+@click.argument("picture", type=_PICTURE)
+def complete(
+    picture: Path,
+    erase: str,
+    count: int,
+    label: str | None,
+    draw_seed: int | None,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    **options: Any,
+) -> None:
+    """Erase a part of a picture of your own, and have it drawn anew.
+
+    Example: lpvq complete face.png --pretrained --erase 0,16,32,32
+    """
+    import torch
+
+    from lpvq.experiments import own_pictures
+    from lpvq.models.sampling import SamplingOptions
+
+    box = _box(erase)
+    workspace = _workspace(options)
+    index = _class_index(workspace, label)
+    classes = torch.arange(count) % len(workspace.class_names)
+    labels = classes if index is None else torch.full((count,), index)
+    how = SamplingOptions(temperature, top_k, top_p)
+    _echo_paths(own_pictures.complete(workspace, picture, box, labels, how, draw_seed))
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@click.option("--steps", type=click.IntRange(min=2, max=200), default=9, show_default=True, help="Pictures on the way.")
+@click.argument("first", type=_PICTURE)
+@click.argument("last", type=_PICTURE)
+def interpolate(first: Path, last: Path, steps: int, **options: Any) -> None:
+    """Go from one picture to another through their codes: a row of pictures, and an animation.
+
+    Example: lpvq interpolate a.png b.png --pretrained
+    """
+    from lpvq.experiments import own_pictures
+
+    _echo_paths(own_pictures.interpolate(_workspace(options), first, last, steps))
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@click.argument("pictures", type=_PICTURE, nargs=-1, required=True)
+def encode(pictures: tuple[Path, ...], **options: Any) -> None:
+    """Turn pictures of your own into grids of codes.
+
+    Example: lpvq encode face.png --pretrained
+    """
+    from lpvq.experiments import own_pictures
+
+    _echo_paths(own_pictures.encode_pictures(_workspace(options), pictures))
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@click.argument("codes", type=_PICTURE, nargs=-1, required=True)
+def decode(codes: tuple[Path, ...], **options: Any) -> None:
+    """Turn files of codes, as encode and sample --codes write them, back into pictures.
+
+    Example: lpvq decode encoded.npz --pretrained
+    """
+    from lpvq.experiments import own_pictures
+
+    _echo_paths(own_pictures.decode_files(_workspace(options), codes))
 
 
 @cli.command()
@@ -267,22 +413,58 @@ def bench_command(as_json: bool, runs: int) -> None:
     help="How many GiB it may take (on Linux).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="How many run at a time.")
-def grade(folder: Path, output: Path | None, sources: Path, seconds: int, memory: float, jobs: int) -> None:
+@click.option("--roster", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A table of the class.")
+@click.option("--deadline", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"]), help="When it was due, in local time.")
+@click.option(
+    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that a day after it costs."
+)
+@click.option("--question", help="Grade this test alone anew, by its id; all other points stay as they were.")
+@click.option(
+    "--unconfined", is_flag=True, help="Run students' code with your own rights, where it cannot be locked in."
+)
+def grade(
+    folder: Path,
+    output: Path | None,
+    sources: Path,
+    seconds: int,
+    memory: float,
+    jobs: int,
+    roster: Path | None,
+    deadline: datetime | None,
+    late: float,
+    question: str | None,
+    unconfined: bool,
+) -> None:
     """Grade what students handed in: FOLDER holds a folder for each student, with notebooks.
 
-    This runs the students' code, with your rights: limits of time and memory stop mistakes, not malice. Run it in a
-    container, or as a user who may do and see nothing else. What was graded before and has not changed is found again.
+    This runs the students' code: on Linux locked in by bubblewrap, without your files and the network; anywhere else
+    only where you say --unconfined. What was graded before and has not changed is found again.
 
     Example: lpvq grade submitted
     """  # fmt: skip
     with needs_extra("classroom"):
-        from lpvq.classroom import assignments, grading, tables
+        from lpvq.classroom import assignments, confinement, grading, rules, tables
+        from lpvq.classroom import roster as rosters
 
+    why_not = confinement.why_not()
+    if why_not and not unconfined:
+        raise InputError(
+            f"students' code cannot be locked in on this machine: {why_not}. It would see your files and your network: "
+            "use a container as notebooks/assignments/README.md has it, or say --unconfined"
+        )
+    confinement.hide_this_process()
     output = output or folder.resolve().with_name(f"{folder.resolve().name}-graded")
     limits = Limits(seconds=seconds, memory=int(memory * 2**30))
-    grades = grading.grade(folder, assignments.load_assignments(sources), output, limits, jobs)
-    click.echo(tables.format_grades(grades))
-    _echo_paths([output / name / "points.csv" for name in grades if name])
+    listed = tuple(rosters.read(roster)) if roster else ()
+    of_class = rules.Rules(deadline, late / 100, roster=listed, question=question)
+    known = assignments.load_assignments(sources)
+    graded = grading.grade(folder, known, output, limits, jobs, not unconfined, of_class)
+    if unconfined:
+        click.echo("Nothing was locked in: the code ran with your rights.", err=True)
+    click.echo(tables.format_grades(graded.grades))
+    for warning in graded.warnings:
+        click.echo(warning, err=True)
+    _echo_paths([output / "students.csv", *(output / name / "points.csv" for name in graded.grades if name)])
 
 
 @cli.command()
@@ -349,39 +531,94 @@ def _sample(
     label: str | None,
     options: "SamplingOptions",
     seed: int | None = None,
-) -> None:
+) -> "tuple[Tensor, Tensor, Tensor]":
     from lpvq.experiments import samples
+    from lpvq.lettering import class_titles, on_one_line
 
     click.echo(f"{number}{count} new images")
     images, codes, labels = samples.sample(workspace, count, _class_index(workspace, label), options, seed)
-    _echo_paths(samples.write_samples(workspace, images, codes, labels) + samples.write_random_samples(workspace))
+    settings = _drawn_with(workspace, options, label, seed)
+    paths = samples.write_samples(workspace, images, codes, labels, settings)
+    _echo_paths(paths + samples.write_random_samples(workspace))
+    names = workspace.class_names
+    numbered = [index for index, title in enumerate(class_titles(names)) if title == f"class {index}"]
+    if numbered:
+        known = ", ".join(f"class {index} is {on_one_line(names[index])}" for index in numbered)
+        click.echo(f"    no font of this machine has all signs of these names, so the pictures say numbers: {known}")
+    if workspace.profile == "smoke" and not workspace.pretrained:
+        click.echo("    the profile smoke trains for seconds, for tests: these are fog; laptop takes minutes")
+    return images, codes, labels
+
+
+def _drawn_with(
+    workspace: "Workspace", options: "SamplingOptions", label: str | None, seed: int | None
+) -> dict[str, Any]:
+    """What the pictures say of how they were drawn."""
+    from lpvq.data.folders import readable
+
+    drawn = {**asdict(options), "label": None if label is None else readable(label)}
+    return {**workspace.settings, **drawn, "draw_seed": workspace.seed if seed is None else seed}
+
+
+def _box(erase: str) -> tuple[int, int, int, int]:
+    """Four whole numbers between commas, as ``complete`` takes them."""
+    try:
+        left, top, right, bottom = (int(part) for part in erase.replace(" ", "").split(","))
+    except ValueError:
+        raise InputError(
+            f"--erase must be four whole numbers such as 0,16,32,32 (left, top, right, bottom), got {erase!r}"
+        ) from None
+    if left >= right or top >= bottom:
+        raise InputError(f"--erase must go from left to right and from top to bottom, got {erase!r}")
+    return left, top, right, bottom
+
+
+def _has_screen() -> bool:
+    """Whether somebody sits before this machine, so that a page can be opened."""
+    if not sys.stdout.isatty() or any(name in os.environ for name in ("CI", "SSH_CONNECTION", "SSH_TTY")):
+        return False
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _class_index(workspace: "Workspace", label: str | None) -> int | None:
     if label is None:
         return None
-    names = workspace.class_names
+    from lpvq.data.folders import readable
+    from lpvq.lettering import on_one_line, same_name
+
+    names, label = workspace.class_names, readable(label)
     if label in names:
         return names.index(label)
     if label.isdecimal() and int(label) < len(names):
         return int(label)
-    raise InputError(f"label {label!r} is unknown; expected one of {', '.join(names)}, or 0 … {len(names) - 1}")
+    alike = [number for number, name in enumerate(names) if same_name(name) == same_name(label)]
+    if len(alike) == 1:
+        return alike[0]
+    problem = "could be several classes" if alike else "is unknown"
+    known = ", ".join(f"{on_one_line(names[number])} ({number})" for number in alike or range(len(names)))
+    raise InputError(f"label {label!r} {problem}; expected one of {known}")
 
 
-def _evaluate(workspace: "Workspace", number: str, parts: Sequence[str]) -> None:
-    """Measure ``parts``, or all that there are for the data set."""
+def _evaluate(workspace: "Workspace", number: str, parts: Sequence[str]) -> dict[str, Any]:
+    """Measure ``parts``, or all that there are for the data set; return the figures."""
     from lpvq.experiments import samples, tables
+    from lpvq.experiments.page import warnings_of
     from lpvq.experiments.report import Report
 
     click.echo(f"{number}measuring on {len(workspace.test_data):,} test images")
     pictures = samples.write_reconstructions(workspace)
     report = Report(workspace)
+    measured = {}
     for part in parts or report.parts:
-        click.echo(tables.format_part(part, report.measure(part)))
+        measured[part] = report.measure(part)
+        click.echo(tables.format_part(part, measured[part]))
         pictures += report.pictures(part)
     if "truth" not in report.parts:
         click.echo(tables.WITHOUT_TRUTH)
+    for note in warnings_of(workspace):
+        click.echo(note)
     _echo_paths([*pictures, workspace.path("evaluation.json")])
+    return measured
 
 
 def _echo_paths(paths: Sequence[Path]) -> None:
@@ -401,7 +638,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(error.format_message())
         status = 2
     except click.ClickException as error:
-        status = _fail(error.format_message(), 2)
+        status = _fail(error.format_message() + _hint(error), 2)
     except InputError as error:
         status = _fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
@@ -411,6 +648,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         status = _fail(str(error), 1)
     sys.exit(status)
+
+
+def _hint(error: click.ClickException) -> str:
+    """What to type instead of a folder or a data set that stands alone."""
+    alone = re.search(r"unexpected extra arguments? \((.*?)[ )]", error.format_message())
+    if alone is None or not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    named = alone[1]
+    dataset = f"folder:{named}" if Path(named).expanduser().is_dir() else named
+    return f"; to use other images: {error.ctx.command_path} --dataset {dataset}"
 
 
 def _let_every_terminal_show_everything() -> None:

@@ -8,6 +8,7 @@ their dashes.
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
@@ -25,6 +26,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from lpvq.files import write_atomically
+from lpvq.lettering import without_mathematics
 from lpvq.runtime import running_in_notebook
 from lpvq.training.trainer import History
 
@@ -59,21 +61,31 @@ class Estimated(Protocol):
         """How far chance may have moved it: one standard error."""
 
 
-def render(figure: Figure, description: str, sharpness: float = 1) -> bytes:
+Settings = Mapping[str, Any]
+"""What a picture was made with: names and plain values, as JSON has them."""
+
+
+def render(figure: Figure, description: str, sharpness: float = 1, settings: Settings | None = None) -> bytes:
     """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual.
 
     A sharp one is for a page that is open, which is near: it is made quickly. The usual one is kept, and made small.
     """
     buffer = io.BytesIO()
-    about = {"Description": description, "Software": "lpvq"}
+    about = texts_of(description, settings)
     how = {"compress_level": 1 if sharpness > 1 else 6}
     figure.savefig(buffer, format="png", dpi=sharpness * _DOTS_PER_INCH, metadata=about, pil_kwargs=how)
     return buffer.getvalue()
 
 
-def save(figure: Figure, path: str | Path, description: str) -> None:
-    """Write a figure to a PNG file, atomically, with its description inside."""
-    write_atomically(path, render(figure, description))
+def texts_of(description: str, settings: Settings | None = None) -> dict[str, str]:
+    """Return what a PNG file says of itself: its description, and as JSON what it was made with."""
+    said = {"Description": description.encode(errors="replace").decode(), "Software": "lpvq"}
+    return said if settings is None else {**said, "Settings": json.dumps(settings)}
+
+
+def save(figure: Figure, path: str | Path, description: str, settings: Settings | None = None) -> None:
+    """Write a figure to a PNG file, atomically, with its description and what it was made with inside."""
+    write_atomically(path, render(figure, description, settings=settings))
 
 
 def show(figure: Figure, description: str) -> None:
@@ -144,7 +156,7 @@ def plot_with_codes(
             put_image(axis, image)
         put_codes(row[len(before)], codes[index], patches)
         put_image(row[-1], images[-1][index])
-        row[0].set_ylabel(titles[index])
+        row[0].set_ylabel(without_mathematics(titles[index]))
     for axis, title in zip(axes[0], columns, strict=True):
         axis.set_title(title, fontsize=10)
     return figure
@@ -421,9 +433,9 @@ def plot_rows(rows: Sequence[Tensor], titles: Sequence[str], names: Sequence[str
     for line, images, title in zip(axes, rows, titles, strict=True):
         for axis, image in zip(line, images, strict=True):
             put_image(axis, image)
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=_SMALL)
+        line[0].set_ylabel(without_mathematics(title), rotation=0, ha="right", va="center", fontsize=_SMALL)
     for axis, name in zip(axes[0], names, strict=False):
-        axis.set_title(name, fontsize=_SMALL, pad=3)
+        axis.set_title(without_mathematics(name), fontsize=_SMALL, pad=3)
     return figure
 
 
@@ -570,7 +582,7 @@ def _put_bars(axis: Axes, estimates: Mapping[str, Estimated]) -> None:
 
 
 def _bare(axis: Axes, title: str) -> None:
-    axis.set_title(title, fontsize=_SMALL, pad=3)
+    axis.set_title(without_mathematics(title), fontsize=_SMALL, pad=3)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)

@@ -215,7 +215,8 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
         options: more for ``tqdm``.
     """
     in_notebook = running_in_notebook()
-    turns = options["total"] if items is None else len(items) if isinstance(items, Sized) else least
+    total = options.get("total")
+    turns = len(items) if isinstance(items, Sized) else least if total is None else total
     return (_PageBar if in_notebook else tqdm)(
         items,
         desc=description,

@@ -208,7 +208,10 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
         (["demo", "--size", "30"], "size must be a multiple of 4, got 30"),
         (["demo", "--colour", "red"], "No such option '--colour'"),
         (["train"], "No such command 'train'"),
-        (["sample", "--pretrained", "--label", "angry"], "label 'angry' is unknown; expected one of happy, sad"),
+        (
+            ["sample", "--pretrained", "--label", "angry"],
+            "label 'angry' is unknown; expected one of happy (0), sad (1)",
+        ),
         (["sample", "--pretrained", "--label", "3"], "label '3' is unknown"),
         (["sample", "--pretrained", "--temperature", "-1"], "temperature must be at least 0"),
         (["sample", "--pretrained", "--top-k", "0"], "top_k must be a whole number and at least 1"),

@@ -6,9 +6,11 @@ metadata of each cell that matters its ``grade_id`` and, where it is graded, its
 the student versions, so both its tools and ``lpvq.grading`` take what students hand in.
 """
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -23,6 +25,8 @@ from lpvq.environment import needs_extra
 from lpvq.errors import InputError
 from lpvq.files import write_atomically
 
+_HEADING = re.compile(r"#+ +(.+?) *(?:\n|$)(.*)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -32,11 +36,17 @@ class Question:
         name: its ``grade_id``.
         points: the most that it can bring.
         by_hand: whether a person grades it.
+        title: the heading that it stands below.
+        text: what is asked there.
+        rests_on: the cells that its tests need, the nearest first: its answer, and what is given.
     """
 
     name: str
     points: float
     by_hand: bool
+    title: str = ""
+    text: str = ""
+    rests_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,35 @@ class Assignment:
     source: NotebookNode
     release: NotebookNode
 
-    @property
+    @cached_property
     def questions(self) -> list[Question]:
         """What is graded, in order."""
-        marked = [cell for cell in self.source.cells if about(cell).get("grade")]
-        return [Question(about(c)["grade_id"], float(about(c)["points"]), about(c)["solution"]) for c in marked]
+        found = []
+        title, text, answer = "", "", ""
+        given: list[str] = []
+        for cell in self.source.cells:
+            facts = about(cell)
+            if cell.cell_type == "markdown" and not facts:
+                heading = _HEADING.match(cell.source)
+                title, text = (
+                    (heading[1], heading[2].strip()) if heading else (title, f"{text}\n\n{cell.source}".strip())
+                )
+            elif facts.get("grade"):
+                rests_on = tuple(filter(None, [answer, *reversed(given)])) if not facts["solution"] else ()
+                found.append(
+                    Question(facts["grade_id"], float(facts["points"]), facts["solution"], title, text, rests_on)
+                )
+            elif facts.get("solution"):
+                answer = facts["grade_id"]
+            elif facts:
+                given.append(facts["grade_id"])
+        return found
+
+    @property
+    def title(self) -> str:
+        """What stands at the top of it."""
+        first = _HEADING.match(self.source.cells[0].source) if self.source.cells else None
+        return first[1] if first else self.name
 
 
 def about(cell: Any) -> dict[str, Any]:
@@ -101,9 +135,9 @@ def release(output: str | Path, folder: str | Path) -> list[Path]:
 
 def complaints_of(untouched: NotebookNode) -> list[str]:
     """Run a student version as it is handed out; return what is wrong with it."""
-    executed, stopped = run(untouched, Limits())
-    complaints = [] if stopped is None else [stopped]
-    for cell in executed.cells:
+    made = run(untouched, Limits())
+    complaints = [] if made.stopped is None else [made.stopped]
+    for cell in made.notebook.cells:
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         is_test = about(cell).get("grade", False) and cell.cell_type == "code"
         if is_test and not any(_says_not_done(error) for error in errors):

@@ -1,265 +1,250 @@
-"""Run a notebook that nobody has read: in a kernel of its own, with limits of time, memory and output.
+"""Run a notebook that nobody has read: in a kernel of its own, with limits of time, memory, processes, disk and output.
 
-``run`` starts this file as a process, which starts it once more as the kernel. Limits keep mistakes from doing harm;
-they do not stop somebody who means harm: the code runs with the rights of whoever runs it, and sees the files and
-the network that they see. Against that, run all of it in a container, or as a user without rights.
-
-This file imports little of the package: it has to start quickly, twice for each notebook.
+``run`` starts ``runner.py`` as a process, which starts ``kernel.py``, locked in where the machine can do that (see
+``lpvq.classroom.confinement``). The notebook goes to the runner through a pipe and its outputs come back through one,
+and nothing but outputs: whatever the code does, the cells are those that were sent. Where nothing can be locked in,
+the limits keep mistakes from doing harm, but do not stop somebody who means harm: the code runs with the rights of
+whoever runs it, and sees the files and the network that they see.
 """
 
+import contextlib
 import json
 import os
-import shutil
-import signal
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from dataclasses import asdict
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import nbformat
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+import psutil
 from nbformat import NotebookNode, v4
 
+from lpvq.classroom import confinement, watching
 from lpvq.classroom.limits import Limits
+from lpvq.classroom.reading import clean, cleaned
+from lpvq.paths import PACKAGE
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LPVQ_DATA", "VIRTUAL_ENV")
-_LARGEST_FILE = 2**30
-_GRACE = 60  # the process keeps the limits itself; so many seconds more are for one that cannot
+_GRACE = 60  # the runner keeps the limits itself; so many seconds more are for one that cannot
+_RUNNER = Path(__file__).with_name("runner.py")
+_KIND = re.compile(r"[\w.+-]+/[\w.+-]+")
+_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 class CalledOffError(Exception):
     """A run was called off."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """What became of a notebook.
+
+    Attributes:
+        notebook: with its outputs. A cell that did not run to its end has an error, one that was not reached no
+            ``execution_count``.
+        stopped: what stopped it; None where nothing did.
+        is_doubtful: whether a busy machine or a full disk may have had a part in it.
+        is_lost: whether it says nothing about the notebook: it could not be run, or was killed from outside.
+    """
+
+    notebook: NotebookNode
+    stopped: str | None = None
+    is_doubtful: bool = False
+    is_lost: bool = False
+
+
 def run(
-    notebook: NotebookNode, limits: Limits, cancelled: threading.Event | None = None
-) -> tuple[NotebookNode, str | None]:
+    notebook: NotebookNode,
+    limits: Limits,
+    cancelled: threading.Event | None = None,
+    is_confined: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> Run:
     """Run a notebook, whatever it does, in a folder of its own that is removed afterwards.
 
     Cells that fail do not stop it. Its code sees ``NBGRADER_EXECUTION=autograde``, as below nbgrader, and the profile
     ``smoke``.
 
     Args:
-        notebook: what to run.
+        notebook: what to run; it is left as it is.
         limits: what it may take.
         cancelled: may be set by another thread, to call the run off.
-
-    Returns:
-        the notebook with its outputs; what stopped it, None where nothing did. A cell that did not run to its end has
-        an error, one that was not reached no ``execution_count``.
+        is_confined: lock the kernel in, which has to be possible here.
+        variables: more for the environment.
 
     Raises:
         CalledOffError: ``cancelled`` was set.
     """
+    notebook = deepcopy(notebook)
     with tempfile.TemporaryDirectory(prefix="lpvq-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / "work").mkdir()
-        job, result = folder / "job.json", folder / "result.json"
-        job.write_text(json.dumps({"notebook": notebook, "limits": asdict(limits)}))
+        home = confinement.HOME if is_confined else name
         environment = {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
-            "HOME": str(folder),  # not the home of whoever grades: nothing is to be left there for the next
-            "IPYTHONDIR": str(folder / "ipython"),
-            "LPVQ_OUTPUT": str(folder / "output"),
+            "HOME": home,  # not the home of whoever grades: nothing is to be left there for the next
+            "IPYTHONDIR": f"{home}/ipython",
+            "LPVQ_OUTPUT": f"{home}/output",
             "LPVQ_PROFILE": "smoke",
             "NBGRADER_EXECUTION": "autograde",
             "OMP_NUM_THREADS": "1",  # several notebooks run beside each other
+            "PYTHONPATH": str(PACKAGE.parent),
+            **({"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"} if is_confined else {}),
+            **(variables or {}),
         }
-        command = [sys.executable, "-P", __file__, "run", str(folder)]
-        with (folder / "complaints").open("wb") as complaints:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=complaints,
-                start_new_session=True,  # Ctrl-C is for whoever waits, who then calls this off
-            )
-        most = limits.seconds + _GRACE
-        if not _wait(process, most, cancelled):
-            return notebook, f"did not end within {most} s"
-        if not result.exists():
-            lines = (folder / "complaints").read_text(errors="replace").strip().splitlines()
-            return notebook, f"could not be run: {lines[-1] if lines else f'status {process.returncode}'}"
-        answer = json.loads(result.read_text())
-        return nbformat.from_dict(answer["notebook"]), answer["stopped"]
-
-
-def _wait(process: subprocess.Popen, seconds: float, cancelled: threading.Event | None) -> bool:
-    """Wait until a process has ended, and return whether it did so by itself; end it otherwise."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not (cancelled and cancelled.is_set()):
+        job = {"notebook": notebook, "limits": asdict(limits), "folder": name, "is_confined": is_confined}
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(_RUNNER)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for whoever waits, who then calls this off
+        )
+        most = 8 * (limits.all_output + 2**20 + 1000 * len(notebook.cells))
+        pipes = [_Pipe(process.stdout, most), _Pipe(process.stderr, 2**16)]
         try:
-            process.wait(timeout=0.2)
+            is_ended = _exchange(process, json.dumps(job).encode(), limits.seconds + _GRACE, cancelled)
+        finally:
+            _end(process)
+            text, complaints = (pipe.content() for pipe in pipes)
+            _make_removable(folder)
+    if not is_ended:
+        return Run(notebook, f"did not end within {limits.seconds + _GRACE} s", is_doubtful=True, is_lost=True)
+    try:
+        answer = json.loads(text)
+        _take(notebook, answer["outputs"], answer["counts"])
+        stopped, kind = answer["stopped"], answer["kind"]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        lines = complaints.decode("utf-8", "replace").strip().splitlines()
+        why = clean(lines[-1])[:300] if lines else f"status {process.returncode}"
+        return Run(notebook, f"could not be run: {why}", is_doubtful=True, is_lost=True)
+    is_lost = kind == "killed"
+    return Run(notebook, stopped, is_lost or answer["was_late"] or _met_a_full_disk(notebook), is_lost)
+
+
+class _Pipe(threading.Thread):
+    """Reads what a process writes, so that it never waits; keeps so many bytes of it."""
+
+    def __init__(self, file: IO[bytes] | None, most: int) -> None:
+        super().__init__(daemon=True)
+        assert file is not None
+        self.file, self.most = file, most
+        self.parts: list[bytes] = []
+        self.start()
+
+    def run(self) -> None:
+        left = self.most
+        try:
+            while part := self.file.read1(2**16):  # type: ignore[attr-defined]
+                if left > 0:
+                    self.parts.append(part[:left])
+                left -= len(part)
+        except ValueError:  # closed below
+            return
+
+    def content(self) -> bytes:
+        """What was written; nobody who holds the other end open can delay it."""
+        self.join(timeout=10)
+        if not self.is_alive():
+            self.file.close()
+        return b"".join(self.parts)
+
+
+def _exchange(process: subprocess.Popen, job: bytes, seconds: float, cancelled: threading.Event | None) -> bool:
+    """Hand over a job and wait until the process has ended; return whether it did so by itself."""
+
+    def hand_over() -> None:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(job)
+            process.stdin.close()
+        except OSError:  # it ended before it had read
+            return
+
+    threading.Thread(target=hand_over, daemon=True).start()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if cancelled is not None and cancelled.is_set():
+            raise CalledOffError
+        try:
+            process.wait(timeout=0.1)
             return True
         except subprocess.TimeoutExpired:
             continue
-    process.terminate()  # which ends the kernel too
-    process.wait()
-    if cancelled and cancelled.is_set():
-        raise CalledOffError
     return False
 
 
-class _Client(NotebookClient):
-    """Keeps of each cell no more than ``most`` characters of output, and every error; knows which cell is running."""
-
-    def __init__(self, notebook: NotebookNode, most: int, **options: Any) -> None:
-        super().__init__(notebook, on_cell_execute=self._begin, on_cell_executed=self._end, **options)
-        self.most = most
-        self.kept: Counter[int] = Counter()
-        self.running: NotebookNode | None = None
-
-    def _begin(self, cell: NotebookNode, cell_index: int) -> None:
-        self.running = cell
-
-    def _end(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-        self.running = None
-        content = execute_reply["content"]
-        if content["status"] == "error":  # a cell that was interrupted has no error among its outputs
-            _add_error(cell, content.get("ename", ""), content.get("evalue", ""))
-
-    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        kind, content = msg["msg_type"], msg["content"]
-        if kind == "error":
-            content["traceback"] = [line[-self.most :] for line in content["traceback"][-20:]]
-            content["evalue"] = content["evalue"][: self.most]
-        elif kind in ("stream", "display_data", "execute_result"):
-            room = self.most - self.kept[cell_index]
-            size = len(content["text"]) if kind == "stream" else len(json.dumps(content["data"]))
-            self.kept[cell_index] += size
-            if size > room and kind != "stream":
-                kind, content = "stream", {"name": "stdout", "text": ""}
-            if size > room:
-                cut = f"{content['text'][: max(0, room)]}\n(more output is left out)\n" if room > 0 else ""
-                content = {"name": content["name"], "text": cut}
-                if not cut:
-                    return None
-            msg = {**msg, "msg_type": kind, "header": {**msg["header"], "msg_type": kind}, "content": content}
-        return super().process_message(msg, cell, cell_index)
+def _end(process: subprocess.Popen) -> None:
+    """End a process and all that it has started, stopped ones too."""
+    with contextlib.suppress(psutil.Error):
+        watching.end_all(psutil.Process(process.pid))
+    process.kill()
+    process.wait(timeout=30)
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
 
-class _LimitedKernels(KernelSpecManager):
-    """Knows one kernel: this file."""
+def _make_removable(folder: Path) -> None:
+    """Give back the rights that a student's code may have taken away, or the folder could not be removed."""
+    for here, folders, _ in os.walk(folder):
+        for name in folders:
+            path = os.path.join(here, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
 
-    memory: int = 0
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        command = [sys.executable, "-P", __file__, "kernel", str(self.memory), "-f", "{connection_file}"]
-        return KernelSpec(argv=command, language="python", display_name=kernel_name)
-
-
-def _run(folder: Path) -> None:
-    """Run ``job.json`` of a folder, and write ``result.json``."""
-    job = json.loads((folder / "job.json").read_text())
-    notebook, limits = nbformat.from_dict(job["notebook"]), Limits(**job["limits"])
-    kernels = _LimitedKernels()
-    kernels.memory = limits.memory
-    # Sockets in the folder, where there are such: of two kernels that start at the same moment, both may take the same
-    # port for free.
-    transport = {} if sys.platform == "win32" else {"transport": "ipc", "connection_file": str(folder / "kernel.json")}
-    manager = AsyncKernelManager(kernel_spec_manager=kernels, **transport)
-    client = _Client(
-        notebook,
-        limits.output,
-        km=manager,
-        timeout=limits.cell_seconds,
-        interrupt_on_timeout=True,
-        error_on_timeout={"ename": "Timeout", "evalue": f"took more than {limits.cell_seconds} s", "traceback": []},
-        allow_errors=True,
-        resources={"metadata": {"path": str(folder / "work")}},
-        record_timing=False,
-        store_widget_state=False,
-    )
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        _kill(manager)
-
-    clock = threading.Timer(limits.seconds, stop)
-    clock.daemon = True
-    clock.start()
-    stopped = None
-    try:
-        client.execute()
-    except DeadKernelError:
-        stopped = "its code ended Python"
-    except Exception as error:  # a kernel that dies can break nbclient in many places
-        stopped = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    finally:
-        clock.cancel()
-        _kill(manager)
-    if late.is_set():
-        stopped = f"took more than {limits.seconds} s in all"
-    for cell in notebook.cells:
+def _take(notebook: NotebookNode, outputs: list[Any], counts: list[Any]) -> None:
+    """Put outputs into the cells of a notebook, each of a form that can be written and shown."""
+    if len(outputs) != len(notebook.cells) or len(counts) != len(notebook.cells):
+        raise ValueError("outputs of another notebook")
+    for cell, shown, count in zip(notebook.cells, outputs, counts, strict=True):
         if cell.cell_type == "code":
-            _join_streams(cell)
-    if client.running:
-        _add_error(client.running, "Stopped", stopped or "did not run to its end")
-    temporary = folder / "result.part"
-    temporary.write_text(json.dumps({"notebook": notebook, "stopped": stopped}))
-    temporary.replace(folder / "result.json")
-    shutil.rmtree(folder / "work", ignore_errors=True)
+            tidied = [_tidy(output) for output in shown if isinstance(output, dict)]
+            cell.outputs = [output for output in tidied if output is not None]
+            cell.execution_count = count if isinstance(count, int) else None
 
 
-def _add_error(cell: NotebookNode, name: str, value: str) -> None:
-    """See to it that a cell has an error among its outputs."""
-    if not any(output.output_type == "error" for output in cell.outputs):
-        cell.outputs.append(v4.new_output("error", ename=name, evalue=value, traceback=[]))
+def _tidy(output: dict[str, Any]) -> NotebookNode | None:
+    """An output of its known fields alone; None for one of no known kind."""
+    kind = output.get("output_type")
+    if kind == "stream":
+        name = "stderr" if output.get("name") == "stderr" else "stdout"
+        return v4.new_output("stream", name=name, text=clean(_joined(output.get("text"))))
+    if kind == "error":
+        lines = output.get("traceback")
+        return v4.new_output(
+            "error",
+            ename=clean(str(output.get("ename", ""))),
+            evalue=clean(str(output.get("evalue", ""))),
+            traceback=[clean(str(line)) for line in lines] if isinstance(lines, list) else [],
+        )
+    if kind not in ("display_data", "execute_result"):
+        return None
+    data, metadata = output.get("data"), output.get("metadata")
+    kept = {}
+    for name, value in data.items() if isinstance(data, dict) else ():
+        if not _KIND.fullmatch(str(name)):
+            continue
+        kept[str(name)] = cleaned(value) if str(name).endswith("json") else clean(_joined(value))
+    sizes = {
+        name: {key: size for key, size in values.items() if key in ("width", "height") and type(size) is int}
+        for name, values in (metadata.items() if isinstance(metadata, dict) else ())
+        if name in kept and isinstance(values, dict)
+    }
+    return v4.new_output("display_data", data=kept, metadata=sizes)
 
 
-def _join_streams(cell: NotebookNode) -> None:
-    """Make one output of what was printed in pieces, each line as it stood at the end: of a bar, its last state.
-
-    nbclient can do this too, but takes hours for a line of a million letters.
-    """
-    joined: list[NotebookNode] = []
-    for output in cell.outputs:
-        before = joined[-1] if joined else None
-        if before and output.output_type == "stream" == before.output_type and output.name == before.name:
-            before.text += output.text
-        else:
-            joined.append(output)
-    for output in joined:
-        if output.output_type == "stream":
-            output.text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in output.text.split("\n"))
-    cell.outputs = joined
+def _joined(value: Any) -> str:
+    return "".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
-def _kill(manager: AsyncKernelManager) -> None:
-    """End the kernel, and what it has started."""
-    group = getattr(manager.provisioner, "pgid", None)
-    if group:
-        try:
-            os.killpg(group, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
-
-
-def _be_kernel(memory: int, arguments: list[str]) -> None:
-    """Become an IPython kernel that may take so much memory."""
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    from ipykernel.kernelapp import launch_new_instance
-
-    launch_new_instance(argv=arguments)
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "run":
-        _run(Path(sys.argv[2]))
-    else:
-        _be_kernel(int(sys.argv[2]), sys.argv[3:])
+def _met_a_full_disk(notebook: NotebookNode) -> bool:
+    errors = (output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error")
+    return any(sign in error.evalue for error in errors for sign in _FULL)

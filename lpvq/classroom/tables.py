@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from lpvq.classroom.grading import Grade
+from lpvq.classroom.csv_files import one_line
+from lpvq.classroom.grades import Grade
 from lpvq.experiments.tables import text_table
+
+_LONGEST = 160  # characters of a line's remarks; all of them stand in points.csv
 
 
 def format_grades(grades: Mapping[str, Sequence[Grade]]) -> str:
@@ -12,10 +15,9 @@ def format_grades(grades: Mapping[str, Sequence[Grade]]) -> str:
     for name, given in sorted(grades.items()):
         if name:
             rows = [
-                (grade.student, f"{sum(value or 0 for value in grade.all_points.values()):g}", "; ".join(grade.remarks))
-                for grade in given
+                (one_line(one.student, 40), one.in_words, one_line("; ".join(one.remarks), _LONGEST)) for one in given
             ]
             parts.append(text_table(name, ["", "points", ""], rows))
         else:
-            parts += [f"{grade.student}: {remark}" for grade in given for remark in grade.remarks]
+            parts += [one_line(f"{one.student}: {remark}", _LONGEST) for one in given for remark in one.remarks]
     return "\n".join(parts)

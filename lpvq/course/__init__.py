@@ -2,7 +2,7 @@
 
 from lpvq.course.checking import check
 from lpvq.course.definitions import definitions
-from lpvq.course.own_models import find, keep
+from lpvq.course.own_models import find, keep, note
 from lpvq.course.questions import NotYetError, agree, question, random_for
 from lpvq.course.setup import begin, describe_setup
 from lpvq.course.watching import Watch, watch_prior, watch_vqvae
@@ -17,6 +17,7 @@ __all__ = [
     "describe_setup",
     "find",
     "keep",
+    "note",
     "question",
     "random_for",
     "watch_prior",

@@ -50,9 +50,9 @@ def read_codes_file(path: str | Path) -> dict[str, Any]:
     """Read what ``write_codes_file`` wrote; types and shapes are those that are expected, values are not checked.
 
     Returns:
-        by name: ``codes`` and ``labels`` as int64 arrays (N, H, W) and (N,), ``num_codes`` as an int, ``class_names``
-        as a list of texts, and the others as texts; with two levels also ``coarse_codes`` (N, h, w) and the others that
-        ``write_codes_file`` names.
+        by name: ``codes`` (N, H, W) as they are in the file, of any integer type, ``labels`` as an int64 array (N,),
+        ``num_codes`` as an int, ``class_names`` as a list of texts, and the others as texts; with two levels also
+        ``coarse_codes`` (N, h, w) and the others that ``write_codes_file`` names.
 
     Raises:
         InputError: there is no such file, or it is truncated, damaged or something else.
@@ -94,4 +94,6 @@ def _read_array(archive: ZipFile, name: str, kinds: str, axes: str) -> Any:
     if 0 in shape or values.size != math.prod(shape):
         raise InputError(f"{name} has the shape {shape} and {values.size} values")
     values = values.reshape(shape, order="F" if in_columns else "C")
+    if axes == "NHW":
+        return values
     return values.astype(np.int64) if kinds == "iu" and axes else values.tolist()

@@ -1,7 +1,7 @@
 """Images in memory, with their labels."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -101,9 +101,9 @@ class ImageData(Dataset):
             InputError: all values are the same.
         """
         sums = torch.zeros(2, dtype=torch.float64)
-        for batch in self.batches():
-            chunk = self.images[batch].double()
-            sums += torch.stack([chunk.sum(), chunk.square().sum()])
+        for chunk in self._chunks():
+            values = chunk.double()
+            sums += torch.stack([values.sum(), values.square().sum()])
         mean, mean_square = (sums / self.images.numel()).tolist()
         variance = (mean_square - mean**2) / 255**2
         if variance <= 0:
@@ -117,6 +117,11 @@ class ImageData(Dataset):
         ``factors`` do not count.
         """
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.class_names)).encode())
-        digest.update(self.images.contiguous().numpy().data)
+        for chunk in self._chunks():
+            digest.update(chunk.contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()
+
+    def _chunks(self) -> Iterator[Tensor]:
+        """Give all images, in order, a few at a time."""
+        yield from self.images.split(max(1, _PIXELS_AT_ONCE // self.images[0, 0].numel()))

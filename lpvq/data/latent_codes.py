@@ -1,6 +1,7 @@
 """Grids of discrete codes: extracting them from images, keeping them on disk, describing them."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import overload
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -26,6 +28,9 @@ from lpvq.runtime import in_batches, progress
 
 _POSITIONS_AT_ONCE = 2**15
 _LARGEST_CODEBOOK = 2**24
+_MANY = 2**24  # codes, from which on memory counts
+_GRIDS_AT_ONCE = 2**12
+_SMALL = (torch.uint8, torch.int16, torch.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,8 @@ class LatentCodes(Dataset):
     int.
 
     Attributes:
-        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU.
+        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. Very large sets (over 2²⁴ codes) that were
+            extracted or read from a file have the smallest type of ``small_type`` instead: ``codes[indices].long()``.
         labels: int64 (N,), indices into ``class_names``.
         num_codes: K, the size of the codebook, an int in 1 … 2²⁴.
         class_names: what the labels mean.
@@ -61,12 +67,14 @@ class LatentCodes(Dataset):
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
-        check_tensor("the codes", self.codes, torch.int64, "NHW")
+        may_be_small = isinstance(self.codes, Tensor) and self.codes.dtype in _SMALL and self.codes.numel() > _MANY
+        kind = self.codes.dtype if may_be_small else torch.int64
+        check_tensor("the codes", self.codes, kind, "NHW")
         if self.codes.numel() == 0:
             raise InputError(f"there are no grids of {self.dataset}, or grids without codes: {tuple(self.codes.shape)}")
         if type(self.num_codes) is not int or not 1 <= self.num_codes <= _LARGEST_CODEBOOK:
             raise InputError(f"num_codes must be an int in 1 … {_LARGEST_CODEBOOK}, got {self.num_codes!r}")
-        check_codes(self.codes, self.num_codes)
+        check_codes(torch.stack(self.codes.aminmax()).long(), self.num_codes)
         check_labels(self.labels, self.class_names, len(self.codes), "grids")
         for name in ("dataset", "vqvae_checksum", "data_checksum"):
             if not isinstance(getattr(self, name), str):
@@ -96,7 +104,7 @@ class LatentCodes(Dataset):
         """
         if not isinstance(items, slice):
             index = check_index(items, len(self))
-            return self.codes[index], int(self.labels[index])
+            return self.codes[index].long(), int(self.labels[index])
         coarse = None if self.coarse is None else self.coarse[items]
         return replace(self, codes=self.codes[items], labels=self.labels[items], coarse=coarse)
 
@@ -144,11 +152,21 @@ class LatentCodes(Dataset):
         ``dataset`` and the other checksums do not count.
         """
         digest = hashlib.sha256(repr((tuple(self.codes.shape), self.num_codes, self.class_names)).encode())
-        digest.update(self.codes.contiguous().numpy().data)
+        for some in self.codes.split(_GRIDS_AT_ONCE):
+            digest.update(some.long().contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)
         if self.coarse is not None:
             digest.update(self.coarse.checksum().encode())
         return digest.hexdigest()
+
+    def counts(self) -> Tensor:
+        """Return how often each code occurs, int64 (K,)."""
+        parts = [code_counts(some.long(), self.num_codes) for some in self.codes.split(_GRIDS_AT_ONCE)]
+        return torch.stack(parts).sum(0)
+
+    def counts_per_position(self) -> Tensor:
+        """Return how often each code occurs at each position of the grid, int64 (H · W, K)."""
+        return torch.stack([code_counts(column.long(), self.num_codes) for column in self.codes.flatten(1).T])
 
     def describe(self) -> dict[str, float]:
         """Say how much of the codebook is in use, and how many nats a code carries at most.
@@ -158,16 +176,13 @@ class LatentCodes(Dataset):
             code: ``uniform`` (log K), ``unigram`` (of all codes together) and ``unigram_per_position`` (of each
             position by itself, averaged; too small for sets with few more grids than codes).
         """
-        counts = code_counts(self.codes, self.num_codes)
-        positions = self.codes.flatten(1).T
+        counts = self.counts()
         return {
             "usage": usage(counts),
             "perplexity": perplexity(counts),
             "uniform": float(np.log(self.num_codes)),
             "unigram": entropy(counts),
-            "unigram_per_position": float(
-                np.mean([entropy(code_counts(codes, self.num_codes)) for codes in positions])
-            ),
+            "unigram_per_position": float(np.mean([entropy(counts) for counts in self.counts_per_position()])),
         }
 
     def save(self, path: str | Path) -> None:
@@ -203,7 +218,7 @@ class LatentCodes(Dataset):
         content = read_codes_file(path)
         try:
             fine = cls(
-                codes=torch.from_numpy(content["codes"]),
+                codes=_in_memory(content["codes"], content["num_codes"]),
                 labels=torch.from_numpy(content["labels"]),
                 num_codes=content["num_codes"],
                 class_names=tuple(content["class_names"]),
@@ -215,7 +230,7 @@ class LatentCodes(Dataset):
                 return fine
             coarse = replace(
                 fine,
-                codes=torch.from_numpy(content["coarse_codes"]),
+                codes=_in_memory(content["coarse_codes"], content["coarse_num_codes"]),
                 num_codes=content["coarse_num_codes"],
                 vqvae_checksum=content["coarse_vqvae_checksum"],
             )
@@ -230,9 +245,14 @@ def join_codes(parts: Sequence[LatentCodes]) -> LatentCodes:
     What is said of the images is said of the first set's.
     """
     coarse = [part.coarse for part in parts if part.coarse is not None]
+    if len(parts) == 1:
+        return parts[0]
+    number = sum(len(part) for part in parts)
+    codes = torch.empty(number, *parts[0].grid, dtype=small_type(number * math.prod(parts[0].grid), parts[0].num_codes))
+    torch.cat([part.codes for part in parts], out=codes)
     return replace(
         parts[0],
-        codes=torch.cat([part.codes for part in parts]),
+        codes=codes,
         labels=torch.cat([part.labels for part in parts]),
         coarse=join_codes(coarse) if coarse else None,
     )
@@ -259,14 +279,14 @@ def extract_codes(
         InputError: the images have other channels, or a height or width that a VQ-VAE cannot divide into codes.
     """
     device = next(vqvae.parameters()).device
-    codes, coarse = [], []
+    codes, coarse = _Gathered(len(data), vqvae), None if coarse_vqvae is None else _Gathered(len(data), coarse_vqvae)
     for batch in progress(data.batches(), "extracting codes"):
         images = data.floats(batch).to(device)
-        codes.append(vqvae.encode(images).cpu())
-        if coarse_vqvae is not None and shrink is not None:
-            coarse.append(coarse_vqvae.encode(F.avg_pool2d(images, shrink)).cpu())
+        codes.add(images)
+        if coarse is not None and shrink is not None:
+            coarse.add(F.avg_pool2d(images, shrink))
     fine = LatentCodes(
-        codes=torch.cat(codes),
+        codes=codes.codes,
         labels=data.labels,
         num_codes=vqvae.quantizer.num_codes,
         class_names=data.class_names,
@@ -274,12 +294,43 @@ def extract_codes(
         vqvae_checksum=checksum(vqvae),
         data_checksum=data.checksum(),
     )
-    if coarse_vqvae is None:
+    if coarse_vqvae is None or coarse is None:
         return fine
     above = replace(
         fine,
-        codes=torch.cat(coarse),
+        codes=coarse.codes,
         num_codes=coarse_vqvae.quantizer.num_codes,
         vqvae_checksum=checksum(coarse_vqvae),
     )
     return replace(fine, coarse=above)
+
+
+class _Gathered:
+    """The codes of N images, batch by batch, where they are to stay."""
+
+    def __init__(self, number: int, vqvae: VQVAE) -> None:
+        self.codes = torch.empty(0)
+        self._number, self._vqvae, self._done = number, vqvae, 0
+
+    def add(self, images: Tensor) -> None:
+        """Encode the next images (B, C, H, W)."""
+        found = self._vqvae.encode(images).cpu()
+        if not self._done:
+            kind = small_type(self._number * found[0].numel(), self._vqvae.quantizer.num_codes)
+            self.codes = torch.empty(self._number, *found.shape[1:], dtype=kind)
+        self.codes[self._done : self._done + len(found)] = found
+        self._done += len(found)
+
+
+def _in_memory(codes: NDArray, num_codes: int) -> Tensor:
+    """Codes of a file, in the type that they are held in; where one does not fit, as int64, and it is complained of."""
+    kind = small_type(codes.size, num_codes)
+    fits = codes.min() >= 0 and codes.max() < num_codes
+    return torch.from_numpy(codes.astype(str(kind if fits else torch.int64).removeprefix("torch.")))
+
+
+def small_type(number: int, num_codes: int) -> torch.dtype:
+    """Return the type that so many codes of a codebook of ``num_codes`` are held in: int64 but for very many."""
+    if number <= _MANY:
+        return torch.int64
+    return torch.uint8 if num_codes <= 2**8 else torch.int16 if num_codes <= 2**15 else torch.int32

@@ -6,6 +6,7 @@ Every set comes whole, in memory, as uint8 tensors: batches are then an index aw
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from lpvq.data import smileys
 from lpvq.data.catalogue import PUBLISHED_SETS
 from lpvq.data.checks import check_memory, check_whole
-from lpvq.data.folders import classes_of, in_split, list_pictures, load_folder
+from lpvq.data.folders import load_folder, split_folder
 from lpvq.data.images import ImageData
 from lpvq.data.known_sets import IDX_SETS, load_cifar10, load_idx_set
 from lpvq.errors import InputError
@@ -43,9 +44,10 @@ def load(
 
     Args:
         name: ``"smileys"`` (rendered, nothing to download), ``"fashion_mnist"``, ``"mnist"``, ``"cifar10"``, or
-            ``"folder:PATH"`` with a folder of PNG, JPEG, WebP or BMP files. Its subfolders, searched at any depth,
-            are the classes; files outside them are a class named after the folder itself. In the order of their
-            paths, the first file and every tenth after it are the test split, the others the train split.
+            ``"folder:PATH"`` with a folder of pictures in any format that Pillow reads. Its subfolders, searched at any
+            depth, are the classes; files outside them are a class named after the folder itself. In the order of
+            their paths, the first picture and every tenth after it are the test split (of fewer than twenty every
+            fourth; never the only one of a class), the others the train split.
         split: ``"train"`` or ``"test"``. There is no third one: validation images are set aside from the train split.
         size: height and width in pixels, 1 to 4096, resized with antialiasing. None is 32 for smileys and folders,
             whose pictures are first cropped to the square in the middle, and the set's own size for the others.
@@ -92,7 +94,7 @@ def count_images(name: str, split: str = "train") -> int | None:
         return None
     if name in PUBLISHED_SETS:
         return PUBLISHED_SETS[name].number[split]
-    return len(in_split(list_pictures(_folder_of(name)), split))
+    return len(split_folder(_folder_of(name)).files[split])
 
 
 def class_names(name: str) -> tuple[str, ...]:
@@ -109,19 +111,28 @@ def class_names(name: str) -> tuple[str, ...]:
         return smileys.FACTORS["mouth"]
     if name in PUBLISHED_SETS:
         return PUBLISHED_SETS[name].class_names
-    folder = _folder_of(name)
-    return tuple(classes_of(list_pictures(folder), folder))
+    return split_folder(_folder_of(name)).class_names
 
 
 def _check_names(name: str, split: str) -> None:
     known = isinstance(name, str) and (name in ("smileys", *PUBLISHED_SETS) or re.match("folder:.", name))
     if not known:
-        raise InputError(f"data set {name!r} is unknown; expected one of {', '.join(KNOWN)}")
+        raise InputError(f"data set {name!r} is unknown; {_meant(str(name))}")
     if split not in SPLITS:
         raise InputError(
             f"split {split!r} is unknown; expected one of {', '.join(SPLITS)}; "
             "to validate, set some of the train images aside: data[:-1000] and data[-1000:]"
         )
+
+
+def _meant(name: str) -> str:
+    """What to write instead of a name that is none."""
+    if Path(name).expanduser().is_dir():
+        return f"it is a folder: write folder:{name}"
+    plain = {re.sub(r"[\W_]", "", known).casefold(): known for known in KNOWN[:-1]}
+    near = get_close_matches(re.sub(r"[\W_]", "", name).casefold(), plain, 1)
+    instead = f"did you mean {plain[near[0]]}? " if near else ""
+    return f"{instead}expected one of {', '.join(KNOWN)}"
 
 
 def _folder_of(name: str) -> Path:

@@ -93,11 +93,12 @@ def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int
     expected = (len(data), *(pixels // downsample for pixels in size))
     if tuple(codes.shape) != expected:
         raise InputError(f"expected codes of shape {expected} for the images of {data.name}, got {tuple(codes.shape)}")
-    sums = torch.zeros(num_codes, channels * downsample**2)
+    sums, counts = torch.zeros(num_codes, channels * downsample**2), torch.zeros(num_codes, 1, dtype=torch.int64)
     for batch in data.batches():
         # Every position of the grid takes its own pixels, (positions, channels · downsample²).
         patches = F.unfold(data.floats(batch), downsample, stride=downsample)
-        sums.index_add_(0, codes[batch].flatten(), patches.movedim(1, -1).reshape(-1, sums.shape[1]))
-    counts = code_counts(codes, num_codes)[:, None]
+        of_batch = codes[batch].flatten().long()
+        sums.index_add_(0, of_batch, patches.movedim(1, -1).reshape(-1, sums.shape[1]))
+        counts += code_counts(of_batch, num_codes)[:, None]
     means = torch.where(counts > 0, sums / counts, 0.5)
     return means.view(num_codes, channels, downsample, downsample)

@@ -17,7 +17,7 @@ from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
 
 NEIGHBOURS = 5
-_DISTANCES_AT_ONCE = 2**24
+_DISTANCES_AT_ONCE = 2**22
 _GROUP = 250  # vectors: enough to see how much balls are shared, few enough to cost little
 _DEGREES_OF_FREEDOM = 100  # of a design effect: its root, and so a standard error, is known to about 7 %
 
@@ -151,14 +151,37 @@ def nearest_neighbours(vectors: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: a set is empty.
     """
-    if min(len(vectors), len(among)) == 0:
-        raise InputError(f"nearest neighbours need vectors in both sets, got {len(vectors)} and {len(among)}")
-    distances, indices = [], []
-    for part in vectors.split(max(1, _DISTANCES_AT_ONCE // len(among))):
-        squares, index = squared_distances(part, among).min(1)
-        distances.append(squares.sqrt())
-        indices.append(index)
-    return torch.cat(distances), torch.cat(indices)
+    nearest = NearestSoFar(vectors)
+    nearest.look_at(among)
+    return nearest.found()
+
+
+class NearestSoFar:
+    """The nearest neighbours of ``vectors`` (N, F) among more than memory holds, which are looked at part by part."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        self._vectors, self._seen = vectors, 0
+        self._squares = torch.full((len(vectors),), torch.inf, dtype=torch.float64)
+        self._indices = torch.zeros(len(vectors), dtype=torch.int64)
+
+    def look_at(self, among: Tensor) -> None:
+        """Look at the next vectors, (M, F)."""
+        for part in among.split(max(1, _DISTANCES_AT_ONCE // max(1, len(self._vectors)))):
+            squares, index = squared_distances(self._vectors, part).min(1)
+            nearer = squares < self._squares
+            self._squares = torch.where(nearer, squares, self._squares)
+            self._indices = torch.where(nearer, index + self._seen, self._indices)
+            self._seen += len(part)
+
+    def found(self) -> tuple[Tensor, Tensor]:
+        """Return the distances, float64 (N,), and the indices of the nearest, int64 (N,).
+
+        Raises:
+            InputError: a set is empty.
+        """
+        if min(len(self._vectors), self._seen) == 0:
+            raise InputError(f"nearest neighbours need vectors in both sets, got {len(self._vectors)} and {self._seen}")
+        return self._squares.sqrt(), self._indices
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from lpvq.data.latent_codes import LatentCodes
 from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
 from lpvq.models.coarse_to_fine import CoarseToFine
-from lpvq.models.code_usage import code_counts
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.runtime import progress
 from lpvq.training.losses import grid_nll
@@ -90,11 +89,11 @@ def evaluate_prior(
     if (train.num_codes, train.grid) != (test.num_codes, test.grid):
         raise InputError("the training and the test codes have another codebook or grid; extract both again")
     num_codes, positions = test.num_codes, test.codes[0].numel()
-    seen, asked = train.codes.flatten(1), test.codes.flatten(1)
+    asked = test.codes.flatten(1).long()
     nats = {
         "uniform": torch.full((len(test),), positions * log(num_codes)),
-        "unigram": _unigram_nats(seen.reshape(-1, 1), num_codes).expand(positions, -1),
-        "unigram per position": _unigram_nats(seen, num_codes),
+        "unigram": _unigram_nats(train.counts()[None]).expand(positions, -1),
+        "unigram per position": _unigram_nats(train.counts_per_position()),
     }
     for name in ("unigram", "unigram per position"):
         nats[name] = nats[name].gather(1, asked.T).sum(0)
@@ -121,13 +120,13 @@ def marginal_nll(prior: PixelCNN | CoarseToFine, codes: LatentCodes) -> Tensor:
     return log(prior.num_classes) - torch.logsumexp(-torch.stack(given).double(), 0)
 
 
-def _unigram_nats(seen: Tensor, num_codes: int) -> Tensor:
-    """−log of the frequencies of the codes in each column of ``seen`` (N, P): (P, K).
+def _unigram_nats(counts: Tensor) -> Tensor:
+    """−log of the frequencies of the codes, given how often each was seen at each of P positions, (P, K): (P, K).
 
     Every code counts once more than it was seen (Laplace's rule), so that none is impossible.
     """
-    counts = torch.stack([code_counts(column, num_codes) for column in seen.T]).double() + 1
-    return -(counts / counts.sum(1, keepdim=True)).log()
+    more = counts.double() + 1
+    return -(more / more.sum(1, keepdim=True)).log()
 
 
 def _likelihood(name: str, nats: Tensor, positions: int, pixels: int) -> Likelihood:

@@ -11,7 +11,7 @@ A part is measured once for all that its figures depend on: models, images, what
 of these is another, it is measured anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import hypot, log
@@ -23,24 +23,23 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lpvq import plotting
-from lpvq.data import load, smileys
+from lpvq.data import ImageData, load, smileys
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import shrunk, targets_of
 from lpvq.evaluation.codes import evaluate_reconstruction, mean_patches
-from lpvq.evaluation.distances import NEIGHBOURS
+from lpvq.evaluation.distances import NEIGHBOURS, NearestSoFar
 from lpvq.evaluation.estimates import Estimate
 from lpvq.evaluation.face_faults import kinds_of_faults
 from lpvq.evaluation.face_quality import evaluate_faces, true_threshold
-from lpvq.evaluation.memorisation import evaluate_repeated_grids, nearest_training_images
+from lpvq.evaluation.memorisation import evaluate_memorisation, evaluate_repeated_grids
 from lpvq.evaluation.nearest_face import NearestFaces, find_nearest_faces
 from lpvq.evaluation.prior import PriorEvaluation, evaluate_prior
 from lpvq.evaluation.samples import evaluate_samples, inception_distance, inception_weights
 from lpvq.evaluation.source import SourceEntropy, source_entropy
 from lpvq.evaluation.truth import evaluate_factors
-from lpvq.experiments.samples import sample
+from lpvq.experiments.samples import sample, sample_codes
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import checksum, read_json, write_json
-from lpvq.models.code_usage import code_counts
 from lpvq.models.sampling import SamplingOptions
 from lpvq.runtime import progress
 
@@ -53,6 +52,7 @@ _SHOWN_CODES = 12
 _SHOWN_NEIGHBOURS = 10
 _FRESH_SETS = 5
 _SEARCHED = 1000  # so many images are searched for, among all training images and among all true faces
+_PIXELS_AT_ONCE = 2**21
 _TEMPERATURES = (1.0, 0.9, 0.8)
 _SHOWN_FACES = 8
 _FACES_OF_THE_SOURCE = 640  # divided by the size: what the larger faces cost more, fewer of them save
@@ -160,7 +160,7 @@ class Report:
     def _codes(self) -> Measured:
         workspace = self.workspace
         codes, vqvae = workspace.train_codes, workspace.vqvae
-        counts = code_counts(codes.codes, codes.num_codes)
+        counts = codes.counts()
         order = counts.argsort(descending=True, stable=True)
         number = min(_SHOWN_CODES, len(order) // 2)
         shown = torch.cat([order[:number], order[-number:]])
@@ -208,7 +208,7 @@ class Report:
                 f"sets of images can be compared from {NEIGHBOURS + 1} images on, {self.workspace.dataset} has "
                 f"{self._number} to compare: add more images"
             )
-        real = self.workspace.classifier.features(train[: self._number].floats())
+        real = self._features(train[: self._number])
         features = {name: images.features for name, images in self._sets.items()}
         class_task = self.workspace.classifier.class_task
         correct = {
@@ -225,11 +225,11 @@ class Report:
             "classifier_accuracy": {
                 name: asdict(Estimate.of_mean(test.predictions[name] == truth[name])) for name in test.predictions
             },
-            "inception_fid_of_samples": inception_distance(train[: self._number].floats(), self._samples_drawn[0]),
+            "inception_fid_of_samples": self._inception_distance(),
             "memorisation": memorisation,
             "repeated_grids": asdict(
                 evaluate_repeated_grids(
-                    self._samples_drawn[1],
+                    self._samples_drawn[0],
                     self.workspace.test_codes.codes,
                     train_codes.codes[:-held_out],
                 )
@@ -260,26 +260,37 @@ class Report:
         """
         train, classifier = self.workspace.train_data, self.workspace.classifier
         samples, held_out = self._sets["prior samples"], self._sets["reconstructions"]
-        seen = self._decode(self.workspace.train_codes.codes[: len(train)])
-        spaces = {
-            "pixels": tuple(shrunk(some).flatten(1) for some in (samples.first, seen, held_out.first)),
-            "features": (samples.features[:_SEARCHED], classifier.features(seen), held_out.features[:_SEARCHED]),
+        views: dict[str, Callable[[Tensor], Tensor]] = {
+            "pixels": lambda images: shrunk(images).flatten(1),
+            "features": classifier.features,
         }
+        # For each way to look, the nearest of the generated and of the held-out images.
+        near = {
+            name: (NearestSoFar(view(samples.first)), NearestSoFar(view(held_out.first)))
+            for name, view in views.items()
+        }
+        train_codes = self.workspace.train_codes.codes[: len(train)]
+        for some in progress(train_codes.split(self._at_once), "looking for copies", least=64):
+            seen = self._decode(some)
+            for name, view in views.items():
+                vectors = view(seen)
+                for each in near[name]:
+                    each.look_at(vectors)
         figures, nearest = {}, {}
-        for name, vectors in spaces.items():
-            found, distances, nearest[name] = nearest_training_images(*vectors)
-            figures[name] = asdict(found)
+        for name, (of_samples, of_held_out) in near.items():
+            distances, nearest[name] = of_samples.found()
+            figures[name] = asdict(evaluate_memorisation(of_held_out.found()[0], distances))
             if name == "pixels":
                 closest = self._closest_of_each_class(distances)
         figure = plotting.plot_rows(
-            [samples.first[closest], *(seen[nearest[name][closest]] for name in spaces)],
-            ["generated", *(f"nearest in\n{name}" for name in spaces)],
+            [samples.first[closest], *(self._decode(train_codes[nearest[name][closest]]) for name in near)],
+            ["generated", *(f"nearest in\n{name}" for name in near)],
         )
         return figures, figure
 
     def _closest_of_each_class(self, distances: Tensor) -> Tensor:
         """The indices of the generated images that are nearest to a training image, some of each class."""
-        labels = self._samples_drawn[2][: len(distances)]
+        labels = self._samples_drawn[1][: len(distances)]
         order = distances.argsort()
         each = max(1, _SHOWN_NEIGHBOURS // len(self.workspace.class_names))
         return torch.cat([order[labels[order] == label][:each] for label in labels.unique()])[:_SHOWN_NEIGHBOURS]
@@ -347,29 +358,55 @@ class Report:
         codes = workspace.train_codes
         generator = torch.Generator().manual_seed(workspace.seed)
         shape = (number, *codes.grid)
-        counts = code_counts(codes.codes, codes.num_codes).double()
+        counts = codes.counts().double()
         unigram = counts.multinomial(shape[0] * shape[1] * shape[2], replacement=True, generator=generator).view(shape)
         uniform = torch.randint(codes.num_codes, shape, generator=generator)
-        samples, _, labels = self._samples_drawn
+        drawn, labels = self._samples_drawn
         return {
-            "test": self._look_at(test.floats(), test.labels),
-            "reconstructions": self._look_at(self._decode(workspace.test_codes.codes[:number]), test.labels),
-            "prior samples": self._look_at(samples, labels),
-            "unigram codes": self._look_at(self._decode(unigram)),
-            "uniform codes": self._look_at(self._decode(uniform)),
+            "test": self._look_at([test.floats(batch) for batch in test.batches()], test.labels),
+            "reconstructions": self._look_at(self._decoded(workspace.test_codes.codes[:number]), test.labels),
+            "prior samples": self._look_at(self._decoded(drawn), labels),
+            "unigram codes": self._look_at(self._decoded(unigram)),
+            "uniform codes": self._look_at(self._decoded(uniform)),
         }
 
     @cached_property
-    def _samples_drawn(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Generated images, their codes and the classes that they were made for."""
-        return sample(self.workspace, self._number)
+    def _samples_drawn(self) -> tuple[Tensor, Tensor]:
+        """The codes of generated images, and the classes that they were made for."""
+        return sample_codes(self.workspace, self._number)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        return self.workspace.vqvae.decode(codes.to(self.workspace.device)).cpu()
+        return self.workspace.vqvae.decode(codes.to(self.workspace.device).long()).cpu()
 
-    def _look_at(self, images: Tensor, labels: Tensor | None = None) -> _Set:
+    def _decoded(self, codes: Tensor) -> Iterator[Tensor]:
+        """Images of codes (N, h, w), some at a time: all together may take more memory than there is."""
+        return (self._decode(some) for some in codes.split(self._at_once))
+
+    @property
+    def _at_once(self) -> int:
+        """How many images are decoded at a time."""
+        return max(1, _PIXELS_AT_ONCE // self.workspace.test_data.images[0, 0].numel())
+
+    def _features(self, images: ImageData) -> Tensor:
+        return torch.cat([self.workspace.classifier.features(images.floats(batch)) for batch in images.batches()])
+
+    def _inception_distance(self) -> float | None:
+        if inception_weights() is None:
+            return None
+        real = self.workspace.train_data[: self._number].floats()
+        return inception_distance(real, self._decode(self._samples_drawn[0]))
+
+    def _look_at(self, parts: Iterable[Tensor], labels: Tensor | None = None) -> _Set:
         classifier = self.workspace.classifier
-        return _Set(classifier.features(images), classifier.predict(images), labels, images[:_SEARCHED].clone())
+        features, predictions = [], []
+        first: list[Tensor] = []
+        for images in parts:
+            features.append(classifier.features(images))
+            predictions.append(classifier.predict(images))
+            if sum(len(some) for some in first) < _SEARCHED:
+                first.append(images.clone())
+        together = {task: torch.cat([one[task] for one in predictions]) for task in predictions[0]}
+        return _Set(torch.cat(features), together, labels, torch.cat(first)[:_SEARCHED])
 
 
 def _describe_source(source: SourceEntropy, prior: PriorEvaluation, positions: int) -> tuple[Result, Estimate]:

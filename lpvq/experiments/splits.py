@@ -1,12 +1,19 @@
 """The images of an experiment: to learn from, to choose the best weights by, and to test on."""
 
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 
+from lpvq.data.folders import HIDDEN, check_folder, describe_left_out
 from lpvq.data.images import ImageData
-from lpvq.data.loading import count_images, load, smileys_in_parts
+from lpvq.data.loading import DEFAULT_SIZE, class_names, count_images, load, smileys_in_parts
+from lpvq.data.prepared import LEFT_OUT, Prepared, find_prepared, prepare
 from lpvq.errors import InputError
+from lpvq.experiments.artefacts import ArtefactStore
 from lpvq.experiments.profiles import PROFILES, Recipe, recipe_for
+
+_NAMED = 5  # files that are left out, for each reason
 
 
 class Splits:
@@ -17,9 +24,11 @@ class Splits:
         recipe: says of what size the images are, how many there are, and how many of the training images are held out:
             at most a tenth of them, and at least one.
         profile: whose recipe it is.
+        store: where the pictures of a folder are kept once they are decoded.
     """
 
-    def __init__(self, dataset: str, recipe: Recipe, profile: str) -> None:
+    def __init__(self, dataset: str, recipe: Recipe, profile: str, store: Path) -> None:
+        self._store = ArtefactStore(store)
         self._dataset = dataset
         self._recipe = recipe
         self._profile = profile
@@ -81,9 +90,44 @@ class Splits:
         """The checksum of the test images."""
         return self.test.checksum()
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return class_names(self._dataset) if self.prepared is None else self.prepared.splits["train"].class_names
+
+    @cached_property
+    def prepared(self) -> Prepared | None:
+        """The pictures of a folder, decoded once and kept; None for other sets."""
+        kind, _, path = self._dataset.partition(":")
+        if kind != "folder":
+            return None
+        folder, size = Path(path), self._recipe.size or DEFAULT_SIZE
+        limits = {"train": self._recipe.train_images, "test": self._recipe.test_images}
+
+        def find() -> Prepared | None:
+            return find_prepared(folder, self._store.folder, size, limits, self._dataset)
+
+        def make() -> Prepared:
+            prepare(folder, self._store.folder, size, limits)
+            prepared = find()
+            if prepared is None:
+                raise InputError(f"the pictures in {folder} have changed while they were read: try again")
+            return prepared
+
+        check_folder(folder)
+        prepared = self._store.find_or_make(find, make)
+        if any(one.reason != HIDDEN for one in prepared.left_out):
+            listed = self._store.path(LEFT_OUT)
+            warnings.warn(f"{describe_left_out(prepared.left_out, folder, _NAMED)}; listed in {listed}", stacklevel=2)
+        return prepared
+
     def _load(self, split: str, limit: int | None) -> ImageData:
-        data = load(self._dataset, split, self._recipe.size, limit)
-        available = count_images(self._dataset, split) if len(data) == limit else None
+        if self.prepared is not None:
+            data: ImageData = self.prepared.splits[split]
+            available = self.prepared.available[split] if len(data) == limit else None
+        else:
+            data = load(self._dataset, split, self._recipe.size, limit)
+            available = count_images(self._dataset, split) if len(data) == limit else None
         if available is not None and available > len(data):
             takes_all = [name for name in PROFILES if self._takes_all(name, split, available)]
             way_out = f"; the profile {takes_all[0]} uses all" if takes_all else ""

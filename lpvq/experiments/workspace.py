@@ -13,6 +13,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
     classifier.pt, classifier.json       the classifier that evaluation needs
     evaluation.json, *.png               what is measured and shown
     studies/                             workspaces of the same data with other recipes
+    ../pictures/                         the pictures of a folder, decoded, for all profiles
     .lock                                held by the process that is making one of these
 """
 
@@ -24,9 +25,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lpvq.data.folders import readable
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes, extract_codes, join_codes
-from lpvq.data.loading import class_names
+from lpvq.data.prepared import Prepared, read_about
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import Classifier
 from lpvq.experiments.artefacts import About, ArtefactStore
@@ -59,6 +61,7 @@ _DECIDES = {
     "classifier": ("size", "train_images", "validation_images"),
 }
 _DECIDES["fine"] = _DECIDES["prior"]
+_PICTURES = "pictures"
 _OF_IMAGES = {"size", "train_images", "test_images", "validation_images", "levels"}
 
 
@@ -110,13 +113,14 @@ class Workspace:
         self.device = choose_device(device)
         name = f"{kind}-{folder.name}" if path else kind
         name = name if self.recipe.size is None else f"{name}-{self.recipe.size}"
+        home = _home(output_folder(output) / name, folder) if path else output_folder(output) / name
         self._shipped = load_pretrained_and_about(name) if pretrained else None
         if self._shipped is not None:
             levels = 2 if isinstance(self._shipped[1][0], CoarseToFine) else 1
             self.recipe = replace(self.recipe, levels=levels)
         below = f"pretrained-{self.profile}" if pretrained else self.profile
-        self.artefacts = ArtefactStore(output_folder(output) / name / below)
-        self._splits = Splits(self.dataset, self.recipe, self.profile)
+        self.artefacts = ArtefactStore(home / below)
+        self._splits = Splits(self.dataset, self.recipe, self.profile, home / _PICTURES)
         self.watch: Callable[[Workspace, Any, ImageData | LatentCodes], AfterStep | None] | None = None
         self.coarse: Workspace | None = None
         if self.recipe.levels == 2:
@@ -131,6 +135,22 @@ class Workspace:
     def path(self, name: str) -> Path:
         """Return where the artefact ``name`` is or will be."""
         return self.artefacts.path(name)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a picture says of the models that made it."""
+        return {
+            "dataset": readable(self.dataset),
+            "size": self.recipe.size,
+            "profile": self.profile,
+            "pretrained": self.pretrained,
+            "seed": self.seed,
+        }
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """The pictures of a folder as they were read, and what was left out; None for other sets."""
+        return self._splits.prepared
 
     def variation(self, name: str, seed: int, changes: Mapping[str, Any]) -> "Workspace":
         """Return a workspace with another recipe, in a folder ``name`` below this one's.
@@ -196,7 +216,7 @@ class Workspace:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes."""
-        return class_names(self.dataset)
+        return self._splits.class_names
 
     # Models.
 
@@ -403,6 +423,15 @@ class Workspace:
         return extract_codes(
             self.vqvae, images, coarse, self.recipe.size // coarse_size(self.recipe.size, self.recipe.downsample)
         )
+
+
+def _home(folder: Path, pictures: Path) -> Path:
+    """Return where the artefacts of a folder of pictures lie; two of the same last name have a place each."""
+    number, home = 1, folder
+    while (about := read_about(home / _PICTURES)) is not None and about["folder"] != str(pictures):
+        number += 1
+        home = folder.with_name(f"{folder.name}-{number}")
+    return home
 
 
 def _made_by(codes: LatentCodes) -> tuple[str, str | None]:

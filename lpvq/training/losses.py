@@ -57,5 +57,5 @@ def given(
     """
     takes_coarse = isinstance(model, CoarseToFine) or model.num_coarse_codes is not None
     labels = None if model.num_classes is None else codes.labels[indices].to(device)
-    coarse = codes.coarse.codes[indices].to(device) if takes_coarse and codes.coarse is not None else None
-    return codes.codes[indices].to(device), labels, coarse
+    coarse = codes.coarse.codes[indices].to(device).long() if takes_coarse and codes.coarse is not None else None
+    return codes.codes[indices].to(device).long(), labels, coarse

@@ -18,7 +18,9 @@ from lpvq.course.exercises.comparing import (
     call,
     checker,
     compare_number,
+    compare_order,
     compare_tensor,
+    compare_truths,
     own_random_numbers,
 )
 
@@ -116,6 +118,57 @@ def test_what_is_no_number_is_called_by_its_kind(answer: Any, complaint: str) ->
 )
 def test_a_wrong_number_is_told_its_kind_of_mistake(answer: float, complaint: str | None) -> None:
     assert compare_number(answer, 2, 0.05, {"the sum is not asked for": 7}) == complaint
+
+
+TRUTHS = {"a": True, "b": False, "c": True}
+
+
+@pytest.mark.parametrize("form", [bool, int, float, np.bool_, torch.tensor, lambda value: np.array([value])])
+def test_a_truth_may_have_any_form(form: Any) -> None:
+    assert compare_truths({name: form(value) for name, value in TRUTHS.items()}, TRUTHS, "why?") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (TRUTHS | {"a": False}, "1 of 3 wrong. Ask of each: why?"),
+        (dict.fromkeys(TRUTHS, True), "they are not all alike. 1 of 3 wrong. Ask of each: why?"),
+        ({"a": True}, "expected a dictionary with True or False for each of a, b, c"),
+        ([True, False, True], "expected a dictionary with True or False for each of a, b, c"),
+        (TRUTHS | {"a": "yes"}, "expected True or False for 'a', got str"),
+        (TRUTHS | {"a": 2}, "expected True or False for 'a', got 2"),
+        (TRUTHS | {"a": ...}, "a part of it is still ..."),
+    ],
+)
+def test_wrong_truths_are_counted_and_not_named(answer: Any, complaint: str) -> None:
+    assert compare_truths(answer, TRUTHS, "why?") == complaint
+
+
+ORDER = ["two", "one", "four", "three"]
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array, dict.fromkeys, iter, lambda names: map(np.str_, names)])
+def test_an_order_may_have_any_form(form: Any) -> None:
+    assert compare_order(form(ORDER), ORDER, "look") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (ORDER[::-1], "this is the other way round"),
+        (["one", "two", "four", "three"], "two that stand beside each other are exchanged; look"),
+        (["four", "one", "two", "three"], "2 of 4 stand in their places; look"),
+        (["one", "two", "three", "four"], "0 of 4 stand in their places; look"),
+        (ORDER[:3], "expected each of the 4 names once, got 3, 3 of them different"),
+        (["two", "two", "two", "one"], "expected each of the 4 names once, got 4, 2 of them different"),
+        ([*ORDER, "five"], "'five' is none of the names four, one, three, two"),
+        ("two, one", "expected a list of the 4 names in order, got str"),
+        (set(ORDER), "expected a list of the 4 names in order, got set"),
+        (1, "expected a list of the 4 names in order, got int"),
+    ],
+)
+def test_a_wrong_order_is_told_how_wrong(answer: Any, complaint: str) -> None:
+    assert compare_order(answer, ORDER, "look") == complaint
 
 
 EXPECTED = torch.tensor([[1.0, 2.0], [3.0, 4.0]])

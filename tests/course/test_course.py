@@ -28,6 +28,10 @@ def test_a_notebook_begins_with_its_profile_and_seed(
     ("answer", "verdict"),
     [
         (..., "not done yet"),
+        ((..., ...), "not done yet"),
+        ({"a": ..., "b": ...}, "not done yet"),
+        ([2, ...], "not yet: a part of it is still ..."),
+        ([], "not yet: expected a number, got list"),
         (2, "correct"),
         (2.4, "not yet: 2.4 is too large"),
         (1, "not yet: 1 is too small"),

@@ -16,6 +16,7 @@ def test_every_drawing_can_be_rendered():
         notebook_09.plot_floor([8, 16], {"test": [2.0, 1.0], "samples": [3.0, 2.0]}),
         notebook_09.plot_balls(points, others, k=2),
         notebook_09.plot_distances(torch.rand(30), torch.rand(40), 0.1, 0.9),
+        notebook_09.plot_cost_and_loss({"8": [(50.0, 0.2), (60.0, 0.3)], "32": [(100.0, 0.03)]}),
         notebook_09.plot_local_errors({"true": torch.zeros(9), "x": torch.rand(30), "y": torch.rand(40)}, 0.02, 0.08),
     ):
         assert plotting.render(figure, "a figure").startswith(b"\x89PNG")
@@ -49,3 +50,9 @@ def test_the_interval_is_drawn_around_the_mean():
     ends = sorted(float(path[0, 0]) for path in axis.collections[1].get_segments())
     assert ends == pytest.approx([0.304, 0.696])
     assert np.isclose(axis.collections[0].get_segments()[0][0, 0], 0.5)
+
+
+def test_every_seed_of_a_recipe_has_a_mark_of_that_recipe():
+    (axis,) = notebook_09.plot_cost_and_loss({"8": [(50.0, 0.2), (60.0, 0.3)], "32": [(100.0, 0.03)]}).axes
+    marks = {line.get_label(): list(zip(*line.get_data(), strict=True)) for line in axis.lines}
+    assert marks == {"8": [(50.0, 0.2), (60.0, 0.3)], "32": [(100.0, 0.03)]}

@@ -1,15 +1,13 @@
 """The checkers of 00_welcome tell right answers from typical wrong ones."""
 
-from math import log, log2
+from math import exp, log2
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
 from answers import expect, forms_of_number, forms_of_tensor
 from lpvq import load_pretrained
-from lpvq.course.exercises import notebook_00
 from lpvq.course.exercises.notebook_00 import CHECKERS
 from lpvq.data.loading import load
 
@@ -83,46 +81,81 @@ def test_0_2_one_code_changed() -> None:
     )
 
 
-def first_logits(label: int) -> Tensor:
-    _, prior = load_pretrained()
-    with torch.no_grad():
-        return prior(torch.zeros(1, 8, 8, dtype=torch.int64), torch.tensor([label]))[0, :, 0, 0]
+def sharpened(logits: Tensor, temperature: float) -> Tensor:
+    return (logits / temperature).softmax(0)
 
 
-def test_0_3_sharper() -> None:
-    logits = first_logits(1)
-    once, right = logits.softmax(0), (2 * logits).softmax(0)
+def by_powers(logits: Tensor, temperature: float) -> np.ndarray:
+    powers = np.exp(logits.double().numpy() - float(logits.max())) ** (1 / temperature)
+    return powers / powers.sum()
+
+
+def by_loop(logits: Tensor, temperature: float) -> list[float]:
+    shares = [exp((logit - float(logits.max())) / temperature) for logit in logits.tolist()]
+    return [share / sum(shares) for share in shares]
+
+
+def test_0_3_with_temperature() -> None:
     expect(
         CHECKERS["0.3"],
         [
-            *forms_of_tensor(right),
-            once**2 / (once**2).sum(),
-            (2 * (logits - logits.max())).exp() / (2 * (logits - logits.max())).exp().sum(),
+            sharpened,
+            by_powers,
+            by_loop,
+            lambda logits, temperature: torch.distributions.Categorical(logits=logits / temperature).probs,
+            lambda logits, temperature: (logits.softmax(0).log() / temperature).softmax(0).requires_grad_(),
         ],
         [
-            ((logits * 0.5).softmax(0), "multiplied by the temperature"),
-            (once, "temperature 1"),
-            (once / 0.5, "before the softmax"),
-            (once**2, "do not sum to 1"),
-            (logits / 0.5, "these are logits"),
-            (logits, "logits at temperature 1"),
-            ((logits / 0.5).log_softmax(0), "logarithms"),
-            ((logits / 0.5).exp(), "not divided by their sum"),
-            ((once / 0.5).softmax(0), "twice"),
-            (right[None], "expected the shape (256,), got (1, 256)"),
-            (right.argmax(), "expected the shape (256,), got ()"),
-            (right.flip(0), "values are wrong"),
-            ((logits / 0.25).softmax(0), "values are wrong"),
-            (right / log(2), "wrong"),
-            (lambda: right, "expected a tensor, got a function"),
+            (sharpened(torch.ones(4), 0.5), "expected a function, got Tensor of shape (4,)"),
+            (lambda logits, temperature: ..., "not done yet"),
+            (lambda logits: logits.softmax(0), "the function fails with TypeError"),
+            (lambda logits, temperature: (logits * temperature).softmax(0), "multiplied by the temperature"),
+            (lambda logits, temperature: logits.softmax(0), "temperature 1"),
+            (lambda logits, temperature: (logits / 0.5).softmax(0), "the temperature in the brackets"),
+            (lambda logits, temperature: logits.softmax(0) / temperature, "before the softmax"),
+            (lambda logits, temperature: logits.softmax(0) ** (1 / temperature), "do not sum to 1"),
+            (lambda logits, temperature: logits / temperature, "these are logits"),
+            (lambda logits, temperature: logits, "logits at temperature 1"),
+            (lambda logits, temperature: (logits / temperature).log_softmax(0), "logarithms"),
+            (lambda logits, temperature: (logits / temperature).exp(), "not divided by their sum"),
+            (lambda logits, temperature: (logits.softmax(0) / temperature).softmax(0), "twice"),
+            (lambda logits, temperature: (logits - temperature).softmax(0), "this is temperature 1"),
+            (lambda logits, temperature: (logits == logits.max()).float(), "temperature 0"),
+            (lambda logits, temperature: sharpened(logits, temperature)[None], "expected the shape (256,)"),
+            (lambda logits, temperature: sharpened(logits, temperature).argmax(), "expected the shape (256,), got ()"),
+            (lambda logits, temperature: sharpened(logits, temperature).flip(0), "values are wrong"),
         ],
     )
 
 
-@pytest.mark.parametrize(("label", "words"), [(0, "label 0"), (2, "label 2")])
-def test_0_3_names_another_label(label: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With weights for which the first code depends on the label: those of the shipped prior hardly do."""
-    logits = torch.randn(3, 256, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(notebook_00, "_first_logits", lambda: logits)
-    assert words in str(CHECKERS["0.3"]((logits[label] / 0.5).softmax(0)))
-    assert CHECKERS["0.3"]((logits[1] / 0.5).softmax(0)) is None
+def test_0_4_what_surprises_the_prior() -> None:
+    right = [
+        "face",
+        "mirrored",
+        "wrong label",
+        "upside down",
+        "random",
+    ]  # where each costs far more than the one before
+    expect(
+        CHECKERS["0.4"],
+        [right, tuple(right), np.array(right), {name: 0.0 for name in right}, [np.str_(name) for name in right]],
+        [
+            (right[::-1], "the other way round"),
+            (["mirrored", "face", *right[2:]], "two that stand beside each other"),
+            (["face", "wrong label", "mirrored", *right[3:]], "two that stand beside each other"),
+            ([*right[:3], "random", "upside down"], "two that stand beside each other"),
+            (["face", "upside down", "wrong label", "mirrored", "random"], "3 of 5 stand in their places"),
+            (["face", "mirrored", "random", "wrong label", "upside down"], "2 of 5 stand in their places"),
+            (["random", "face", "mirrored", "wrong label", "upside down"], "0 of 5 stand in their places"),
+            (right[:4], "each of the 5 names once, got 4"),
+            ([*right, "face"], "each of the 5 names once, got 6, 5 of them different"),
+            (["face"] * 5, "got 5, 1 of them different"),
+            ([*right[:4], "noise"], "'noise' is none of the names"),
+            ([0, 1, 2, 3, 4], "'0' is none of the names"),
+            ("face", "expected a list of the 5 names in order, got str"),
+            (set(right), "got set"),
+            (None, "got None"),
+            (0.4, "got float"),
+        ],
+        secrets=["face, mirrored, wrong"],
+    )

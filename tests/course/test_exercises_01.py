@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from functools import cache
-from math import log2
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from answers import expect, forms_of_number
+from answers import expect, forms_of_number, forms_of_tensor
 from lpvq.course.exercises.notebook_01 import CHECKERS
 from lpvq.data.loading import load
 
@@ -65,29 +64,28 @@ def test_1_1_quarters() -> None:
     )
 
 
-def test_1_2_times_fewer() -> None:
+def test_1_2_what_is_lost() -> None:
+    right = ["codes", "pca", "grey", "quarters", "mean image"]
     expect(
         CHECKERS["1.2"],
-        [*forms_of_number(192), 32 * 32 * 3 * 8 / 32 / log2(16), 24576 // 128],
+        [right, tuple(right), np.array(right), dict.fromkeys(right, 0), [np.str_(name) for name in right]],
         [
-            (96, "compare their bits"),
-            (48, "16 levels are not 16 bits"),
-            (24, "count the bits of both"),
-            (64, "three colours"),
-            (1 / 192, "the other way round"),
-            (32 * 32 * 3 * 8, "the bits of the image"),
-            (128, "the bits of the latents"),
-            (24576 / 4, "there are 32 latents"),
-            (24576 / 16, "for all latents together"),
-            (24576 / (32 * 5), "with fewer bits"),
-            (24576 / (32 * 3), "with more bits"),
-            (1 - 1 / 192, "the share that is saved"),
-            (24576 - 128, "how many bits are saved"),
-            (200, "200 is a little too large"),
-            (3072, "3072 is too large"),
-            (True, "expected a number, got True or False"),
+            (right[::-1], "the other way round"),
+            (["codes", "grey", "pca", "quarters", "mean image"], "two that stand beside each other"),
+            (["codes", "pca", "quarters", "grey", "mean image"], "two that stand beside each other"),
+            ([*right[:3], "mean image", "quarters"], "two that stand beside each other"),
+            (["codes", "grey", "quarters", "pca", "mean image"], "2 of 5 stand in their places"),
+            (["mean image", "pca", "grey", "quarters", "codes"], "3 of 5 stand in their places"),
+            (["pca", "grey", "quarters", "mean image", "codes"], "0 of 5 stand in their places"),
+            (right[1:], "each of the 5 names once, got 4"),
+            ([*right, *right], "each of the 5 names once, got 10"),
+            ([*right[:4], "codes"], "got 5, 4 of them different"),
+            ([*right[:4], "mean"], "'mean' is none of the names"),
+            ([0.005, 0.18, 0.46, 0.58, 0.84], "'0.005' is none of the names"),
+            ("codes, pca", "expected a list of the 5 names in order, got str"),
+            (0.005, "got float"),
+            (set(right), "got set"),
         ],
-        secrets=["192"],
     )
 
 
@@ -183,4 +181,42 @@ def test_1_4_number_of_directions() -> None:
             ("many", "expected a number, got str"),
         ],
         secrets=[f" {right} "],
+    )
+
+
+def test_1_5_a_face_that_moves() -> None:
+    images, shifts = faces(), [0, 1, 2, 4, 8]
+    right = torch.tensor([error(images.roll(shift, 3), images) for shift in shifts])
+    by_hand = [error(torch.cat([images[..., 32 - k :], images[..., : 32 - k]], 3), images) for k in shifts]
+    of_rows = torch.tensor([error(images.roll(shift, 2), images) for shift in shifts])
+    with_zeros = [error(F.pad(images, (shift, -shift)), images) for shift in shifts]
+    step_by_step = [error(images.roll(shift, 3), images) for shift in (0, 1, 3, 7, 15)]
+    expect(
+        CHECKERS["1.5"],
+        [
+            *forms_of_tensor(right),
+            by_hand,
+            [round(value, 3) for value in right.tolist()],
+            [error(images.roll(-shift, 3), images) for shift in shifts],  # to the left it is the same
+        ],
+        [
+            (right * images.var(), "divide them by the variance"),
+            (right * images.std(), "not by the standard deviation"),
+            (right.sqrt(), "the roots"),
+            (of_rows, "down or up"),
+            ([error(images.roll(shift, 1), images) for shift in shifts], "along the colours"),
+            ([error(images.roll(shift), images) for shift in shifts], "without a dimension"),
+            ([error(images.roll(shift, 0), images) for shift in shifts], "for the next one"),
+            (with_zeros, "zeros come in"),
+            (step_by_step, "moved on from the one before"),
+            (100 * right, "in percent"),
+            (right.flip(0), "the other order"),
+            (1 - right, "the shares that are described"),
+            ([error(images[1:2].roll(shift, 3), images[1:2]) for shift in shifts], "this is one face"),
+            (right[1:], "expected the shape (5,), got (4,)"),
+            (right.sum(), "expected the shape (5,), got ()"),
+            (images, "expected the shape (5,), got (256, 3, 32, 32)"),
+            (right + torch.tensor([0, 0, 0.1, 0, 0]), "1 of 5 values is wrong, at [2]"),
+            ("far", "expected a tensor, got str"),
+        ],
     )

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from answers import expect, forms_of_tensor
 from lpvq.course.exercises.notebook_02 import CHECKERS
-from lpvq.models.quantizer import nearest_codes
+from lpvq.data.loading import load
+from lpvq.models.quantizer import VectorQuantizer, nearest_codes
 
 Pair = tuple[Tensor, Tensor]
 
@@ -214,3 +215,85 @@ def test_what_is_said_of_a_restart_does_not_depend_on_the_notebook(restart: Call
     first = CHECKERS["2.3"](restart)
     torch.manual_seed(1)
     assert CHECKERS["2.3"](restart) == first
+
+
+TRUE = {"stays": True, "arrives": False, "more, further": True, "eval": False, "others": False, "its own": True}
+
+
+def test_2_4_what_moves_a_codebook() -> None:
+    expect(
+        CHECKERS["2.4"],
+        [
+            TRUE,
+            {name: np.bool_(value) for name, value in TRUE.items()},
+            {name: torch.tensor(value) for name, value in TRUE.items()},
+            {name: int(value) for name, value in TRUE.items()},
+        ],
+        [
+            *[(TRUE | {name: not value}, "1 of 6 wrong. Ask of each") for name, value in TRUE.items()],
+            (TRUE | {"stays": False, "its own": False}, "2 of 6 wrong"),
+            (dict.fromkeys(TRUE, True), "they are not all alike. 3 of 6 wrong"),
+            (dict.fromkeys(TRUE, False), "not all alike"),
+            ({name: not value for name, value in TRUE.items()}, "6 of 6 wrong"),
+            (list(TRUE.values()), "expected a dictionary with True or False for each of stays, arrives"),
+            ({"stays": True}, "expected a dictionary"),
+            (TRUE | {"eval": ...}, "still ..."),
+            (TRUE | {"eval": "no"}, "expected True or False for 'eval', got str"),
+            (True, "expected a dictionary"),
+        ],
+        secrets=["'stays'", "'arrives'", "'others'"],
+    )
+
+
+def pixels() -> Tensor:
+    return load("smileys", "train", limit=60).floats().movedim(1, -1).reshape(-1, 3)
+
+
+def k_means(start: Tensor, rounds: int = 12) -> Tensor:
+    colours, entries = pixels(), start.clone()
+    for _ in range(rounds):
+        codes = nearest_codes(colours, entries)
+        counts = torch.bincount(codes, minlength=len(entries))[:, None]
+        sums = torch.zeros_like(entries).index_add(0, codes, colours)
+        entries = torch.where(counts > 0, sums / counts.clamp(min=1), entries)
+    return entries
+
+
+def test_2_5_a_learned_palette() -> None:
+    torch.manual_seed(0)
+    colours, numbers = pixels().unique(dim=0, return_counts=True)
+    frequent = colours[numbers.argsort(descending=True)[:16]]
+    learned = k_means(frequent)
+    picked = pixels()[torch.randperm(60 * 1024)[:16]]
+    expect(
+        CHECKERS["2.5"],
+        [*forms_of_tensor(learned), frequent, learned.half().float(), learned.clamp(0, 1).flip(0)],
+        [
+            (picked, "of the colours are different"),
+            (learned[:1].expand(16, 3), "only 1 of the colours are different"),
+            (torch.linspace(0, 1, 16)[:, None].expand(16, 3), "these are greys"),
+            (torch.rand(16, 3, generator=torch.Generator().manual_seed(0)), "which is not below 0.03"),
+            (torch.cat([learned[:4], 1 + torch.rand(12, 3)]), "are ever the nearest; do rare entries restart?"),
+            (255 * learned, "pixels are numbers from 0 to 1"),
+            (learned.T, "each row should be a colour"),
+            (learned[:8], "expected the shape (16, 3), got (8, 3)"),
+            (k_means(torch.cat([frequent, frequent])), "expected the shape (16, 3), got (32, 3)"),
+            (learned[:, :, None, None], "expected the shape (16, 3), got (16, 3, 1, 1)"),
+            (learned.flip(1), "which is not below 0.03"),
+            (torch.where(torch.arange(16)[:, None] == 3, torch.nan, learned), "(NaN) or infinite"),
+            (1 - learned, "which is not below 0.03"),
+            (lambda: learned, "expected a palette, (16, 3), got a function"),
+            ("red", "got str"),
+            (0.02, "expected the shape (16, 3), got ()"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_quantizer_with_restarts_learns_a_palette_from_any_start(seed: int) -> None:
+    torch.manual_seed(seed)
+    quantizer = VectorQuantizer(16, 3, decay=0.9)
+    images = load("smileys", "train", limit=300).floats()
+    for _ in range(200):
+        quantizer(images[torch.randint(len(images), (8,))])
+    assert CHECKERS["2.5"](quantizer.codebook) is None

@@ -14,8 +14,6 @@ from lpvq.data.loading import load
 from lpvq.models.pretrained import load_pretrained
 from lpvq.training.losses import reconstruction_error
 
-CODES, ORDER = torch.arange(8).view(1, 2, 4), torch.tensor([3, 0, 7, 1, 6, 2, 5, 4])
-
 
 def test_3_1_the_grid() -> None:
     expect(
@@ -72,29 +70,60 @@ def test_3_2_the_pixels_seen() -> None:
     )
 
 
+def renumber(codes: Tensor, order: Tensor) -> Tensor:
+    return order.argsort()[codes]
+
+
+def by_search(codes: Tensor, order: Tensor) -> list[object]:
+    return [[[order.tolist().index(code) for code in row] for row in grid] for grid in codes.tolist()]
+
+
+def by_scatter(codes: Tensor, order: Tensor) -> Tensor:
+    return torch.empty_like(order).scatter(0, order, torch.arange(len(order)))[codes]
+
+
+def with_arrays(codes: Tensor, order: Tensor) -> np.ndarray:
+    return np.argsort(order.numpy())[codes.numpy()]
+
+
+def by_comparing(codes: Tensor, order: Tensor) -> Tensor:
+    return (codes[..., None] == order).float().argmax(-1).float()
+
+
+def in_place(codes: Tensor, order: Tensor) -> Tensor:
+    return codes.copy_(renumber(codes, order))
+
+
+def of_eight(codes: Tensor, order: Tensor) -> Tensor:
+    return renumber(codes, order[:8])
+
+
 def test_3_3_new_numbers() -> None:
-    new = ORDER.argsort()
-    by_search = [[[ORDER.tolist().index(code) for code in row] for row in grid] for grid in CODES.tolist()]
-    scattered = torch.empty(8, dtype=torch.int64).scatter(0, ORDER, torch.arange(8))[CODES]
     expect(
         CHECKERS["3.3"],
-        [*forms_of_tensor(new[CODES]), by_search, scattered, np.argsort(ORDER.numpy())[CODES.numpy()]],
+        [renumber, by_search, by_scatter, with_arrays, by_comparing],
         [
-            (ORDER[CODES], "old numbers of the entries, order[codes]"),
-            (CODES, "nothing is renumbered"),
-            (new[new[CODES]], "done twice"),
-            (ORDER[ORDER[CODES]], "twice, and the other way round"),
-            (new, "keep the shape"),
-            (ORDER, "not in the shape of the codes"),
-            (new[CODES.flip((1, 2))], "from the last code"),
-            (ORDER.argsort(descending=True)[CODES], "from the last code"),
-            (new[CODES].mT, "rows and columns are swapped"),
-            (new[CODES] + 1, "begin with 0"),
-            (new[CODES][0], "expected the shape (1, 2, 4), got (2, 4)"),
-            (ORDER.sort().values.flip(0).view(1, 2, 4), "values are wrong"),
-            (torch.where(CODES == 5, 0, new[CODES]), "1 of 8 values is wrong, at [0, 1, 1]"),
-            (lambda codes, order: new[codes], "got a function"),
-            (None, "got None"),
+            (renumber(torch.arange(8).view(1, 2, 4), torch.arange(8)), "expected a function, got Tensor of shape"),
+            (None, "expected a function, got None"),
+            (lambda codes, order: ..., "not done yet"),
+            (lambda codes: codes, "the function fails with TypeError"),
+            (lambda codes, order: order[codes], "old numbers of the entries, order[codes]"),
+            (lambda codes, order: codes, "nothing is renumbered"),
+            (lambda codes, order: renumber(renumber(codes, order), order), "done twice"),
+            (lambda codes, order: order[order[codes]], "twice, and the other way round"),
+            (lambda codes, order: renumber(codes, order).flatten(), "keep the shape"),
+            (lambda codes, order: order.argsort(), "where each entry has gone to"),
+            (lambda codes, order: order, "not in the shape of the codes"),
+            (lambda codes, order: renumber(codes.flip((1, 2)), order), "from the last code"),
+            (lambda codes, order: order.argsort(descending=True)[codes], "values are wrong"),
+            (lambda codes, order: len(order) - 1 - renumber(codes, order), "from the end"),
+            (lambda codes, order: renumber(codes, order).mT, "rows and columns are swapped"),
+            (lambda codes, order: renumber(codes, order) + 1, "begin with 0"),
+            (lambda codes, order: renumber(codes, order)[0], "expected the shape (1, 2, 4), got (2, 4)"),
+            (lambda codes, order: renumber(codes, order).flatten().sort().values.view_as(codes), "are sorted"),
+            (lambda codes, order: torch.where(codes == 5, 0, renumber(codes, order)), "1 of 8 values is wrong"),
+            (of_eight, "the function fails with IndexError"),
+            (in_place, "make a new tensor"),
         ],
     )
 

@@ -9,7 +9,6 @@ from answers import expect, forms_of_number, forms_of_tensor
 from lpvq.course.exercises.notebook_05 import CHECKERS
 from lpvq.models.gated import Stacks
 
-EXAMPLE = torch.arange(1.0, 25.0).view(1, 2, 3, 4)
 MASK = torch.tensor([[1.0] * 5, [1.0] * 5, [1.0, 1.0, 0.0, 0.0, 0.0], [0.0] * 5, [0.0] * 5])
 TYPE_B = MASK.clone().index_put((torch.tensor(2), torch.tensor(2)), torch.tensor(1.0))
 
@@ -79,43 +78,81 @@ def shifted(grid: Tensor) -> Tensor:
     return F.pad(grid, (0, 0, 1, -1))
 
 
-def test_5_3_shift_down() -> None:
-    zeros = torch.zeros(1, 2, 1, 4)
-    twice = EXAMPLE.clone()
-    twice[:, :, 1:] = EXAMPLE[:, :, :-1]
-    unmoved = EXAMPLE.clone()
-    unmoved[:, :, 0] = 0
-    ones = shifted(EXAMPLE)
-    ones[:, :, 0] = 1
-    rolled = EXAMPLE.roll(1, 2)
+def by_rolling(grid: Tensor) -> Tensor:
+    rolled = grid.roll(1, 2)
     rolled[:, :, 0] = 0
+    return rolled
+
+
+def by_joining(grid: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(grid[:, :, :1]), grid[:, :, :-1]], 2)
+
+
+def by_matrix(grid: Tensor) -> Tensor:
+    return torch.eye(grid.shape[2]).roll(1, 0).tril() @ grid
+
+
+def with_arrays(grid: Tensor) -> np.ndarray:
+    return np.concatenate([0 * grid.numpy()[:, :, :1], grid.numpy()[:, :, :-1]], axis=2)
+
+
+def first_row_zero(grid: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(grid[:, :, :1]), grid[:, :, 1:]], 2)
+
+
+def first_row_kept(grid: Tensor) -> Tensor:
+    return torch.cat([grid[:, :, :1], grid[:, :, :-1]], 2)
+
+
+def with_ones(grid: Tensor) -> Tensor:
+    return torch.cat([torch.ones_like(grid[:, :, :1]), grid[:, :, :-1]], 2)
+
+
+def zeros_at_the_end(grid: Tensor) -> Tensor:
+    return torch.cat([grid[:, :, :-1], torch.zeros_like(grid[:, :, :1])], 2)
+
+
+def too_long(grid: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(grid[:, :, :1]), grid], 2)
+
+
+def for_three_rows(grid: Tensor) -> Tensor:
+    result = torch.zeros_like(grid)
+    result[:, :, 1:3] = grid[:, :, :2]
+    return result
+
+
+def in_place(grid: Tensor) -> Tensor:
+    return grid.copy_(shifted(grid))
+
+
+def test_5_3_shift_down() -> None:
     expect(
         CHECKERS["5.3"],
+        [shifted, by_rolling, by_joining, by_matrix, with_arrays, lambda grid: shifted(grid).tolist()],
         [
-            *forms_of_tensor(shifted(EXAMPLE)),
-            rolled,
-            torch.cat([zeros, EXAMPLE[:, :, :-1]], 2),
-            torch.eye(3).roll(1, 0).tril() @ EXAMPLE,
-        ],
-        [
-            (EXAMPLE.roll(1, 2), "came back on top"),
-            (EXAMPLE.roll(1, 3), "the last column came back"),
-            (F.pad(EXAMPLE, (1, -1)), "to the right"),
-            (F.pad(EXAMPLE, (0, 0, -1, 1)), "moved up"),
-            (F.pad(EXAMPLE, (-1, 1)), "to the left"),
-            (F.pad(EXAMPLE, (1, -1, 1, -1)), "down and to the right"),
-            (F.pad(EXAMPLE, (0, 0, 2, -2)), "two rows"),
-            (EXAMPLE, "nothing moved"),
-            (unmoved, "the first row is zero"),
-            (twice, "still there"),
-            (ones, "the first row holds ones"),
-            (torch.cat([zeros, EXAMPLE], 2), "the last row falls out"),
-            (EXAMPLE[:, :, :-1], "missing on top"),
-            (torch.cat([EXAMPLE[:, :, :-1], zeros], 2), "at the end"),
-            (F.pad(EXAMPLE, (0, 0, 0, 0, 1, -1)), "channels moved"),
-            (shifted(EXAMPLE)[0], "expected the shape (1, 2, 3, 4), got (2, 3, 4)"),
-            (shifted(EXAMPLE) * 2, "16 of 24 values are wrong, the first at [0, 0, 1, 0]"),
-            (shifted, "expected a tensor, got a function"),
+            (shifted(torch.ones(1, 2, 3, 4)), "expected a function, got Tensor of shape (1, 2, 3, 4)"),
+            (lambda grid: ..., "not done yet"),
+            (lambda: 0, "the function fails with TypeError"),
+            (lambda grid: grid.roll(1, 2), "came back on top"),
+            (lambda grid: grid.roll(1, 3), "the last column came back"),
+            (lambda grid: F.pad(grid, (1, -1)), "to the right"),
+            (lambda grid: F.pad(grid, (0, 0, -1, 1)), "moved up"),
+            (lambda grid: F.pad(grid, (-1, 1)), "to the left"),
+            (lambda grid: F.pad(grid, (1, -1, 1, -1)), "down and to the right"),
+            (lambda grid: F.pad(grid, (0, 0, 2, -2)), "two rows"),
+            (lambda grid: grid, "nothing moved"),
+            (first_row_zero, "the first row is zero"),
+            (first_row_kept, "still there"),
+            (with_ones, "the first row holds ones"),
+            (too_long, "the last row falls out"),
+            (lambda grid: grid[:, :, :-1], "missing on top"),
+            (zeros_at_the_end, "at the end"),
+            (lambda grid: F.pad(grid, (0, 0, 0, 0, 1, -1)), "channels moved"),
+            (lambda grid: shifted(grid)[0], "expected the shape (1, 2, 3, 4), got (2, 3, 4)"),
+            (lambda grid: shifted(grid) * 2, "16 of 24 values are wrong, the first at [0, 0, 1, 0]"),
+            (for_three_rows, "for features of shape (2, 3, 5, 4): "),
+            (in_place, "make a new tensor"),
         ],
     )
 

@@ -4,41 +4,93 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from answers import expect, forms_of_number, forms_of_numbers
+from answers import expect, forms_of_numbers, forms_of_tensor
 from lpvq import PixelCNN
 from lpvq.course.exercises.notebook_06 import CHECKERS
-from lpvq.models.gated import GatedBlock
+from lpvq.data.loading import load
+from lpvq.models.causal import HorizontalConv
+from lpvq.models.gated import GatedBlock, gate
+from lpvq.models.pretrained import load_pretrained
+
+LEAKS = {
+    "late link": False,
+    "vertical residual": False,
+    "type B first": True,
+    "wide head": True,
+    "map of labels": False,
+    "batch norm": True,
+}
 
 
-def test_6_1_the_gate_that_lets_most_pass() -> None:
+def test_6_1_what_leaks() -> None:
     expect(
         CHECKERS["6.1"],
-        [*forms_of_number(math.log(9)), 2.2, torch.logit(torch.tensor(0.9)), -np.log(1 / 0.9 - 1)],
         [
-            (-math.log(9), "the sign is wrong"),
-            (0.9, "that is the share"),
-            (1 / (1 + math.exp(-0.9)), "the sigmoid of 0.9"),
-            (9, "the odds"),
-            (1 / 9, "the other way round"),
-            (math.log10(9), "not that to the base 10"),
-            (math.log2(9), "not that to the base 2"),
-            (math.atanh(0.9), "tanh(b)"),
-            (math.log(0.9), "exp(b) = 0.9"),
-            (-math.log(0.9), "exp(−b) = 0.9"),
-            (-math.log(0.1), "leaves the 1 of the sigmoid out"),
-            (math.log(0.1), "exp(b) = 0.1"),
-            (0, "lets 50.0% pass"),
-            (2, "lets 88.1% pass"),
-            (-1e6, "lets 0.0% pass"),
-            ("large", "expected a number, got str"),
-            (float("inf"), "infinite"),
-            (float("nan"), "not a number"),
+            LEAKS,
+            {name: np.bool_(value) for name, value in LEAKS.items()},
+            {name: torch.tensor([value]) for name, value in LEAKS.items()},
+            {name: int(value) for name, value in reversed(LEAKS.items())},
         ],
-        secrets=["2.19", "2.2"],
+        [
+            *[(LEAKS | {name: not value}, "1 of 6 wrong. Ask of each") for name, value in LEAKS.items()],
+            (LEAKS | {"batch norm": False, "map of labels": True}, "2 of 6 wrong"),
+            (dict.fromkeys(LEAKS, True), "not all alike. 3 of 6 wrong"),
+            (dict.fromkeys(LEAKS, False), "not all alike"),
+            ({name: not value for name, value in LEAKS.items()}, "6 of 6 wrong"),
+            ({"wide head": True}, "expected a dictionary with True or False for each of late link"),
+            (["wide head", "type B first", "batch norm"], "expected a dictionary"),
+            (LEAKS | {"wide head": "leaks"}, "expected True or False for 'wide head', got str"),
+            (LEAKS | {"wide head": ...}, "still ..."),
+        ],
+        secrets=["'batch norm' leaks"],
     )
+
+
+class Changed(PixelCNN):
+    """The package's model with a change that has a name."""
+
+    def __init__(self, change: str) -> None:
+        super().__init__(6, (5, 7), num_blocks=3, hidden_channels=8, num_classes=3)
+        self.change = change
+        if change == "type B first":
+            self.horizontal_input = HorizontalConv(8, 8, kernel_size=3, mask_type="B")
+        if change == "wide head":
+            self.head = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 6, 3, padding=1))
+        if change == "batch norm":
+            self.head = nn.Sequential(nn.BatchNorm2d(8), *self.head)
+        if change == "late link":
+            for block in self.blocks:
+                block.link = nn.Conv2d(8, 16, 1)
+        self.maps = torch.randn(3, 16, 5, 7)
+
+    def forward(self, embedded: Tensor, labels: Tensor) -> Tensor:
+        """Embedded codes (B, C, H, W) to logits, by the blocks of notebook 06."""
+        v, h = self.vertical_input(embedded), self.horizontal_input(embedded)
+        shift = self.maps[labels] if self.change == "map of labels" else 0
+        for block in self.blocks:
+            features = block.vertical(v) + shift
+            linked = block.link(gate(features) if self.change == "late link" else features)
+            v = gate(features) + (v if self.change == "vertical residual" else 0)
+            h = h + block.output(gate(block.horizontal(h) + linked + shift))
+        return self.head(h)
+
+
+@pytest.mark.parametrize(("change", "leaks"), LEAKS.items())
+def test_a_change_leaks_or_not_by_gradient(change: str, leaks: bool) -> None:
+    torch.manual_seed(0)
+    model = Changed(change).double()
+    model.maps = model.maps.double()
+    seen_later = False
+    for position in range(35):
+        embedded = torch.randn(1, 8, 5, 7, dtype=torch.float64, requires_grad=True)
+        model(embedded, torch.tensor([1])).flatten(2)[0, :, position].sum().backward()
+        seen_later |= bool(embedded.grad.abs().sum(1).flatten()[position:].any())
+    assert seen_later == leaks
 
 
 PER_CODE = 50.6 / 49
@@ -219,3 +271,41 @@ def test_a_function_may_spoil_the_model_that_it_is_given() -> None:
 
     assert CHECKERS["6.4"](spoil) is None
     assert CHECKERS["6.4"](probabilities) is None
+
+
+def test_6_5_a_surer_prior() -> None:
+    vqvae, prior = load_pretrained()
+    faces = load("smileys", "test", limit=40)
+    codes, temperatures = vqvae.encode(faces.floats()), (0.5, 0.8, 1, 1.3, 2)
+    with torch.no_grad():
+        logits, mistaken = prior(codes, faces.labels), prior(codes, (faces.labels + 1) % 3)
+
+    def cost(logits: Tensor) -> float:
+        return F.cross_entropy(logits, codes).item() * 64
+
+    right = torch.tensor([cost(logits / temperature) for temperature in temperatures])
+    by_hand = [-(logits / t).log_softmax(1).gather(1, codes[:, None]).sum((1, 2, 3)).mean() for t in temperatures]
+    assert right.argmin() == 2  # or the exercise would say something else
+    expect(
+        CHECKERS["6.5"],
+        [*forms_of_tensor(right), by_hand, right.double().round(decimals=2), [round(x, 2) for x in right.tolist()]],
+        [
+            ([cost(logits * temperature) for temperature in temperatures], "multiplied by T"),
+            ([cost(logits)] * 5, "T changes nothing"),
+            ([cost(logits) / temperature for temperature in temperatures], "divided after it"),
+            (right / 64, "nats per code"),
+            (right / math.log(2), "these are bits; "),
+            (right / 64 / math.log(2), "bits per code"),
+            (right * 40, "the sum over the grids"),
+            (-right, "the sign"),
+            (right.flip(0), "the other order"),
+            ([cost(mistaken / temperature) for temperature in temperatures], "wrong labels"),
+            ((right / 64).exp(), "perplexities"),
+            ([torch.special.entr((logits / t).softmax(1)).sum() / 40 for t in temperatures], "the entropy"),
+            (right[2], "expected the shape (5,), got ()"),
+            (right[:4], "expected the shape (5,), got (4,)"),
+            (right + torch.tensor([0, 0, 0, 0, 1]), "1 of 5 values is wrong, at [4]"),
+            (lambda temperature: right, "got a function"),
+            ({0.5: 20}, "expected a tensor, got dict"),
+        ],
+    )

@@ -1,88 +1,106 @@
 """The checkers of 07_sampling: each says "correct" to a right answer and names the usual wrong ones."""
 
+from collections.abc import Callable
 from math import log
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from answers import expect, forms_of_number, forms_of_tensor
+from answers import expect, forms_of_numbers, forms_of_tensor
 from lpvq import PixelCNN
 from lpvq.course.exercises import notebook_07
 from lpvq.course.exercises.notebook_07 import CHECKERS
 from lpvq.data import loading
 from lpvq.experiments.workspace import Workspace
-from lpvq.models.sampling import SamplingOptions, restrict_logits
-
-TOY = torch.tensor([0.50, 0.25, 0.15, 0.07, 0.03], dtype=torch.float64)
 
 
-def toy(**options: Any) -> Tensor:
-    return restrict_logits(TOY.log()[None], SamplingOptions(**options))[0]
+def min_p(logits: Tensor, share: float) -> Tensor:
+    probabilities = logits.softmax(-1)
+    return logits.masked_fill(probabilities < share * probabilities.amax(-1, keepdim=True), -torch.inf)
 
 
-def test_7_1_the_temperature_of_half_the_entropy() -> None:
-    entropy = torch.special.entr(TOY).sum().item()
-    right = 0.4107
-    assert torch.special.entr(toy(temperature=right).softmax(0)).sum().item() == pytest.approx(entropy / 2, abs=2e-3)
+def by_logarithm(logits: Tensor, share: float) -> Tensor:
+    return logits.where(logits >= logits.amax(-1, keepdim=True) + log(share) - 1e-9, -torch.inf)
+
+
+def row_by_row(logits: Tensor, share: float) -> list[list[float]]:
+    rows = [row.softmax(0) for row in logits]
+    return [
+        [float(x) if p >= share * row.max() else -float("inf") for x, p in zip(xs, row, strict=True)]
+        for xs, row in zip(logits, rows, strict=True)
+    ]
+
+
+def rescaled(logits: Tensor, share: float) -> np.ndarray:
+    return min_p(logits, share).log_softmax(-1).numpy()
+
+
+def keep(stays: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
+    """With another idea of which codes stay, given the probabilities and the share."""
+    return lambda logits, share: logits.where(stays(logits.softmax(-1), share), -torch.inf)
+
+
+def in_place(logits: Tensor, share: float) -> Tensor:
+    return logits.copy_(min_p(logits, share))
+
+
+def test_7_1_min_p() -> None:
+    best = lambda p: p.amax(-1, keepdim=True)  # noqa: E731
     expect(
         CHECKERS["7.1"],
-        [*forms_of_number(right), 0.411, 0.41, torch.tensor(right)],
+        [min_p, by_logarithm, row_by_row, rescaled, lambda logits, share: min_p(logits, share).requires_grad_()],
         [
-            (1 / right, "this is 1 / T"),
-            (0.5, "half the temperature"),
-            (entropy / 2 / log(2), "half the entropy, in bits"),
-            (entropy / 2, "half the entropy, in nats"),
-            (entropy / log(2), "the entropy at T = 1, in bits"),
-            (entropy, "the entropy at T = 1, in nats"),
-            (1.0, "T = 1 changes nothing"),
-            (0.01, "halve on"),
-            (0.25, "0.25 is too small"),
-            (0.4, "0.4 is a little too small"),
-            (2, "2 is too large"),
-            (-0.3, "too small"),
-            (toy(temperature=right), "expected a number, got Tensor of shape (5,)"),
-            (None, "got None"),
+            (min_p(torch.zeros(1, 5), 0.2), "expected a function, got Tensor"),
+            (lambda logits, share: ..., "not done yet"),
+            (lambda logits: logits, "the function fails with TypeError"),
+            (lambda logits, share: logits, "all codes stay"),
+            (lambda logits, share: min_p(logits, share).softmax(-1), "these are probabilities; return logits"),
+            (lambda logits, share: logits.softmax(-1) * min_p(logits, share).isfinite(), "do not sum to 1"),
+            (lambda logits, share: min_p(logits, share).nan_to_num(neginf=0), "no probability of 0"),
+            (keep(lambda p, share: p >= share), "here it is the probability itself"),
+            (keep(lambda p, share: p >= share * p.max()), "of its own"),
+            (lambda logits, share: logits.where(logits >= share * best(logits), -torch.inf), "with logits"),
+            (keep(lambda p, share: p < share * best(p)), "that should go"),
+            (keep(lambda p, share: p > share * best(p)), "the share 1: "),
+            (keep(lambda p, share: p == best(p)), "only the most probable code stays"),
+            (keep(lambda p, share: p >= best(p) - share), "with logits"),
+            (keep(lambda p, share: p >= share * p.mean(-1, keepdim=True)), "with logits"),
+            (lambda logits, share: 2 * min_p(logits, share), "their logits are changed"),
+            (lambda logits, share: min_p(logits, share)[0], "expected the shape (1, 5), got (5,)"),
+            (lambda logits, share: min_p(logits, share) * torch.nan, "not a number (NaN)"),
+            (in_place, "make a new tensor"),
         ],
-        secrets=["0.41"],
     )
 
 
-def test_7_2_all_controls_in_their_order() -> None:
-    logits = toy(temperature=0.5, top_k=3, top_p=0.92)
-    right = logits.softmax(0)
-    assert (right > 0).sum() == 2
-    squares = TOY**2
+def test_7_2_how_many_are_left() -> None:
     expect(
         CHECKERS["7.2"],
+        [*forms_of_numbers(2, 3, 4, 2), np.array([2, 3, 4, 2]), [torch.tensor(2), np.int64(3), 4.0, 2]],
         [
-            *forms_of_tensor(right),
-            right.float(),
-            [0.8, 0.2, 0, 0, 0],
-            squares / squares[:2].sum() * torch.tensor([1, 1, 0, 0, 0]),
+            ((1, 2, 3, 2), "the code that crosses p"),
+            ((3, 3, 2, 2), "multiplied by the temperature"),
+            ((3, 2, 1, 3), "that are dropped"),
+            ((3, 3, 4, 2), "in the first"),
+            ((2, 2, 4, 2), "in the second"),
+            ((2, 3, 3, 2), "in the third"),
+            ((2, 3, 4, 3), "in the last"),
+            ((3, 5, 5, 2), "top-p has not been applied"),
+            ((1, 1, 1, 1), "4 of 4 wrong: run your functions"),
+            ((2, 3, 5, 2), "1 of 4 wrong"),
+            ((0, 3, 4, 2), "at least one always stays"),
+            ((2, 3, 6, 2), "there are 5 codes"),
+            ((2.5, 3, 4, 2), "there are 5 codes"),
+            ((2, 3, 4), "expected four numbers (1, 2, 3, 4), got 3"),
+            (2, "got a single one"),
+            ((2, 3, ..., 2), "still ..."),
+            ("2342", "got str"),
         ],
-        [
-            (toy(temperature=0.5, top_k=3).softmax(0), "too early"),
-            (toy(temperature=2, top_k=3, top_p=0.92).softmax(0), "multiplied"),
-            (toy(top_k=3, top_p=0.92).softmax(0), "the temperature is missing"),
-            (toy(temperature=0.5).softmax(0), "only the temperature"),
-            (TOY, "nothing is changed"),
-            (squares / squares.sum() * (right > 0), "scaled to sum to one"),
-            (TOY * (right > 0), "the temperature is missing"),
-            (TOY * (right > 0) / 0.75, "once codes are dropped"),
-            (toy(top_k=1).softmax(0), "the most probable code alone"),
-            (right[:2], "give all five"),
-            (logits, "the logits, not"),
-            (right[None], "expected the shape (5,), got (1, 5)"),
-            (right.flip(0), "4 of 5 values are wrong, the first at [0]"),
-            (2, "expected the shape (5,), got ()"),
-            ([0.8, 0.2], "give all five"),
-            ([0.8, 0.2, ..., 0, 0], "still ..."),
-        ],
-        secrets=["0.8", "0.2"],
+        secrets=["[2", "(2"],
     )
 
 

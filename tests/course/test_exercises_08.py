@@ -3,8 +3,10 @@
 import numpy as np
 import torch
 
-from answers import expect, forms_of_number
-from lpvq.course.exercises.notebook_08 import CHECKERS
+from answers import expect, forms_of_number, forms_of_tensor
+from lpvq.course.exercises.notebook_08 import CHECKERS, positions_run_through
+from lpvq.models.pixelcnn import PixelCNN
+from written import CACHE, of_notebook
 
 RIGHT_TASKS = {"draw": True, "likelihood": False, "train": False, "complete": True}
 
@@ -28,7 +30,7 @@ def test_8_1_where_a_cache_helps():
             (RIGHT_TASKS | {"train": np.bool_(True)}, "1 of 4 wrong"),
             (dict.fromkeys(RIGHT_TASKS, True), "not all alike"),
             (dict.fromkeys(RIGHT_TASKS, False), "not all alike"),
-            ({name: not helps for name, helps in RIGHT_TASKS.items()}, "codes that are already drawn"),
+            ({name: not helps for name, helps in RIGHT_TASKS.items()}, "4 of 4 wrong"),
             ({"draw": True}, "expected a dictionary with True or False for each of draw, likelihood"),
             (RIGHT_TASKS | {"other": True}, "expected a dictionary"),
             (True, "expected a dictionary"),
@@ -42,30 +44,68 @@ def test_8_1_where_a_cache_helps():
     )
 
 
-def test_8_2_the_cost_of_a_kernel():
+def positions(*masks):
+    """For n = 0 … 7 and each mask, how many positions lie at or left of a wanted code in its row."""
+    counts = []
+    for is_known in masks:
+        grids = [[[is_known(row, column, n) for column in range(8)] for row in range(8)] for n in range(8)]
+        counts.append([sum(max((c + 1 for c in range(8) if not row[c]), default=0) for row in grid) for grid in grids])
+    return torch.tensor(counts)
+
+
+def above(row, column, n):
+    return row < n
+
+
+def left(row, column, n):
+    return column < n
+
+
+def at_the_right(row, column, n):
+    return column >= 8 - n
+
+
+def test_8_2_the_cost_of_a_completion():
+    right = positions(above, left, at_the_right)
+    wanted = torch.tensor([8 * (8 - n) for n in range(8)]).expand(3, 8)
+    drawn = positions(lambda *x: not above(*x), lambda *x: not left(*x), lambda *x: not at_the_right(*x))
+    one_more = positions(*[lambda r, c, n, known=known: known(r, c, n + 1) for known in (above, left, at_the_right)])
     expect(
         CHECKERS["8.2"],
-        [*forms_of_number(41), 2 * 3 * 5 + 4 + 2 * 3 + 1, np.int16(41)],
+        [*forms_of_tensor(right), right.int(), [list(map(float, row)) for row in right]],
         [
-            (21, "for kernel size 3"),
-            (65, "a full kernel"),
-            (31, "the vertical kernel sees R rows above"),
-            (39, "the horizontal kernel sees R columns"),
-            (29, "see R rows and columns"),
-            (36, "the link and the output"),
-            (37, "the link is a convolution"),
-            (40, "the output is a convolution"),
-            (35, ""),
-            (11, "the vertical kernel is missing"),
-            (23, "2 C outputs"),
-            (42, "after the gate"),
-            (21 * 25 / 9, "the kernel's area"),
-            (45, "45 is too large"),
-            (0, "0 is too small"),
-            ("41 C²", "expected a number, got str"),
+            (torch.full((3, 8), 64), "the vertical convolution"),
+            (wanted, "of the wanted codes alone"),
+            (wanted * 64, "that plain sampling computes"),
+            (torch.full((3, 8), 4096), "all positions for each code"),
+            (drawn, "the other way round"),
+            (one_more, "not from 1 to 8"),
+            (right.T, "rows and columns are swapped"),
+            (right[[0, 2, 1]], "the order is: upper rows, left"),
+            (right[[1, 0, 2]], "the order is: upper rows, then left"),
+            (right.flip(1), "not from 7 to 0"),
+            (64 - right, "that are skipped"),
+            (right / 64, "these are shares"),
+            (right + wanted, "sums of both"),
+            (right[:2], "expected the shape (3, 8), got (2, 8)"),
+            (right[:, 1:], "expected the shape (3, 8), got (3, 7)"),
+            (right + (right == 24), "values are wrong"),
+            (64, "expected the shape (3, 8), got ()"),
+            (lambda n: right[:, n], "got a function"),
         ],
-        secrets=["41"],
     )
+
+
+def test_8_2_is_what_the_cache_of_the_notebook_computes():
+    found = of_notebook("08_fast_sampling", *CACHE, "plot_grids", "count_positions")
+    model = PixelCNN(5, (8, 8), num_blocks=1, hidden_channels=4, num_classes=3)
+    known = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)) < 0.7
+    steps = found.GridCache(model, torch.tensor([0]), 1, 8)
+    start, u = torch.zeros(1, 8, 8, dtype=torch.int64), torch.full((1, 8, 8), 0.5)
+    horizontal = {"horizontal": model.blocks[0].horizontal.conv}
+    with torch.no_grad():
+        counted = found.count_positions(horizontal, lambda: found.plot_grids(steps, u, start, known))
+    assert counted["horizontal"] == positions_run_through(known)
 
 
 def bytes_kept(batch=8, width=24, reach=2, item=4, layers=13, blocks=12, links=2):

@@ -4,138 +4,171 @@ import numpy as np
 import pytest
 import torch
 
-from answers import expect, forms_of_number, forms_of_numbers, forms_of_tensor
-from lpvq import load_pretrained
+from answers import expect, forms_of_numbers
 from lpvq.course.exercises import notebook_10
 from lpvq.course.exercises.notebook_10 import CHECKERS
-from lpvq.data.loading import load
+
+RIGHT = {"A": 6, "B": 4, "C": 1, "D": 5, "E": 2}
 
 
-def test_10_1_the_numbers_of_a_folder():
+def test_10_1_five_patients():
+    letters = [np.int64(6), torch.tensor(4), [1], np.array([5.0]), 2.0]
     expect(
         CHECKERS["10.1"],
-        [*forms_of_numbers(101, 12, 12), (len(range(0, 1003, 10)), *torch.Size([12, 12])), np.array([101, 12, 12])],
+        [RIGHT, dict(zip("ABCDE", letters, strict=True)), list(RIGHT.values()), np.array([6, 4, 1, 5, 2])],
         [
-            ((100, 12, 12), "begin to count with the first one"),
-            ((100.3, 12, 12), "a picture is one or none"),
-            ((902, 12, 12), "the pictures to train on"),
-            ((903, 12, 12), "one too many"),
-            ((1003, 12, 12), "all pictures"),
-            ((102, 12, 12), "pictures: 102 is a little too large"),
-            ((101, 96, 96), "rows: that is the size in pixels"),
-            ((101, 8, 8), "how many of them fit"),
-            ((101, 1.5, 1.5), "not the number of its pixels"),
-            ((101, 24, 24), "downsample 4"),
-            ((101, 12, 11), "columns: 11 is too small"),
-            ((101, 144, 144), "all codes of a grid"),
-            (101, "expected three numbers (pictures, rows, columns), got a single one"),
-            ((101, 12), "got 2"),
-            ("101, 12, 12", "expected three numbers (pictures, rows, columns), got str"),
-            ((101, 12, ...), "still ..."),
+            (RIGHT | {"A": 7}, "A: compare what is measured of codes"),
+            (RIGHT | {"A": 3}, "A: compare what is measured of codes"),
+            (RIGHT | {"B": 7}, "B: one of the lines about the codes"),
+            (RIGHT | {"C": 3}, "C: which of its lines"),
+            (RIGHT | {"D": 3}, "D: go down the sheet"),
+            (RIGHT | {"E": 3}, "E: a label harms"),
+            (RIGHT | {"E": 7}, "E: a label harms"),
+            ({"A": 2, "B": 4, "C": 1, "D": 5, "E": 6}, "A: compare"),
+            (RIGHT | {"B": 6}, "two have the same"),
+            (RIGHT | {"B": 0}, "0 is no number of the list"),
+            (RIGHT | {"B": 8}, "8 is no number of the list"),
+            (RIGHT | {"B": 4.5}, "4.5 is no number of the list"),
+            ({"A": 6, "B": 4, "C": 1, "D": 5}, "a number for each of A, B, C, D, E"),
+            ({6: "A", 4: "B", 1: "C", 5: "D", 2: "E"}, "a number for each of A, B, C, D, E"),
+            (RIGHT | {"B": "twins"}, "expected a number, got str"),
+            (RIGHT | {"B": ...}, "still ..."),
+            ([6, 4, 1, 5], "got 4 of 5 numbers"),
+            ("64152", "expected a dictionary"),
         ],
-        secrets=["101"],
     )
 
 
-def test_10_2_how_many_blocks():
+def test_10_2_half_of_the_labels():
+    share, bits = 2 / 3, np.log2(3) + 2 / 3 * np.log2(2 / 3) + 1 / 3 * np.log2(1 / 6)
+    assert bits == pytest.approx(0.333, abs=0.001)
     expect(
         CHECKERS["10.2"],
-        [*forms_of_number(22), 24 - 2, np.uint8(22)],
+        [*forms_of_numbers(share, bits), (0.67, 0.33), (0.667, 0.333)],
         [
-            (23, "the first layer looks"),
-            (24, "one step less than there are codes"),
-            (576, "in one row"),
-            (21, "not two"),
-            (11, "half of a kernel of 3"),
-            (12, "further, not two"),
-            (8, "not three"),
-            (7, "and the first layer is no block"),
-            (5, "does not double"),
-            (25, "it does not cost one"),
-            (1, "only along the row"),
-            (0, "without blocks"),
-            (20, "20 is too small"),
-            (22.5, "22.5 is a little too large"),
-            ([22, 1], "expected a number, got list"),
+            ((0.5, bits), "share: a label that is drawn anew may be right by chance"),
+            ((1 / 3, bits), "share: that is the share of the wrong class"),
+            ((0.75, bits), "share: there are three classes"),
+            ((5 / 6, bits), "share: of the labels that are drawn anew a third"),
+            ((1 / 6, bits), "share: that is how often a label that is drawn anew is right"),
+            ((66.67, bits), "share: this is in per cent"),
+            ((0.6, bits), "share: 0.6 is too small"),
+            ((share, np.log2(3)), "bits: that is what a label saves when all"),
+            ((share, np.log2(3) / 2), "do not save half"),
+            ((share, 2 / 3 * np.log2(3)), "nobody knows which are right"),
+            ((share, np.log2(3) - bits), "the entropy that is left"),
+            ((share, bits * np.log(2)), "bits: these are nats"),
+            ((share, -bits), "the sign is wrong"),
+            ((share, np.log2(3) - 0.9183), "there are two others"),
+            ((share, 1 - 0.9183), "three classes are open, not two"),
+            ((share, bits / 64), "wanted are bits a picture"),
+            ((bits, share), "the order is: the share first"),
+            (share, "expected two numbers (share of the right class, bits a label saves), got a single one"),
+            ("two thirds", "got str"),
+            ((share, ...), "still ..."),
         ],
-        secrets=["22 "],
+        secrets=["0.66", "0.67", "0.33"],
     )
+
+
+COSTS = {"right": (16.0, 45.0, 22.0), "left": (16.0, 47.0, 24.0), "down": (16.0, 52.0, 27.0)}
+COSTS["round"] = (16.0, 61.0, 38.0)
 
 
 @pytest.fixture
-def grids(monkeypatch):
-    """A face, and how its lower rows are drawn for each label, instead of what the shipped weights make of them."""
-    generator = torch.Generator().manual_seed(0)
-    face = torch.randint(256, (1, 32, 32), generator=generator)
-    drawn = {
-        label: torch.cat([face[:, :15], torch.randint(256, (1, 17, 32), generator=generator)], 1) for label in (0, 2)
-    }
-    monkeypatch.setattr(notebook_10, "_surprised_face", lambda: face)
-    monkeypatch.setattr(notebook_10, "_completed", lambda label: drawn[label])
-    return face, drawn
+def costs(monkeypatch):
+    """Costs of moved faces, instead of what the shipped weights make of them."""
+    codes = {0: 16.0, 4: 33.0, 8: 108.0}
+    monkeypatch.setattr(notebook_10, "_cost", lambda by, how="right": COSTS[how][by] if by < 3 else codes[by])
 
 
-def test_10_3_a_completed_face(grids):
-    codes, drawn = grids
-    right = drawn[0]
-    changed, longer, rest = right.clone(), right.clone(), right.clone()
-    changed[0, 31, 31] = (right[0, 31, 31] + 1) % 256
-    longer[0, 15:18] = codes[0, 15:18]
-    rest[0, 15:] = right[0, 15:].flip(0)
+def test_10_3_moved_faces(costs):
+    right = np.array(COSTS["right"])
     expect(
         CHECKERS["10.3"],
-        [*forms_of_tensor(right), right.int(), right.short().numpy()],
+        [*forms_of_numbers(*right), right + 0.01, [torch.tensor(cost) for cost in right]],
         [
-            (drawn[2], "stays surprised"),
-            (changed, "of the 544 drawn codes, 1 are not those"),
-            (rest, "are not those of the label 0 and a generator that starts at seed 4"),
-            (longer, "row 15 is the first that is drawn"),
-            (codes, "the codes of the face itself"),
-            (right.roll(1, 2), "upper 15 rows"),
-            (codes.flip(1), "upper 15 rows"),
-            (torch.zeros_like(right), "upper 15 rows"),
-            (right + 0.5, "upper 15 rows"),
-            (codes[0], "expected the shape (1, 32, 32), got (32, 32)"),
-            (codes[:, :15], "expected the shape (1, 32, 32), got (1, 15, 32)"),
-            (right.flatten(1), "expected the shape (1, 32, 32), got (1, 1024)"),
-            (torch.zeros(1, 3, 128, 128), "expected the shape (1, 32, 32), got (1, 3, 128, 128)"),
-            ("happy", "expected a grid of codes, got str"),
+            (right[[0, 2, 1]], "the last two are exchanged"),
+            (right[::-1], "the order is the other way round"),
+            (right / np.log(2), "these are bits"),
+            (right / 64, "these are nats per code"),
+            (right / 64 / np.log(2), "these are bits per code"),
+            (right * 100, "these are sums over the faces"),
+            (-right, "the sign is wrong"),
+            (COSTS["left"], "moved to the left"),
+            (COSTS["down"], "moved up or down"),
+            (COSTS["round"], "comes in again at the left"),
+            ((16, 33, 108), "moved by whole codes"),
+            ((16, 29, 6), "these are the differences"),
+            ((16, 16, 16), "nothing was moved"),
+            ((16, 45, 30), "moved by 2: 30 is too large"),
+            ((15, 45, 22), "as they are: 15 is too small"),
+            ((16, 44, 22), "moved by 1: 44 is a little too small"),
+            ((45, 22), "expected three numbers (as they are, moved by 1, moved by 2), got 2"),
+            ("1 pixel", "got str"),
         ],
+        secrets=["45", "22 "],
     )
 
 
-def test_10_3_as_the_shipped_model_draws():
-    vqvae, prior = load_pretrained("smileys-128")
-    faces = load("smileys", "test", size=128, limit=12)
-    codes = vqvae.encode(faces.floats([int((faces.labels == 2).nonzero()[0])]))
-    generator = torch.Generator().manual_seed(4)
-    happy = prior.generate(codes[:, :15].flatten(1), 32, labels=torch.tensor([0]), generator=generator)
-    assert CHECKERS["10.3"](happy) is None
-    assert "the face itself" in CHECKERS["10.3"](codes)
+def test_10_3_as_the_shipped_prior_counts():
+    right = [notebook_10._cost(by) for by in range(3)]
+    assert right[0] < right[2] < right[1], "moved by two pixels, most faces stand where a face may stand"
+    assert CHECKERS["10.3"](right) is None
+    for how, words in (("left", "to the left"), ("down", "up or down"), ("round", "comes in again")):
+        assert words in CHECKERS["10.3"]([notebook_10._cost(by, how) for by in range(3)])
 
 
-def test_10_4_fewer():
-    numbers = 3 * 128 * 128
+def by_bytes(unseen, learned):
+    known = {picture.numpy().tobytes() for picture in learned}
+    return torch.tensor([picture.numpy().tobytes() in known for picture in unseen])
+
+
+def equal(unseen, learned):
+    return (unseen[:, None] == learned[None]).flatten(2)
+
+
+def near(unseen, learned):
+    return (unseen[:, None].int() - learned[None].int()).abs().flatten(2).amax(2) <= 1
+
+
+def sums(pictures):
+    return pictures.flatten(1).long().sum(1)
+
+
+def test_10_4_twins():
     expect(
         CHECKERS["10.4"],
-        [*forms_of_number(48), 3 * (128 / 32) ** 2, numbers // 1024],
         [
-            (16, "three numbers"),
-            (1 / 48, "the other way round"),
-            (numbers, "the numbers of the image"),
-            (1024, "these are the codes"),
-            (numbers - 1024, "how many fewer"),
-            (1 - 1 / 48, "the share that is saved"),
-            (numbers / 64, "not 8 × 8"),
-            (128 * 128 / 64, "and each pixel three numbers"),
-            (numbers / (1024 + 64), "the coarse codes are counted too"),
-            (4, "a side of the grid"),
-            (12, "times the colours"),
-            (384, "not bits"),
-            (3, "small images"),
-            (50, "50 is a little too large"),
-            (0, "0 is too small"),
-            (None, "expected a number, got None"),
+            by_bytes,
+            lambda a, b: equal(a, b).all(2).any(1),
+            lambda a, b: [any(torch.equal(x, y) for y in b) for x in a],
+            lambda a, b: by_bytes(a, b).numpy(),
+            lambda a, b: by_bytes(a, b).long(),
+            lambda a, b: torch.cdist(a.flatten(1).double(), b.flatten(1).double()).amin(1) < 1e-6,
         ],
-        secrets=["48 "],
+        [
+            (lambda a, b: by_bytes(a, b).sum(), "this is how many there are"),
+            (lambda a, b: by_bytes(a, b).double().mean(), "this is their share"),
+            (lambda a, b: by_bytes(a, b).nonzero()[:, 0], "the numbers of the twins"),
+            (lambda a, b: ~by_bytes(a, b), "which have no twin"),
+            (lambda a, b: by_bytes(b, a), "which of those learned from"),
+            (lambda a, b: equal(a, b).all(2), "a table of all pairs"),
+            (lambda a, b: equal(a, b).any(2).any(1), "one equal pixel does not make one"),
+            (lambda a, b: torch.isin(sums(a), sums(b)), "equal sums do not suffice"),
+            (lambda a, b: near(a, b).any(1), "differs in one pixel"),
+            (lambda a, b: equal(a, a).all(2).sum(1) > 1, "twins among the unseen; wanted"),
+            (lambda a, b: by_bytes(a, b) | (equal(a, a).all(2).sum(1) > 1), "twins among the unseen do not count"),
+            (lambda a, b: (a == b[: len(a)]).flatten(1).all(1), "may stand anywhere"),
+            (lambda a, b: equal(a, b).sum(2).argmax(1), "the nearest of the others"),
+            (lambda a, b: by_bytes(a[:, :1], b[:, :1]), "one equal channel is no twin"),
+            (lambda a, b: torch.zeros(len(a)), "4 twins are missed, and 0 pictures"),
+            (lambda a, b: torch.ones(len(a)), "not all of them have a twin"),
+            (lambda a, b: by_bytes(a, b)[:5], "expected the shape (9,), got (5,)"),
+            (lambda a, b: 0.5 * by_bytes(a, b), "got other numbers"),
+            (lambda a, b: ..., "not done yet"),
+            (lambda a, b: None, "returns nothing"),
+            (lambda a, b: a.nowhere, "fails with AttributeError"),
+            (torch.ones(9), "expected a function"),
+        ],
     )

@@ -12,8 +12,9 @@ import torch
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from lpvq import InputError, plotting
+from lpvq import InputError, LatentCodes, plotting
 from lpvq.data.loading import load
+from lpvq.evaluation.distances import nearest_neighbours
 from lpvq.evaluation.estimates import Estimate
 from lpvq.evaluation.face_quality import true_threshold
 from lpvq.evaluation.nearest_face import find_nearest_faces
@@ -71,10 +72,10 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
         measure = getattr(report, name)
         monkeypatch.setattr(report, name, lambda *given: seen.setdefault(name, []).append(given) or measure(*given))
 
-    for name in ("evaluate_samples", "nearest_training_images", "evaluate_repeated_grids", "evaluate_factors"):
+    for name in ("evaluate_samples", "evaluate_memorisation", "evaluate_repeated_grids", "evaluate_factors"):
         noted(name)
     # Codes that are not used equally often, so that their frequencies can be told from uniform ones.
-    monkeypatch.setattr(report, "code_counts", lambda codes, num_codes: torch.tensor([9, 1, 0, 0, 0, 0, 0, 0]))
+    monkeypatch.setattr(LatentCodes, "counts", lambda self: torch.tensor([9, 1, 0, 0, 0, 0, 0, 0]))
     decoded = []
     decode = workspace.vqvae.decode
     monkeypatch.setattr(workspace.vqvae, "decode", lambda codes: decoded.append(codes) or decode(codes))
@@ -86,7 +87,7 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
     measured.measure("truth")
 
     classifier, test, train = workspace.classifier, workspace.test_data, workspace.train_data
-    drawn, reconstructed, unigram, uniform, trained, *_ = decoded
+    reconstructed, drawn, unigram, uniform, trained, *_ = decoded
     assert torch.equal(reconstructed, workspace.test_codes.codes)
     assert unigram.max() == 1 and 0.8 < (unigram == 0).float().mean() < 1
     assert uniform.unique().tolist() == list(range(8))
@@ -103,9 +104,10 @@ def test_each_set_is_what_its_name_says(workspace: Workspace, monkeypatch: pytes
 
     samples, held_out = images["prior samples"], images["reconstructions"]
     assert torch.equal(trained, workspace.train_codes.codes[: len(train)])
-    in_pixels, in_features = seen["nearest_training_images"]
+    in_pixels, in_features = seen["evaluate_memorisation"]
     for given, form in ((in_pixels, lambda some: some.flatten(1)), (in_features, classifier.features)):
-        assert all(torch.equal(a, form(b)) for a, b in zip(given, (samples, decode(trained), held_out), strict=True))
+        for distances, some in zip(given, (held_out, samples), strict=True):
+            assert torch.equal(distances, nearest_neighbours(form(some), form(decode(trained)))[0])
 
     searched = decode(trained)  # the neighbours that are shown are those that were searched
     assert all((searched == image).flatten(1).all(1).any() for shown in rows[0][1:] for image in shown)

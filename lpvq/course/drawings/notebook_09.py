@@ -198,3 +198,23 @@ def plot_distances(held_out: Tensor, generated: Tensor, near: float, far: float)
     axis.set_ylabel("images")
     axis.legend(fontsize=_SMALL)
     return figure
+
+
+def plot_cost_and_loss(points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Plot recipes by what their codes cost and what they lose; down and left is better.
+
+    Args:
+        points: by the name of the recipe, nats per image and MSE / variance, a pair for each seed.
+    """
+    figure = Figure((6.4, 4), layout="constrained")
+    axis = figure.subplots()
+    for (name, pairs), marker, colour in zip(points.items(), "osD^", (BLACK, BLUE, ORANGE, GREEN), strict=False):
+        nats, errors = zip(*pairs, strict=True)
+        axis.plot(nats, errors, marker, color=colour, markersize=8, label=name)
+    axis.set_yscale("log")
+    axis.set_xlim(left=0)
+    axis.set_xlabel("nats per image (what the codes cost)")
+    axis.set_ylabel("MSE / variance, log scale (what they lose)")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=_SMALL)
+    return figure

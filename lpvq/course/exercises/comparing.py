@@ -6,7 +6,7 @@ type. A complaint says what kind of mistake it is, and never what the answer wou
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import wraps
 from math import isfinite, isnan
@@ -23,7 +23,7 @@ Checker = Callable[[Any], str | None]
 _A_LITTLE = 0.05  # of the right number
 _ROUNDING = 1e-6  # of a number in float32
 _LARGEST_INT64 = 2**63 - 1
-_WORDS = {2: "two", 3: "three"}
+_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
 class Complaint(Exception):  # noqa: N818 (it is the reader's mistake, and no error of the program)
@@ -204,6 +204,59 @@ def compare_number(
     little = "a little " if abs(difference) <= _A_LITTLE * abs(expected) else ""
     written = f"{number:.0f}" if number.is_integer() else f"{number:.6g}"
     return f"{written} is {little}too {'large' if difference > 0 else 'small'}"
+
+
+def compare_truths(answer: Any, truths: Mapping[str, bool], ask: str) -> str | None:
+    """Compare what a reader says is true, and what not, with what is.
+
+    Args:
+        answer: the reader's dictionary, with True or False of any kind for each name.
+        truths: the right one.
+        ask: what to ask oneself of each of them.
+    """
+    if not isinstance(answer, Mapping) or set(answer) != set(truths):
+        return f"expected a dictionary with True or False for each of {', '.join(truths)}"
+    try:
+        given = {name: _truth(name, answer[name]) for name in truths}
+    except Complaint as complaint:
+        return str(complaint)
+    wrong = [name for name, is_true in truths.items() if given[name] is not is_true]
+    if not wrong:
+        return None
+    alike = "they are not all alike. " if len(set(given.values())) == 1 else ""
+    return f"{alike}{len(wrong)} of {len(truths)} wrong. Ask of each: {ask}"
+
+
+def _truth(name: str, value: Any) -> bool:
+    truth = as_tensor(value, f"True or False for {name!r}")
+    if truth.numel() != 1 or truth.double().item() not in (0, 1):
+        raise Complaint(f"expected True or False for {name!r}, got {value!r}")
+    return bool(truth)
+
+
+def compare_order(answer: Any, right: Sequence[str], look: str) -> str | None:
+    """Compare the order in which a reader has put some names with the right one.
+
+    Args:
+        answer: the reader's, as any sequence or array of the names.
+        right: the names in the right order.
+        look: how the reader finds out, for the complaint.
+    """
+    if isinstance(answer, str | bytes | Set) or not isinstance(answer, Iterable):
+        return f"expected a list of the {len(right)} names in order, got {_kind(answer)}"
+    given = [str(name) for name in answer]
+    if unknown := [name for name in given if name not in right]:
+        return f"{unknown[0]!r} is none of the names {', '.join(sorted(right))}"
+    if len(given) != len(right) or len(set(given)) != len(right):
+        return f"expected each of the {len(right)} names once, got {len(given)}, {len(set(given))} of them different"
+    if given == list(right):
+        return None
+    if given == list(reversed(right)):
+        return "this is the other way round"
+    places = [place for place, (mine, name) in enumerate(zip(given, right, strict=True)) if mine != name]
+    if len(places) == 2 and places[1] == places[0] + 1:
+        return f"two that stand beside each other are exchanged; {look}"
+    return f"{len(right) - len(places)} of {len(right)} stand in their places; {look}"
 
 
 def compare_tensor(

@@ -7,13 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, checker, compare_number, compare_tensor
+from lpvq.course.exercises.comparing import Checker, call, checker, compare_number, compare_order, compare_tensor
 from lpvq.data.loading import load
 from lpvq.models.pretrained import load_pretrained
 
 _HEIGHT, _WIDTH, _COLOURS, _BITS_OF_COLOUR = 32, 32, 3, 8
 _POSITIONS, _NUM_CODES = 8 * 8, 512
 _PLACE = 4, 4  # of the code that is changed
+_SAD = 1
+_TEMPERATURES = 0.5, 0.5, 3.0  # at which a function is tried
+_POSSIBLE = 256  # codes of the shipped model
 
 
 @checker
@@ -72,31 +75,68 @@ def _one_code_changed(answer: Any) -> str | None:
 
 @cache
 def _first_logits() -> Tensor:
-    """Of the first code, for each label, (3, 256)."""
+    """Of the first code of a sad face, (256,)."""
     _, prior = load_pretrained()
-    nothing_yet = torch.zeros(3, *prior.image_size, dtype=torch.int64)
+    nothing_yet = torch.zeros(1, *prior.image_size, dtype=torch.int64)
     with torch.no_grad():
-        return prior(nothing_yet, labels=torch.arange(3))[:, :, 0, 0]
+        return prior(nothing_yet, labels=torch.tensor([_SAD]))[0, :, 0, 0]
+
+
+def _slips_of_temperature(logits: Tensor, temperature: float) -> dict[str, Tensor]:
+    probabilities, right = logits.softmax(0), (logits / temperature).softmax(0)
+    return {
+        "the logits were multiplied by the temperature; divide by it": (logits * temperature).softmax(0),
+        "this is temperature 1, whatever temperature it is given": probabilities,
+        "is the temperature in the brackets used, or always the first one?": (logits / _TEMPERATURES[0]).softmax(0),
+        "divide before the softmax; afterwards, the sum is no longer 1": probabilities / temperature,
+        "these do not sum to 1": probabilities ** (1 / temperature),
+        "the softmax is missing: these are logits": logits / temperature,
+        "these are logits at temperature 1": logits,
+        "these are logarithms of the probabilities": right.log(),
+        "these are not divided by their sum: softmax does both": (logits / temperature).exp(),
+        "the softmax is taken twice": (probabilities / temperature).softmax(0),
+        "only the most probable code is left; that is temperature 0": (logits == logits.max()).float(),
+    }
 
 
 @checker
-def _sharper(answer: Any) -> str | None:
-    happy, logits, surprised = _first_logits()
-    probabilities = logits.softmax(0)
-    slips = {
-        "the logits were multiplied by the temperature; divide by it": (logits * 0.5).softmax(0),
-        "this is temperature 1: divide the logits": probabilities,
-        "divide before the softmax; afterwards, the sum is no longer 1": probabilities / 0.5,
-        "these do not sum to 1": probabilities.square(),
-        "the softmax is missing: these are logits": logits / 0.5,
-        "these are logits at temperature 1": logits,
-        "these are logarithms of the probabilities": (logits / 0.5).log_softmax(0),
-        "these are not divided by their sum: softmax does both": (logits / 0.5).exp(),
-        "this is the label 0, a happy face": (happy / 0.5).softmax(0),
-        "this is the label 2, a surprised face": (surprised / 0.5).softmax(0),
-        "the softmax is taken twice": (probabilities / 0.5).softmax(0),
+def _with_temperature(answer: Any) -> str | None:
+    few = torch.tensor([2.0, -1.0, 0.5, 1.0])
+    for logits, temperature in zip((_first_logits(), few, few), _TEMPERATURES, strict=True):
+        given = call(answer, logits.clone(), temperature)
+        right = (logits / temperature).softmax(0)
+        complaint = compare_tensor(given, right, slips=_slips_of_temperature(logits, temperature))
+        if complaint:
+            return f"with {len(logits)} logits and the temperature {temperature:g}: {complaint}"
+    return None
+
+
+@cache
+def _least_surprising_first() -> list[str]:
+    vqvae, prior = load_pretrained()
+    faces = load("smileys", "test", limit=16)
+    images, labels = faces.floats(), faces.labels
+    codes = vqvae.encode(images)
+    asked = {
+        "face": (codes, labels),
+        "mirrored": (vqvae.encode(images.flip(3)), labels),
+        "upside down": (vqvae.encode(images.flip(2)), labels),
+        "wrong label": (codes, (labels + 1) % 3),
+        "random": (torch.randint(_POSSIBLE, codes.shape, generator=torch.Generator().manual_seed(0)), labels),
     }
-    return compare_tensor(answer, (logits / 0.5).softmax(0), slips=slips)
+    with torch.no_grad():
+        nats = {name: prior.nll(*grids).mean().item() for name, grids in asked.items()}
+    return sorted(nats, key=lambda name: nats[name])
 
 
-CHECKERS: dict[str, Checker] = {"0.1": _compression, "0.2": _one_code_changed, "0.3": _sharper}
+@checker
+def _surprise(answer: Any) -> str | None:
+    return compare_order(answer, _least_surprising_first(), "measure each with prior.nll")
+
+
+CHECKERS: dict[str, Checker] = {
+    "0.1": _compression,
+    "0.2": _one_code_changed,
+    "0.3": _with_temperature,
+    "0.4": _surprise,
+}

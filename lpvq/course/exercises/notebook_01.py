@@ -8,12 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, as_number, call, checker, compare_number
+from lpvq.course.exercises.comparing import (
+    Checker,
+    as_number,
+    call,
+    checker,
+    compare_number,
+    compare_order,
+    compare_tensor,
+)
 from lpvq.data.loading import load
+from lpvq.models.pretrained import load_pretrained
 
 _TOLERANCE = 1e-4  # painting by "bilinear" changes the third digit
 _EXACTLY = 1e-5  # of a slip, or one would be found where there is none
 _SMALL_ERROR = 0.05
+_SHIFTS = 0, 1, 2, 4, 8
 
 
 @cache
@@ -81,26 +91,26 @@ def _quarters(answer: Any) -> str | None:
     return compare_number(answer, right, _TOLERANCE) and compare_number(answer, right, _EXACTLY, _slips_of_quarters())
 
 
-@checker
-def _times_fewer(answer: Any) -> str | None:
-    image, latents = 32 * 32 * 3 * 8, 32 * 4
-    slips = {
-        "this compares how many numbers there are; compare their bits": image / 8 / 32,
-        "16 levels are not 16 bits: how many bits tell 16 levels apart?": image / (32 * 16),
-        "count the bits of both: 8 for each number of the image, and for a latent what tells 16 levels apart": image
-        / (32 * 32),
-        "an image has three colours": image / 3 / latents,
-        "this is the other way round: the image has more bits": latents / image,
-        "these are the bits of the image; divide them by those of the latents": image,
-        "these are the bits of the latents; how many times do they go into those of the image?": latents,
-        "there are 32 latents, and each takes bits": image / 4,
-        "these are 16 bits for all latents together": image / 16,
-        "16 levels are told apart with fewer bits: with 3 bits one has 8 levels": image / (32 * 5),
-        "16 levels are told apart with more bits: with 3 bits one has 8 levels": image / (32 * 3),
-        "this is the share that is saved; wanted is a factor": 1 - latents / image,
-        "this is how many bits are saved; wanted is a factor": image - latents,
+@cache
+def _least_lost_first() -> list[str]:
+    faces = _faces()
+    vectors = faces.flatten(1)
+    middle = vectors.mean(0)
+    axes = torch.linalg.svd(vectors - middle, full_matrices=False).Vh[:12]
+    vqvae, _ = load_pretrained()
+    lost = {
+        "codes": _error(vqvae.decode(vqvae.encode(faces)), faces),
+        "pca": _error((middle + (vectors - middle) @ axes.T @ axes).view_as(faces), faces),
+        "grey": _error(faces.mean(1, keepdim=True), faces),
+        "quarters": _error(_painted(16), faces),
+        "mean image": _error(faces.mean(0, keepdim=True), faces),
     }
-    return compare_number(answer, image / latents, 0.5 / latents, slips)
+    return sorted(lost, key=lambda name: lost[name])
+
+
+@checker
+def _what_is_lost(answer: Any) -> str | None:
+    return compare_order(answer, _least_lost_first(), "measure each with relative_error")
 
 
 _OTHER_GREYS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -193,9 +203,59 @@ def _number_of_directions(answer: Any) -> str | None:
     return compare_number(answer, right, 0, slips)
 
 
+@cache
+def _errors_of_shifts() -> tuple[list[float], dict[str, list[float]]]:
+    """Of faces that are moved, and what becomes of the five errors by slips."""
+    faces = _faces()
+    variance = faces.var(correction=0).item()
+    moved = [faces.roll(shift, 3) for shift in _SHIFTS]
+    cut_off = [F.pad(faces, (shift, -shift)) for shift in _SHIFTS]
+    right = [_error(images, faces) for images in moved]
+    added_up = [_error(faces.roll(sum(_SHIFTS[: place + 1]), 3), faces) for place in range(len(_SHIFTS))]
+    slips = {
+        "these are mean squared errors; divide them by the variance of the images": [
+            error * variance for error in right
+        ],
+        "divide by the variance, not by the standard deviation": [error * variance**0.5 for error in right],
+        "these are the roots of the errors; leave the squares as they are": [error**0.5 for error in right],
+        "these are moved down or up; the columns are dimension 3": [
+            _error(faces.roll(shift, 2), faces) for shift in _SHIFTS
+        ],
+        "these are moved along the colours; the columns are dimension 3": [
+            _error(faces.roll(shift, 1), faces) for shift in _SHIFTS
+        ],
+        "without a dimension, roll moves through the rows as well": [
+            _error(faces.roll(shift), faces) for shift in _SHIFTS
+        ],
+        "each image is taken for the next one here; the columns are dimension 3": [
+            _error(faces.roll(shift, 0), faces) for shift in _SHIFTS
+        ],
+        "zeros come in at the left; with roll, what leaves at one side comes in at the other": [
+            _error(images, faces) for images in cut_off
+        ],
+        "each is moved on from the one before; move the faces as they were": added_up,
+        "these are in percent": [100 * error for error in right],
+        "these are in the other order, the largest shift first": right[::-1],
+        "these are the shares that are described; the error is the rest": [1 - error for error in right],
+        "square the differences": [(images - faces).abs().mean().item() / variance for images in moved],
+        "compare with the faces as they were, not with those moved less": [
+            _error(b, a) for a, b in zip([faces, *moved], moved, strict=False)
+        ],
+        "this is one face; take all of them": [_error(images[1:2], faces[1:2]) for images in moved],
+    }
+    return right, slips
+
+
+@checker
+def _shifts(answer: Any) -> str | None:
+    right, slips = _errors_of_shifts()
+    return compare_tensor(answer, torch.tensor(right), 1e-3, {why: torch.tensor(wrong) for why, wrong in slips.items()})
+
+
 CHECKERS: dict[str, Checker] = {
     "1.1": _quarters,
-    "1.2": _times_fewer,
+    "1.2": _what_is_lost,
     "1.3": _grey_error,
     "1.4": _number_of_directions,
+    "1.5": _shifts,
 }

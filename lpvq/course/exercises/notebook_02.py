@@ -13,11 +13,15 @@ from lpvq.course.exercises.comparing import (
     call,
     checker,
     compare_tensor,
+    compare_truths,
     same,
 )
+from lpvq.data.loading import load
 from lpvq.models.quantizer import VectorQuantizer, nearest_codes
 
 Pair = tuple[Tensor, Tensor]
+
+_COLOURS, _GOOD_PALETTE = 16, 0.03
 
 
 @cache
@@ -204,4 +208,78 @@ def _same_pairs(made: Pair, right: Pair) -> bool:
     return all(same(mine, other) for mine, other in zip(made, right, strict=True))
 
 
-CHECKERS: dict[str, Checker] = {"2.1": _gradient, "2.2": _average, "2.3": _restart_far}
+def _after(number: int, threshold: float = 0, is_training: bool = True, count: float = 4) -> VectorQuantizer:
+    """Return a quantizer of two entries, at (0, 0) and (4, 0), after a batch of so many vectors at (0.5, 0)."""
+    quantizer = VectorQuantizer(2, 2, decay=0.9, restart_threshold=threshold).train(is_training)
+    quantizer.code_counts.copy_(torch.tensor([4.0, count]))
+    quantizer.code_sums.copy_(torch.tensor([[0.0, 0.0], [4 * count, 0.0]]))
+    quantizer.started.fill_(True)
+    quantizer(torch.tensor([0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, number))
+    return quantizer
+
+
+@cache
+def _what_is_true() -> dict[str, bool]:
+    few, many, restarted = _after(2), _after(4), _after(2, threshold=1, count=0.5)
+    here = torch.tensor([0.5, 0.0])
+    unmoved = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
+    return {
+        "stays": same(few.codebook[1], unmoved[1]),
+        "arrives": same(few.codebook[0], here),
+        "more, further": bool(many.codebook[0, 0] > few.codebook[0, 0]),
+        "eval": not same(_after(2, is_training=False).codebook, unmoved),
+        "others": not same(restarted.codebook[0], few.codebook[0]),
+        "its own": int(restarted.assign(here.view(1, 2, 1, 1))) == 1,
+    }
+
+
+@checker
+def _sentences(answer: Any) -> str | None:
+    return compare_truths(answer, _what_is_true(), "what becomes of the count, of the sum, and of their quotient?")
+
+
+@cache
+def _colours_of_faces() -> Tensor:
+    """The pixels of some test faces, (N, 3)."""
+    return load("smileys", "test", limit=100).floats().movedim(1, -1).reshape(-1, 3)
+
+
+def error_of_palette(palette: Tensor) -> float:
+    """Return the error of painting test faces in the colours of a palette (K, 3)."""
+    colours = _colours_of_faces()
+    painted = palette[nearest_codes(colours, palette)]
+    return ((painted - colours).square().mean() / colours.var(correction=0)).item()
+
+
+@checker
+def _palette(answer: Any) -> str | None:
+    palette = as_tensor(answer, "a palette, (16, 3)").float()
+    if palette.shape == (3, _COLOURS):
+        return f"each row should be a colour, (16, 3); got {(3, _COLOURS)}"
+    if palette.shape != (_COLOURS, 3):
+        return f"expected the shape {(_COLOURS, 3)}, got {tuple(palette.shape)}"
+    if not palette.isfinite().all():
+        return "some of it is not a number (NaN) or infinite: does an entry that nothing chooses keep its place?"
+    if palette.max() > 2:
+        return "these colours go beyond 1: pixels are numbers from 0 to 1, so entries should be, too"
+    error, different = error_of_palette(palette), len(palette.unique(dim=0))
+    if error < _GOOD_PALETTE:
+        return None
+    told = f"the error is {error:.3f}, which is not below {_GOOD_PALETTE}"
+    if bool((palette == palette[:, :1]).all()):
+        return f"{told}: these are greys"
+    if different < _COLOURS:
+        return f"{told}: only {different} of the colours are different"
+    used = len(nearest_codes(_colours_of_faces(), palette).unique())
+    if used < _COLOURS - 2:
+        return f"{told}: only {used} of the colours are ever the nearest; do rare entries restart?"
+    return f"{told}: has the palette seen enough batches?"
+
+
+CHECKERS: dict[str, Checker] = {
+    "2.1": _gradient,
+    "2.2": _average,
+    "2.3": _restart_far,
+    "2.4": _sentences,
+    "2.5": _palette,
+}

@@ -9,6 +9,7 @@ from torch import Tensor
 from lpvq.course.exercises.comparing import (
     Checker,
     as_numbers,
+    call,
     checker,
     compare_number,
     compare_tensor,
@@ -90,23 +91,47 @@ def _pixels_seen(answer: Any) -> str | None:
     return compare_number(answer, seen, 0, slips)
 
 
-@checker
-def _renumbered(answer: Any) -> str | None:
-    codes, new = torch.arange(8).view(1, 2, 4), _ORDER.argsort()
-    slips = {
-        "these are the old numbers of the entries, order[codes]; wanted is where each entry has gone to": _ORDER[codes],
+def _codes_and_orders() -> list[tuple[Tensor, Tensor]]:
+    """Grids that are not square, and new orders; each order is another one than its own inverse."""
+    generator = torch.Generator().manual_seed(0)
+    many = torch.randperm(30, generator=generator)
+    few = torch.tensor([[[5, 2, 2, 7], [0, 1, 6, 3]]])
+    return [(few, _ORDER), (torch.randint(30, (3, 5, 4), generator=generator), many)]
+
+
+def _slips_of_numbers(codes: Tensor, order: Tensor) -> dict[str, Tensor]:
+    new = order.argsort()
+    return {
+        "these are the old numbers of the entries, order[codes]; wanted is where each entry has gone to": order[codes],
         "nothing is renumbered": codes,
         "this is done twice": new[new[codes]],
-        "this is done twice, and the other way round": _ORDER[_ORDER[codes]],
-        "keep the shape of the codes (B, H, W)": new,
-        "these are the old numbers of the entries, and not in the shape of the codes": _ORDER,
+        "this is done twice, and the other way round": order[order[codes]],
+        "keep the shape of the codes (B, H, W)": new[codes].flatten(),
+        "this is where each entry has gone to; wanted are the new codes of the grids": new,
+        "these are the old numbers of the entries, and not in the shape of the codes": order,
         "this runs from the last code to the first": new[codes.flip((1, 2))],
+        "each entry has gone as far from the end as it should be from the beginning": len(order) - 1 - new[codes],
         "rows and columns are swapped": new[codes].mT,
         "codes begin with 0": new[codes] + 1,
         "codes begin with 0, and theirs are one too small": new[codes] - 1,
-        "this sorts the codes; their places in the grid must stay": codes.sort(descending=True).values,
+        "the new codes are sorted; their places in the grid must stay": new[codes]
+        .flatten()
+        .sort()
+        .values.view_as(codes),
     }
-    return compare_tensor(answer, new[codes], 0, slips)
+
+
+@checker
+def _renumber(answer: Any) -> str | None:
+    for codes, order in _codes_and_orders():
+        given = codes.clone(), order.clone()
+        right = order.argsort()[codes]
+        complaint = compare_tensor(call(answer, *given), right, 0, _slips_of_numbers(codes, order))
+        if complaint:
+            return f"for codes of shape {tuple(codes.shape)} and {len(order)} entries: {complaint}"
+        if not (torch.equal(given[0], codes) and torch.equal(given[1], order)):
+            return "what is handed over is changed; make a new tensor"
+    return None
 
 
 @cache
@@ -210,7 +235,7 @@ def _importance(answer: Any) -> str | None:
 CHECKERS: dict[str, Checker] = {
     "3.1": _grid_of_a_tall_image,
     "3.2": _pixels_seen,
-    "3.3": _renumbered,
+    "3.3": _renumber,
     "3.4": _without_the_quantizer,
     "3.5": _importance,
 }

@@ -1,5 +1,6 @@
 """Exercises of 04_latent_codes."""
 
+import zlib
 from functools import cache
 from math import exp, log, log2, log10
 from typing import Any
@@ -12,17 +13,22 @@ from lpvq.course.exercises.comparing import (
     Checker,
     Complaint,
     as_number,
+    as_numbers,
     as_tensor,
     call,
     checker,
     compare_number,
+    compare_tensor,
+    same,
 )
+from lpvq.data.loading import load
 from lpvq.models.code_usage import code_counts, entropy, perplexity
+from lpvq.models.pretrained import load_pretrained
 from lpvq.models.quantizer import nearest_codes
 
 _COUNTS = torch.tensor([400, 200, 100, 100, 0, 0, 0, 0])
-_GRID = torch.tensor([[0, 0, 1], [3, 0, 2]])
-_GRID_COUNTS = torch.tensor([15, 7, 5, 1])
+_ZIPPED_GRIDS = 300
+_CHANCE_OF_ZIP = 0.03  # in bits per code, by another random order
 _DRAWS = 4000
 _SIX_SIGMA = 0.05  # six standard deviations of a frequency among so many draws
 
@@ -53,39 +59,66 @@ def _perplexity(answer: Any) -> str | None:
     return compare_number(answer, perplexity(_COUNTS), 0.01, slips)
 
 
-@checker
-def _bits_of_grid(answer: Any) -> str | None:
-    counts, plus_one, size = _GRID_COUNTS.double(), _GRID_COUNTS.double() + 1, _GRID.numel()
-    bits, shares = _cost(plus_one), plus_one / plus_one.sum()
-    of_codes = _GRID.unique()
-    slips = {
-        "these are bits per code; the question is for the whole grid": bits / size,
-        "these are nats; take the logarithm to the base 2": bits * log(2),
-        "these are nats per code": bits * log(2) / size,
-        "take the logarithm to the base 2, not 10": bits * log10(2),
-        "add one to each count, before they are divided by their sum": _cost(counts),
-        "divide by the sum of the counts after one is added to each, or the probabilities add up to more than 1": bits
-        + size * log2(counts.sum().item() / plus_one.sum().item()),
-        "one belongs to each count, not to their sum": _cost(counts) + size * log2(1 + 1 / counts.sum().item()),
-        "a bit is −log₂ p: the sign is wrong": -bits,
-        "each code of the grid costs bits, as often as it occurs": -shares[of_codes].log2().sum().item(),
-        "that is the entropy of the frequencies, so the mean of a code; here are six codes that are known": entropy(
-            plus_one
-        )
-        / log(2),
-        "that is what six codes cost on average; here are six that are known": size * entropy(plus_one) / log(2),
-        "that is what six codes cost if all are equally likely": size * log2(len(counts)),
-        "the frequencies are those of the counts, not those of the grid itself": _cost(
-            torch.bincount(_GRID.flatten(), minlength=4).double()
+@cache
+def _zipped() -> tuple[Tensor, dict[str, Tensor]]:
+    """The bits per code in three orders, and what becomes of them by slips."""
+    vqvae, _ = load_pretrained()
+    grids = vqvae.encode(load("smileys", "test", limit=_ZIPPED_GRIDS).floats())
+    shuffled = grids.flatten()[torch.randperm(grids.numel(), generator=torch.Generator().manual_seed(0))]
+    places = torch.randperm(grids[0].numel(), generator=torch.Generator().manual_seed(0))
+    by_grid, by_place = grids.flatten(1), grids.flatten(1).T
+
+    def bits(*orders: Tensor, level: int = 9, kind: torch.dtype = torch.uint8) -> Tensor:
+        packed = [len(zlib.compress(codes.to(kind).numpy().tobytes(), level)) for codes in orders]
+        return 8 * torch.tensor(packed).double() / grids.numel()
+
+    right = bits(by_grid, by_place, shuffled)
+    return right, {
+        "these are bytes per code; a byte has 8 bits": right / 8,
+        "these are bits per grid; divide by its number of codes": right * grids[0].numel(),
+        "these are the bytes of what comes out": right * grids.numel() / 8,
+        "these are the bits of what comes out; divide by the number of codes": right * grids.numel(),
+        "these are how many times shorter the bytes become": 8 / right,
+        "write each code as one byte, not as the eight of an int64": bits(
+            by_grid, by_place, shuffled, kind=torch.int64
         ),
-        "this is the cost of a grid of each code once": _cost(plus_one, torch.arange(4)),
+        "write each code as one byte, not as the four of an int32": bits(by_grid, by_place, shuffled, kind=torch.int32),
+        "compress with the level 9": bits(by_grid, by_place, shuffled, level=1),
+        "this is nothing compressed, with the level 0": bits(by_grid, by_place, shuffled, level=0),
+        "the order is: grid by grid, place by place, shuffled": right[[1, 0, 2]],
+        "place by place means all codes of one place first; this reads the columns of each grid": bits(
+            by_grid, grids.mT, shuffled
+        ),
+        "the same grids were compressed twice; place by place, the places come first": bits(by_grid, by_grid, shuffled),
+        "shuffle all codes; here whole grids change places": bits(by_grid, by_place, by_grid.flip(0)),
+        "shuffle all codes; here the places of each grid are exchanged alike": bits(
+            by_grid, by_place, by_grid[:, places]
+        ),
+        "these are shares of the 8 bits of a byte": right / 8,
     }
-    return compare_number(answer, bits, 0.01, slips)
 
 
-def _cost(weights: Tensor, grid: Tensor = _GRID) -> float:
-    """The bits of the grid under frequencies that are as ``weights`` (K,)."""
-    return -(weights / weights.sum()).log2()[grid].sum().item()
+@checker
+def _bits_by_zip(answer: Any) -> str | None:
+    right, slips = _zipped()
+    given = torch.tensor(as_numbers(answer, "grid by grid", "place by place", "shuffled"))
+    if compare_tensor(given, right, 0.005) is None:
+        return None
+    if same(given[:2], right[:2], 0.005) and abs(given[2] - right[2]) < _CHANCE_OF_ZIP:
+        return None  # another random order
+    named = [why for why, wrong in slips.items() if _nearly_zipped(given, wrong)]
+    names = ("grid by grid", "place by place", "shuffled")
+    complaints = [
+        f"{name}: {complaint}"
+        for name, mine, bits in zip(names, given.tolist(), right.tolist(), strict=True)
+        if (complaint := compare_number(mine, bits, _CHANCE_OF_ZIP if name == "shuffled" else 0.005))
+    ]
+    return [*named, *complaints][0]
+
+
+def _nearly_zipped(given: Tensor, wrong: Tensor) -> bool:
+    """Whether they are the same but for another random order."""
+    return bool(((given / wrong - 1).abs() < torch.tensor([1e-3, 1e-3, 5e-3])).all())
 
 
 def _tables() -> list[Table]:
@@ -288,7 +321,7 @@ def _border(answer: Any) -> str | None:
 
 CHECKERS: dict[str, Checker] = {
     "4.1": _perplexity,
-    "4.2": _bits_of_grid,
+    "4.2": _bits_by_zip,
     "4.3": _sample_by_place,
     "4.4": _bits_given_above,
     "4.5": _border,

@@ -1,5 +1,6 @@
 """Exercises of 05_causal_convolutions."""
 
+from math import prod
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from lpvq.course.exercises.comparing import (
     Checker,
     as_tensor,
+    call,
     checker,
     compare_number,
     compare_tensor,
@@ -85,15 +87,13 @@ def _moved(example: Tensor, rows: int, columns: int = 0) -> Tensor:
     return result
 
 
-@checker
-def _shift_down(answer: Any) -> str | None:
-    example = torch.arange(1.0, 25.0).view(1, 2, 3, 4)
-    zeros = torch.zeros(1, 2, 1, 4)
+def _slips_of_shifts(example: Tensor) -> dict[str, Tensor]:
+    zeros = torch.zeros_like(example[:, :, :1])
     first_row_gone, first_row_twice, one_channel = example.clone(), example.clone(), _moved(example, 1)
     first_row_gone[:, :, 0] = 0
     first_row_twice[:, :, 1:] = example[:, :, :-1]
-    one_channel[:, 1] = example[:, 1]
-    slips = {
+    one_channel[:, 1:] = example[:, 1:]
+    return {
         "the last row came back on top, where there should be zeros: the first row would see it": example.roll(1, 2),
         "the last column came back in front, and dimension 3 are the columns": example.roll(1, 3),
         "everything moved to the right: dimension 3 are the columns, dimension 2 are the rows": _moved(example, 0, 1),
@@ -111,10 +111,22 @@ def _shift_down(answer: Any) -> str | None:
         "the row of zeros is at the end, and everything moved up": torch.cat([example[:, :, 1:], zeros], 2),
         "the first row holds ones; it should hold zeros": torch.cat([zeros + 1, example[:, :, :-1]], 2),
         "channels moved, not rows: dimension 1 are the channels, dimension 2 are the rows": torch.cat(
-            [torch.zeros(1, 1, 3, 4), example[:, :1]], 1
+            [torch.zeros_like(example[:, :1]), example[:, :-1]], 1
         ),
     }
-    return compare_tensor(answer, _moved(example, 1), slips=slips)
+
+
+@checker
+def _shift_down(answer: Any) -> str | None:
+    for shape in ((1, 2, 3, 4), (2, 3, 5, 4)):
+        features = torch.arange(1.0, 1 + prod(shape)).view(shape)
+        given = features.clone()
+        complaint = compare_tensor(call(answer, given), _moved(features, 1), slips=_slips_of_shifts(features))
+        if complaint:
+            return f"for features of shape {shape}: {complaint}"
+        if not torch.equal(given, features):
+            return "what is handed over is changed; make a new tensor"
+    return None
 
 
 @checker

@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, as_tensor, checker, compare_number, compare_tensor, same
+from lpvq.course.exercises.comparing import (
+    Checker,
+    as_numbers,
+    as_tensor,
+    call,
+    checker,
+    compare_tensor,
+    same,
+)
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.experiments.workspace import Workspace
 from lpvq.files import load_model
@@ -31,78 +39,119 @@ def _test_grids() -> tuple[PixelCNN, Tensor, Tensor]:
     return prior, codes.codes[:64], codes.labels[:64]
 
 
-def _toy(**options: float) -> Tensor:
-    """The probabilities of the toy's codes under ``SamplingOptions``."""
-    return restrict_logits(_TOY.log()[None], SamplingOptions(**options)).softmax(-1)[0]  # type: ignore[arg-type]
+def _cases_of_min_p() -> list[tuple[Tensor, float]]:
+    """Logits (B, K) and a share each; no probability is just at its threshold."""
+    some = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return [(_TOY.log()[None], 0.2), (some, 0.1), (some, 1.0), (some - 5, 0.3)]
 
 
-def _entropy(probabilities: Tensor) -> float:
-    """In nats."""
-    return torch.special.entr(probabilities).sum().item()
+def _slips_of_min_p(logits: Tensor, share: float) -> dict[str, Tensor]:
+    """Which codes stay, bool (B, K), by slips."""
+    probabilities = logits.softmax(1)
+    best = probabilities.amax(1, keepdim=True)
+    ranks = (logits[:, None] > logits[:, :, None]).sum(2)  # how many codes are more probable
+    summed = torch.zeros_like(logits).scatter(
+        1, logits.argsort(1, descending=True), probabilities.sort(1, descending=True).values.cumsum(1)
+    )
+    return {
+        "all codes stay": torch.ones_like(logits, dtype=torch.bool),
+        "the share is of the most probable code's probability; here it is the probability itself": probabilities
+        >= share,
+        "each row has a most probable code of its own": probabilities >= share * probabilities.max(),
+        "the share is one of probabilities, not of logits": logits >= share * logits.amax(1, keepdim=True),
+        "these are the codes that should go": probabilities < share * best,
+        "the most probable code must stay: take ≥, not >": (probabilities >= share * best) & (ranks > 0),
+        "only the most probable code stays": ranks == 0,
+        "a code stays if it has at least the share; here it must have at most 1 − share": probabilities
+        >= (1 - share) * best,
+        "this is top-p: it adds probabilities up": (summed - probabilities) < share,
+        "the share is taken off the largest probability; multiply by it": probabilities >= best - share,
+        "this compares with the mean of the probabilities": probabilities
+        >= share * probabilities.mean(1, keepdim=True),
+    }
 
 
-def _temperature_of(nats: float) -> float:
-    """At which temperature the toy has this entropy."""
-    low, high = 0.01, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _entropy(_toy(temperature=middle)) < nats else (low, middle)
-    return low
+@checker
+def _min_p(answer: Any) -> str | None:
+    for logits, share in _cases_of_min_p():
+        given = logits.clone()
+        result = as_tensor(call(answer, given, share)).double()
+        kept = logits.softmax(1) >= share * logits.softmax(1).amax(1, keepdim=True)
+        where = f"with logits of shape {tuple(logits.shape)} and the share {share:g}"
+        if result.shape != logits.shape:
+            return f"{where}: expected the shape {tuple(logits.shape)}, got {tuple(result.shape)}"
+        if complaint := _of_kept(result, logits, kept, share):
+            return f"{where}: {complaint}"
+        if not torch.equal(given, logits):
+            return "what is handed over is changed; make a new tensor"
+    return None
+
+
+def _of_kept(result: Tensor, logits: Tensor, kept: Tensor, share: float) -> str | None:
+    """Compare what a function returns with the logits of the codes that stay."""
+    if result.isnan().any():
+        return "some of it is not a number (NaN)"
+    right = logits.masked_fill(~kept, -torch.inf).softmax(1)
+    if same(result.softmax(1), right) and bool((result[~kept] == -torch.inf).all()):
+        return None
+    if same(result, right):
+        return "these are probabilities; return logits"
+    if same(result, logits.softmax(1) * kept):
+        return "these are probabilities, and do not sum to 1; return logits"
+    if not result.isneginf().any() and bool((result[~kept] == 0).all()) and not kept.all():
+        return "a logit of 0 is no probability of 0: put −∞ for the codes that do not stay"
+    stays = result > -1e3
+    if torch.equal(stays, kept):
+        return "the right codes stay, but their logits are changed"
+    for why, wrong in _slips_of_min_p(logits, share).items():
+        if torch.equal(stays, wrong):
+            return why
+    return f"of {kept.numel()} codes, {int((stays != kept).sum())} stay that should go, or go that should stay"
+
+
+def _left(*steps: tuple[str, float]) -> float:
+    """How many of the toy's codes are left after some steps, each the name of one of ``SamplingOptions``."""
+    logits = _TOY.log()[None]
+    for name, value in steps:
+        logits = restrict_logits(logits, SamplingOptions(**{name: value}))  # type: ignore[arg-type]
+    return float(logits.isfinite().sum())
 
 
 @cache
-def _temperatures() -> tuple[float, dict[str, float]]:
-    whole = _entropy(_TOY)
-    right = _temperature_of(whole / 2)
-    return right, {
-        "this is 1 / T; the logits are divided by T, so a small T makes the entropy small": 1 / right,
-        "half the temperature is not half the entropy": 0.5,
-        "this is half the entropy, in bits; at which temperature has the toy so much?": whole / 2 / log(2),
-        "this is half the entropy, in nats; at which temperature has the toy so much?": whole / 2,
-        "this is the entropy at T = 1, in bits": whole / log(2),
-        "this is the entropy at T = 1, in nats": whole,
-        "at this temperature half of the perplexity is left; the entropy is its logarithm": _temperature_of(
-            whole - log(2)
-        ),
-        "at this temperature a quarter of the entropy is left": _temperature_of(whole / 4),
-        "at this temperature three quarters of the entropy are left": _temperature_of(3 * whole / 4),
-        "one of two entropies is in bits, the other one in nats": _temperature_of(whole / 2 * log(2)),
-        "one of the entropies is in nats, the other one in bits": _temperature_of(whole / 2 / log(2)),
-        "T = 1 changes nothing": 1.0,
-        "this is the end of the interval: halve on": 0.01,
-    }
+def _codes_left() -> list[float]:
+    cold, hot, p = ("temperature", 0.5), ("temperature", 2.0), ("top_p", 0.85)
+    return [
+        _left(cold, ("top_k", 3), p),
+        _left(p, cold),
+        _left(hot, p),
+        _left(p, ("top_k", 2), hot),
+    ]
 
 
 @checker
-def _half_entropy(answer: Any) -> str | None:
-    right, slips = _temperatures()
-    return compare_number(answer, right, 2e-3, slips)
-
-
-@checker
-def _all_controls(answer: Any) -> str | None:
-    right = _toy(temperature=0.5, top_k=3, top_p=0.92)
-    powers = _TOY.square()
+def _how_many_are_left(answer: Any) -> str | None:
+    names = ("1", "2", "3", "4")
+    given, right = as_numbers(answer, *names), _codes_left()
+    if given == right:
+        return None
     slips = {
-        "top-p came too early, or one of top-k and top-p is missing": _toy(temperature=0.5, top_k=3),
-        "the logits were multiplied by the temperature, not divided by it": _toy(temperature=2, top_k=3, top_p=0.92),
-        "the temperature is missing": _toy(top_k=3, top_p=0.92),
-        "only the temperature is there": _toy(temperature=0.5),
-        "nothing is changed": _TOY,
-        "what is left has to be scaled to sum to one": powers / powers.sum() * (right > 0),
-        "what is left has to be scaled to sum to one, and the temperature is missing": _TOY * (right > 0),
-        "the temperature is missing once codes are dropped": F.normalize(_TOY * (right > 0), p=1, dim=0),
-        "the most probable code alone is left; top-p keeps the one with which 0.92 is reached": _toy(top_k=1),
-        "this has the probabilities of the codes that are left; give all five": right[right > 0],
-        "these are logarithms of probabilities": right.clamp(min=1e-300).log(),
+        "the code that crosses p stays, too": [1, 2, 3, 2],
+        "the logits were multiplied by the temperature; divide by it": [3, 3, 2, 2],
+        "these are the codes that are dropped": [len(_TOY) - left for left in right],
+        "in the first, p is reached earlier, because the temperature has made the first codes likelier": [3, 3, 4, 2],
+        "in the second, top-p sees the probabilities as they are, before the temperature": [2, 2, 4, 2],
+        "in the third, it takes more codes to reach p, because the temperature has made all more alike": [2, 3, 3, 2],
+        "in the last, top-k drops one more": [2, 3, 4, 3],
+        "top-p has not been applied": [3, 5, 5, 2],
+        "everywhere the temperature comes first here": [2, 2, 4, 2],
     }
-    complaint = compare_tensor(answer, right, slips=slips)
-    if complaint is None or complaint in slips:
-        return complaint
-    values = as_tensor(answer)
-    if values.shape == right.shape and bool((values < 0).any()) and same(values.double().softmax(0), right):
-        return "these are the logits, not the probabilities: the softmax is missing"
-    return complaint
+    named = [why for why, wrong in slips.items() if given == wrong]
+    if named:
+        return named[0]
+    if any(not 1 <= left <= len(_TOY) or left != int(left) for left in given):
+        return f"there are {len(_TOY)} codes, and at least one always stays"
+    wrong = [name for name, mine, left in zip(names, given, right, strict=True) if mine != left]
+    return f"{len(wrong)} of 4 wrong: run your functions, one after the other, and count what is finite"
 
 
 @checker
@@ -185,4 +234,4 @@ def _fit(answer: Any) -> str | None:
     return compare_tensor(answer, right, 1e-2, slips)
 
 
-CHECKERS: dict[str, Checker] = {"7.1": _half_entropy, "7.2": _all_controls, "7.3": _moods, "7.4": _fit}
+CHECKERS: dict[str, Checker] = {"7.1": _min_p, "7.2": _how_many_are_left, "7.3": _moods, "7.4": _fit}

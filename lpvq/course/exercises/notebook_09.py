@@ -13,7 +13,7 @@ from lpvq.evaluation.distances import squared_distances
 
 _TOLERANCE = 1e-4
 _FACES, _BACKGROUNDS = 500, 6
-# Drafts made for this project on MNIST digits, and the example of Keras: error and nats per image.
+# Error and nats per image of six drafts of a recipe.
 DRAFTS = {1: (0.036, 98.6), 2: (0.047, 77.8), 3: (0.033, 59.2), 4: (0.045, 55.4), 5: (0.041, 52.7), 6: (0.044, 50.6)}
 
 
