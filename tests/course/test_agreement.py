@@ -1,6 +1,7 @@
 """What readers write in the lessons does what the package does: each definition is taken out of its notebook."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -12,9 +13,14 @@ from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.data.loading import load
 from lpvq.evaluation.codes import mean_patches
+from lpvq.evaluation.distances import frechet_distance, neighbourhoods
+from lpvq.evaluation.estimates import bootstrap
+from lpvq.evaluation.nearest_face import find_nearest_faces
 from lpvq.evaluation.prior import evaluate_prior
+from lpvq.evaluation.truth import evaluate_factors
 from lpvq.models import gated
 from lpvq.models.cached_sampler import CachedSampler
+from lpvq.models.contexts import CoarseFeatures, position_features
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.sampling import SamplingOptions, restrict_logits, sample_code
 from written import CACHE, of_notebook
@@ -179,3 +185,53 @@ def test_08_the_cache_step_by_step_and_with_known_codes(
         u = torch.rand(4, 5, 7, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
         drawn = found.plot_grids(found.GridCache(model, labels, 4, 7), u, codes, known)
         assert torch.equal(drawn, model.generate(codes, known=known, labels=labels, generator=generator))
+
+
+def test_09_the_bootstrap() -> None:
+    resample = of_notebook("09_how_good_is_it", "resample").resample
+    bits = torch.rand(50, dtype=torch.float64)
+    mean = lambda rows: rows.mean().item()  # noqa: E731
+    assert torch.allclose(resample(mean, bits, times=20), bootstrap(mean, bits, resamples=20))
+
+
+def test_09_local_errors(faces: ImageData) -> None:
+    local_error = of_notebook("09_how_good_is_it", "local_error").local_error
+    nearest = find_nearest_faces(faces.floats().flip(3))
+    assert torch.allclose(local_error(faces.floats().flip(3), nearest.faces), nearest.local_errors, atol=1e-6)
+
+
+def test_09_distances() -> None:
+    found = of_notebook("09_how_good_is_it", "frechet", "frechet_of_one_feature", "inside_balls")
+    # Every combination of some values of two features: they are exactly uncorrelated, so here adding up is right.
+    square = torch.cartesian_prod(torch.randn(20), torch.randn(20)).double()
+    oblong = square * torch.tensor([2.0, 3.0]) + 1
+    of_each = [found.frechet_of_one_feature(square[:, i], oblong[:, i]) for i in range(2)]
+    assert found.frechet(square, oblong) == pytest.approx(sum(of_each), abs=1e-6)
+    real, other = torch.randn(60, 5), 1.5 * torch.randn(50, 5)
+    assert found.frechet(real, other) == pytest.approx(frechet_distance(real, other), abs=1e-4)
+    package, in_real = neighbourhoods(real, other, k=3), found.inside_balls(other, real, k=3)
+    assert in_real.any(1).double().mean() == pytest.approx(package.precision.value)
+    assert found.inside_balls(real, other, k=3).any(1).double().mean() == pytest.approx(package.recall.value)
+    assert in_real.sum() / 50 / 3 == pytest.approx(package.density.value)
+
+
+def test_09_total_variation() -> None:
+    found = of_notebook("09_how_good_is_it", "frequencies", "total_variation")
+    eyes, mouths = torch.randint(4, (200,)), torch.randint(3, (200,))
+    factors = {"eyes": tuple("abcd"), "mouth": tuple("xyz")}
+    given = {"eyes": eyes, "mouth": mouths}
+    truths = {one.name: one.samples for one in evaluate_factors(factors, given, given, [given])}
+    for name, values in {"eyes": (eyes, 4), "mouth": (mouths, 3), "eyes × mouth": (3 * eyes + mouths, 12)}.items():
+        frequencies, equal = found.frequencies(*values), torch.full((values[1],), 1 / values[1])
+        assert found.total_variation(frequencies, equal) == pytest.approx(truths[name], abs=1e-6)
+
+
+def test_11_features_of_positions_and_of_coarse_codes(vqvae: VQVAE) -> None:
+    found = of_notebook("11_coarse_to_fine", "my_position_features", "MyCoarseFeatures")
+    assert torch.allclose(found.my_position_features(5, 7), position_features(5, 7, torch.zeros(1))[0], atol=1e-5)
+    theirs = CoarseFeatures(deepcopy(vqvae), factor=2)
+    mine = found.MyCoarseFeatures(deepcopy(vqvae), factor=2)
+    mine.load_state_dict(theirs.state_dict())
+    codes = torch.randint(16, (2, 8, 6))
+    assert mine(codes).shape == (2, 32, 16, 12)
+    assert torch.allclose(mine(codes), theirs(codes), atol=1e-6)

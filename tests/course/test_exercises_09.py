@@ -49,32 +49,58 @@ def overlap(name):
     return getattr(overlaps(), name).value
 
 
-def coverage_by_hand(k=3):
-    real, other = (points.numpy() for points in toy_points())
-    among = np.sort(np.linalg.norm(real[:, None] - real[None], axis=2), axis=1)[:, k]  # the point itself comes first
-    return (np.linalg.norm(real[:, None] - other[None], axis=2).min(1) <= among).mean()
+def inside(points, centres, k):
+    """Whether each point lies in the ball of each centre, (P, C)."""
+    radii = torch.cdist(centres.double(), centres.double()).sort(1).values[:, k]
+    return torch.cdist(points.double(), centres.double()) <= radii
+
+
+def coverage(real, other, k):
+    return inside(other, real, k).any(0).double().mean()
+
+
+def by_hand(real, other, k):
+    real, other = real.double().numpy(), other.double().numpy()
+    radii = np.sort(np.linalg.norm(real[:, None] - real[None], axis=2), axis=1)[:, k]  # the point itself comes first
+    return (np.linalg.norm(real[:, None] - other[None], axis=2).min(1) <= radii).mean()
+
+
+def by_loops(real, other, k):
+    covered = 0
+    for point in real:
+        radius = sorted(math.dist(point, neighbour) for neighbour in real.tolist())[k]
+        covered += any(math.dist(point, one) <= radius for one in other.tolist())
+    return covered / len(real)
 
 
 def test_9_2_coverage():
-    right = overlap("coverage")
-    others = {coverage_by_hand(k) for k in (1, 2, 4, 5)}
     expect(
         CHECKERS["9.2"],
-        [*forms_of_number(right), coverage_by_hand(), round(right * 40) / 40],
         [
-            (overlap("recall"), "recall"),
-            (overlap("precision"), "precision"),
-            (overlap("density"), "density"),
-            (1 - right, "without another point"),
-            (right * 40, "how many real points"),
-            (right * 40 / 30, "not by that of the others"),
-            *[(other, "third neighbour" if abs(other - 1 + right) > 1e-4 else "") for other in others - {right}],
-            (0.0, "too small"),
-            (1.0, ""),
-            (-1, "too small"),
-            (torch.zeros(40), "expected a number, got Tensor of shape (40,)"),
-            ("half", "expected a number, got str"),
-            (True, "True or False"),
+            coverage,
+            by_hand,
+            by_loops,
+            lambda real, other, k: neighbourhoods(real, other, k).coverage.value,
+            lambda real, other, k: [coverage(real, other, k).requires_grad_()],
+        ],
+        [
+            (0.5, "expected a function, got float"),
+            (lambda real, other, k: ..., "not done yet"),
+            (lambda real, other: 1, "the function fails with TypeError"),
+            (lambda real, other, k: inside(real, other, k).any(1).double().mean(), "recall"),
+            (lambda real, other, k: inside(other, real, k).any(1).double().mean(), "precision"),
+            (lambda real, other, k: inside(other, real, k).sum() / len(other) / k, "density"),
+            (lambda real, other, k: coverage(other, real, k), "the other way round"),
+            (lambda real, other, k: 1 - coverage(real, other, k), "without another point"),
+            (lambda real, other, k: coverage(real, other, k) * len(real), "how many real points"),
+            (lambda real, other, k: coverage(real, other, k) * len(real) / len(other), "not by that of the others"),
+            (lambda real, other, k: inside(other, real, k).double().mean(), "the pairs"),
+            (lambda real, other, k: coverage(real, other, k - 1), "no neighbour of itself"),
+            (lambda real, other, k: coverage(real, other, k + 1), "too large"),
+            (lambda real, other, k: coverage(real, other, 3), "the k in the brackets"),
+            (lambda real, other, k: inside(other, real, k).any(0), "expected a number, got Tensor of shape (40,)"),
+            (lambda real, other, k: True, "True or False"),
+            (lambda real, other, k: 0, "0 is too small"),
         ],
     )
 
@@ -153,4 +179,37 @@ def test_9_4_which_drafts_are_not_beaten():
             (DRAFTS, "got dict"),
         ],
         secrets=["draft 3", "draft 5", "draft 6"],
+    )
+
+
+FALLS = {
+    "copies, precision": False,
+    "one group, precision": False,
+    "one group, recall": True,
+    "one group, coverage": True,
+    "strays, precision": True,
+    "strays, recall": False,
+}
+
+
+def test_9_5_what_falls():
+    expect(
+        CHECKERS["9.5"],
+        [
+            FALLS,
+            {name: np.bool_(value) for name, value in FALLS.items()},
+            {name: torch.tensor(value) for name, value in FALLS.items()},
+            {name: float(value) for name, value in reversed(FALLS.items())},
+        ],
+        [
+            *[(FALLS | {name: not value}, "1 of 6 wrong. Ask of each") for name, value in FALLS.items()],
+            (FALLS | {"copies, precision": True, "strays, recall": True}, "2 of 6 wrong"),
+            (dict.fromkeys(FALLS, True), "not all alike. 3 of 6 wrong"),
+            (dict.fromkeys(FALLS, False), "not all alike"),
+            ({name: not value for name, value in FALLS.items()}, "6 of 6 wrong"),
+            ({"copies": False}, "expected a dictionary with True or False for each of copies, precision"),
+            (list(FALLS.values()), "expected a dictionary"),
+            (FALLS | {"strays, recall": ...}, "still ..."),
+            (FALLS | {"strays, recall": 0.3}, "expected True or False for 'strays, recall', got 0.3"),
+        ],
     )

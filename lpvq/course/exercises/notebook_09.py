@@ -1,6 +1,6 @@
 """Exercises of 09_how_good_is_it, on numbers that are small enough to check by hand."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from functools import cache
 from math import comb, sqrt
 from typing import Any
@@ -8,10 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lpvq.course.exercises.comparing import Checker, as_tensor, checker, compare_number
-from lpvq.evaluation.distances import squared_distances
+from lpvq.course.exercises.comparing import Checker, as_tensor, call, checker, compare_number, compare_truths
+from lpvq.evaluation.distances import neighbourhoods, squared_distances
 
 _TOLERANCE = 1e-4
+_SPOILT = [
+    "copies, precision",
+    "one group, precision",
+    "one group, recall",
+    "one group, coverage",
+    "strays, precision",
+    "strays, recall",
+]
 _FACES, _BACKGROUNDS = 500, 6
 # Error and nats per image of six drafts of a recipe.
 DRAFTS = {1: (0.036, 98.6), 2: (0.047, 77.8), 3: (0.033, 59.2), 4: (0.045, 55.4), 5: (0.041, 52.7), 6: (0.044, 50.6)}
@@ -55,31 +63,52 @@ def toy_points() -> tuple[Tensor, Tensor]:
     return real, other
 
 
-@cache
-def _coverages() -> tuple[float, dict[str, float]]:
-    """The right coverage, and what becomes of it with other balls, or counted otherwise."""
-    real, other = toy_points()
-    lies_in = _in_balls_of(real, other)
-    right = _share(lies_in.any(1))
-    return right, {
-        "this is the recall: for the coverage the balls are those of the real points": _share(
-            _in_balls_of(other, real).any(0)
-        ),
-        "this is the precision: count the real points, not the others": _share(lies_in.any(0)),
-        "this is the density, which counts all balls that another point lies in": lies_in.sum().item() / len(other) / 3,
-        "this is the coverage of the others by the real points; it is asked the other way round": _share(
-            _in_balls_of(other, real).any(1)
-        ),
-        "this is the share of balls without another point; count those with one": 1 - right,
-        "this is how many real points are covered; wanted is the share of them": right * len(real),
-        "divide by the number of real points, not by that of the others": right * len(real) / len(other),
-        "the balls reach to the third neighbour, not to the second: a point is no neighbour of itself": _share(
-            _in_balls_of(real, other, k=2).any(1)
-        ),
-        "the balls reach to the third neighbour, not to the first": _share(_in_balls_of(real, other, k=1).any(1)),
-        "the balls reach to the third neighbour, not to the fourth": _share(_in_balls_of(real, other, k=4).any(1)),
-        "the balls reach to the third neighbour, not to the fifth": _share(_in_balls_of(real, other, k=5).any(1)),
-    }
+def _cases_of_coverage() -> list[tuple[Tensor, Tensor, int]]:
+    """Real points, generated ones, and k."""
+    generator = torch.Generator().manual_seed(2)
+    many, few = torch.randn(50, 4, generator=generator), 0.8 * torch.randn(35, 4, generator=generator) + 0.5
+    return [(*toy_points(), 3), (many, few, 4), (few, many, 2)]
+
+
+def right_coverage(real: Tensor, other: Tensor, k: int) -> float:
+    """Return the share of real points in whose ball another point lies."""
+    return _share(_in_balls_of(real, other, k).any(1))
+
+
+# What becomes of it with other balls, or counted otherwise.
+_SLIPS_OF_COVERAGE: dict[str, Callable[[Tensor, Tensor, int], float]] = {
+    "this is the recall: for the coverage the balls are those of the real points": lambda real, other, k: _share(
+        _in_balls_of(other, real, k).any(0)
+    ),
+    "this is the precision: count the real points, not the others": lambda real, other, k: _share(
+        _in_balls_of(real, other, k).any(0)
+    ),
+    "this is the density, which counts all balls that another point lies in": lambda real, other, k: (
+        _in_balls_of(real, other, k).sum().item() / len(other) / k
+    ),
+    "this is the coverage of the others by the real points; it is asked the other way round": lambda real, other, k: (
+        right_coverage(other, real, k)
+    ),
+    "this is the share of balls without another point; count those with one": lambda real, other, k: (
+        1 - right_coverage(real, other, k)
+    ),
+    "this is how many real points are covered; wanted is the share of them": lambda real, other, k: (
+        right_coverage(real, other, k) * len(real)
+    ),
+    "divide by the number of real points, not by that of the others": lambda real, other, k: (
+        right_coverage(real, other, k) * len(real) / len(other)
+    ),
+    "this counts the pairs of a real point and another one in its ball, not the real points": lambda real, other, k: (
+        _share(_in_balls_of(real, other, k))
+    ),
+    "the balls are too small: a point is no neighbour of itself": lambda real, other, k: right_coverage(
+        real, other, k - 1
+    ),
+    "the balls are too large: they reach to the k-th neighbour": lambda real, other, k: right_coverage(
+        real, other, k + 1
+    ),
+    "is the k in the brackets used, or always 3?": lambda real, other, k: right_coverage(real, other, 3),
+}
 
 
 def _in_balls_of(points: Tensor, others: Tensor, k: int = 3) -> Tensor:
@@ -94,8 +123,19 @@ def _share(there: Tensor) -> float:
 
 @checker
 def _coverage(answer: Any) -> str | None:
-    right, slips = _coverages()
-    return compare_number(answer, right, _TOLERANCE, slips)
+    cases = _cases_of_coverage()
+    given = [call(answer, real.clone(), other.clone(), k) for real, other, k in cases]
+    complaints = [
+        f"for {len(case[0])} real points, {len(case[1])} others and k = {case[2]}: {complaint}"
+        for number, case in zip(given, cases, strict=True)
+        if (complaint := compare_number(number, right_coverage(*case), _TOLERANCE))
+    ]
+    if not complaints:
+        return None
+    for why, slip in _SLIPS_OF_COVERAGE.items():  # in one case alone, two of them may be the same number
+        if all(not compare_number(number, slip(*case), _TOLERANCE) for number, case in zip(given, cases, strict=True)):
+            return why
+    return complaints[0]
 
 
 @cache
@@ -177,9 +217,41 @@ def _number(drafts: set[Any]) -> str:
     return "one of them is" if len(drafts) == 1 else f"{len(drafts)} of them are"
 
 
+@cache
+def _what_falls() -> dict[str, bool]:
+    """Which figures of two groups of points fall by more than 0.05 when the generated ones are spoilt."""
+    real, fresh = (_two_groups(seed) for seed in (0, 1))
+    place = torch.arange(len(fresh))
+    spoilt = {
+        "copies": real,
+        "one group": torch.where(place[:, None] % 2 == 0, fresh, fresh.roll(1, 0)),
+        "strays": torch.where(place[:, None] % 10 == 0, 20 * (fresh - fresh.mean(0)), fresh),
+    }
+    before = neighbourhoods(real, fresh, k=5)
+    after = {way: neighbourhoods(real, points, k=5) for way, points in spoilt.items()}
+
+    def fell(way: str, figure: str) -> bool:
+        return bool(getattr(after[way], figure).value < getattr(before, figure).value - 0.05)
+
+    return {key: fell(*key.split(", ")) for key in _SPOILT}
+
+
+def _two_groups(seed: int) -> Tensor:
+    """The points of the notebook, (200, 2); every other one is of the second group."""
+    points = torch.randn(200, 2, generator=torch.Generator().manual_seed(seed))
+    points[::2] += 5
+    return points
+
+
+@checker
+def _spoilt(answer: Any) -> str | None:
+    return compare_truths(answer, _what_falls(), "whose balls are they, and which points are counted?")
+
+
 CHECKERS: dict[str, Checker] = {
     "9.1": _frechet,
     "9.2": _coverage,
     "9.3": _calibration,
     "9.4": _not_beaten,
+    "9.5": _spoilt,
 }
