@@ -6,6 +6,7 @@ nbval runs the notebooks; what it passes over in silence is checked here. A less
 - ``## After this you can``, followed by a list of three to five objectives;
 - one line that holds ``Time:``, ``Hardware:``, ``Reads:`` and ``Saves:``, before the first code cell;
 - at its end ``## Exercises``, ``## Recap`` and ``## References``, in this order;
+- in its recap a link to the next notebook, and a link with each reference;
 - two cells or more tagged ``nbval-check-output``;
 - a notebook of the same name in ``notebooks/solutions/`` that says "correct", in cells tagged
   ``nbval-check-output``, as often as the lesson says "not done yet".
@@ -25,6 +26,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -43,6 +45,7 @@ SOLUTIONS = sorted(run_notebooks.FOLDER.glob("solutions/*.ipynb"))
 SECONDS_PER_CELL = 120
 SECONDS_PER_SERIES = 40 * 60
 LINES_PER_CELL = 40
+CHARACTERS_PER_LINE = 88  # as notebooks/ruff.toml has it
 CHECKED = "nbval-check-output"
 OBJECTIVES = "## After this you can"
 CLOSING = ["## Exercises", "## Recap", "## References"]
@@ -182,6 +185,11 @@ def has_short_cells(notebook: NotebookNode) -> list[str]:
     return [f"{line!r} has {n} lines, at most {LINES_PER_CELL}" for line, n in lengths.items() if n > LINES_PER_CELL]
 
 
+def has_lines_that_fit(notebook: NotebookNode) -> list[str]:
+    lines = [line for cell in code_cells(notebook) for line in cell.source.splitlines()]
+    return [f"more than {CHARACTERS_PER_LINE} characters: {line}" for line in lines if len(line) > CHARACTERS_PER_LINE]
+
+
 def has_tags_that_nbval_knows(notebook: NotebookNode) -> list[str]:
     used = {tag for cell in notebook.cells for tag in tags(cell) if tag.startswith("nbval")}
     return [f"nbval does not know the tag {tag}" for tag in used - set(metadata_tags)]
@@ -227,6 +235,13 @@ def closes_as_the_others_do(notebook: NotebookNode) -> list[str]:
     return [] if found == CLOSING else [f"closes with {found}, expected {CLOSING}"]
 
 
+def has_references_to_follow(notebook: NotebookNode) -> list[str]:
+    _, _, references = "\n".join(prose(notebook)).partition("## References")
+    listed = re.split(r"^- ", references, flags=re.MULTILINE)[1:]
+    complaints = [f"no link with the reference {text[:80]!r}" for text in listed if "](https://" not in text]
+    return complaints if listed else ["lists no references"]
+
+
 def has_cells_to_compare(notebook: NotebookNode) -> list[str]:
     number = sum(CHECKED in tags(cell) for cell in code_cells(notebook))
     return [] if number >= 2 else [f"{number} cells are tagged {CHECKED}, expected two or more"]
@@ -265,6 +280,7 @@ CHECKS: list[Check] = [
     has_no_widget_state,
     has_text_beside_pictures,
     has_short_cells,
+    has_lines_that_fit,
     has_tags_that_nbval_knows,
     has_outputs_to_compare,
 ]
@@ -273,6 +289,7 @@ LESSON_CHECKS: list[Check] = [
     states_its_objectives,
     states_what_it_needs,
     closes_as_the_others_do,
+    has_references_to_follow,
     has_cells_to_compare,
 ]
 SOLUTION_CHECKS: list[Check] = [is_solved, folds_its_answers]
@@ -296,6 +313,12 @@ def test_every_notebook_is_as_the_course_has_it(path, check):
 
 def test_the_course_starts_with_the_welcome():
     assert [path.stem for path in LESSONS][:1] == ["00_welcome"]
+
+
+@pytest.mark.parametrize(("path", "following"), list(pairwise(LESSONS)), ids=lambda path: path.stem)
+def test_a_recap_leads_to_the_next_notebook(path, following):
+    _, _, recap = "\n".join(prose(read(path))).partition("## Recap")
+    assert f"]({following.name})" in recap
 
 
 def test_every_lesson_has_its_solutions():
@@ -360,7 +383,9 @@ def good_notebook() -> NotebookNode:
         code_cell("show(figure, description)", 3, picture()),
         text_cell("## Exercises"),
         code_cell("check(answer)", 4, printed("correct\n"), checked=True),
-        text_cell("## Recap\n\n- drawn\n\n## References\n\n- van den Oord et al. (2017)"),
+        text_cell(
+            "## Recap\n\n- drawn\n\n## References\n\n- van den Oord et al. (2017): [*VQ-VAE*](https://arxiv.org/abs/1711.00937)"
+        ),
     ]
     return v4.new_notebook(cells=cells, metadata=run_notebooks.describe(9, 3))
 
@@ -406,6 +431,7 @@ FAULTS: list[tuple[Check, str, Callable[[NotebookNode], object]]] = [
     (has_text_beside_pictures, "in Markdown", lambda nb: put(nb, 4, source="![](smileys.png)")),
     (has_text_beside_pictures, "in HTML", lambda nb: put(nb, 4, source='<img src="smileys.png">')),
     (has_short_cells, "a long cell", lambda nb: put(nb, 1, source="x = 1\n" * 41)),
+    (has_lines_that_fit, "a long line", lambda nb: put(nb, 1, source="x" * 89)),
     (has_tags_that_nbval_knows, "misspelt", lambda nb: put(nb, 2, metadata={"tags": ["nbval-checks-output"]})),
     (has_outputs_to_compare, "a bare tag", lambda nb: put(nb, 1, metadata={"tags": [CHECKED]})),
     (has_a_title, "no title", lambda nb: put(nb, 0, source="Codes")),
@@ -419,6 +445,8 @@ FAULTS: list[tuple[Check, str, Callable[[NotebookNode], object]]] = [
     (closes_as_the_others_do, "no recap", lambda nb: put(nb, 6, source="## References")),
     (closes_as_the_others_do, "no references", lambda nb: put(nb, 6, source="## Recap")),
     (closes_as_the_others_do, "in a fence", lambda nb: put(nb, 4, source="```\n## Exercises\n```")),
+    (has_references_to_follow, "a bare one", lambda nb: put(nb, 6, source=f"{nb.cells[6].source}\n- Shannon (1948)")),
+    (has_references_to_follow, "none", lambda nb: put(nb, 6, source="## References")),
     (has_cells_to_compare, "one cell", lambda nb: put(nb, 2, metadata={})),
     (is_solved, "a stub", lambda nb: put(nb, 5, outputs=[printed("not done yet\n")])),
     (is_solved, "not compared", lambda nb: put(nb, 5, metadata={})),

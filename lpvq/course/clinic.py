@@ -30,6 +30,7 @@ MARGIN = 8
 """Pixels of background around the 32 × 32 that matter, on each side of a sheet."""
 
 _SIZE = 32
+_CHANNELS = 48  # of a patient's prior
 _WAITING = 10  # the seed of those in the waiting room
 
 Prepare = Callable[[Tensor], Tensor]
@@ -189,13 +190,13 @@ class Clinic:
             codes.num_codes,
             image_size=codes.grid,
             num_blocks=5,
-            hidden_channels=48,
+            hidden_channels=_CHANNELS,
             num_classes=len(codes.class_names),
             code_dim=self.vqvae.quantizer.code_dim,
         )
         prior.set_codebook(self.vqvae.quantizer.codebook)
         if pipeline.summary is not None:
-            prior.add_module("horizontal_input", _WithSummary(prior.horizontal_input, pipeline.summary, 48))
+            prior.add_module("horizontal_input", _WithSummary(prior.horizontal_input, pipeline.summary, _CHANNELS))
         config = TrainConfig(self.steps, batch_size=32, learning_rate=2e-3, muon_rate=8e-3, validations=1, seed=seed)
         train_prior(prior, codes, config)
         return Patient(pipeline, seed, folder, pictures, unseen, self.vqvae, codes, unseen_codes, prior)

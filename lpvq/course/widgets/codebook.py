@@ -47,9 +47,9 @@ def plot_codebook(
         position: row and column.
         other: a code that is framed in the codebook too, in blue.
     """
-    figure = Figure((9.6, 4.35))
+    figure = Figure((9.6, 4.95))  # so large, on a narrow screen too, that a finger hits an entry among 256
     places = figure.add_gridspec(
-        2, 3, width_ratios=[1, 2.08, 2.08], left=0.01, right=0.99, bottom=0.02, top=0.92, wspace=0.06, hspace=0.2
+        2, 3, width_ratios=[1, 1.6, 2.55], left=0.01, right=0.99, bottom=0.02, top=0.93, wspace=0.06, hspace=0.2
     )
     before, after = figure.add_subplot(places[0, 0]), figure.add_subplot(places[1, 0])
     grid, codebook = figure.add_subplot(places[:, 1], label="codes"), figure.add_subplot(places[:, 2], label="codebook")

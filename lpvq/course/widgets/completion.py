@@ -55,7 +55,7 @@ def put_erased(axis: Axes, image: Tensor, known: Tensor, title: str) -> None:
         side = image.shape[-1] // known.shape[-1]
         top, left = side * int(rows.min()), side * int(columns.min())
         height, width = side * (int(rows.max()) + 1) - top, side * (int(columns.max()) + 1) - left
-        frame: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2.5, "zorder": 5}
+        frame: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2.5, "zorder": 11, "clip_on": False}
         axis.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, **frame))
 
 

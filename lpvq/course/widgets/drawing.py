@@ -156,7 +156,7 @@ class DrawingBoard(Explorer):
         self._board.add_class("lpvq-picture").add_class("lpvq-beside")
         self._events = listen(self._paper, self._on_canvas, True, _MILLISECONDS)
         self._colours = {name: self._colour_button(name) for name in self.palette}
-        small = {"description_width": "60px"}, {"width": "200px"}
+        small = {"description_width": "60px"}, {"width": "auto", "flex": "1 1 180px", "max_width": "300px"}
         self._brush, self._row, self._column = (
             IntSlider(value, least, most, description=name, style=small[0], layout=small[1])
             for name, value, least, most in (

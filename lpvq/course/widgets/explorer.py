@@ -70,7 +70,9 @@ _NOTE = f"""<style>
 :is({", ".join(_LOST)}) .lpvq-lost {{ display: block; }}
 </style>
 <div class="lpvq-lost" role="status">This explorer has lost its kernel. When there is one again, run its cell.</div>"""
-_WIDTH, _WIDTH_OF_NAME = "250px", "85px"  # three controls and a button stand in a row, in a window of 1280 pixels
+# Three controls and a button stand in a row, in a window of 1280 pixels; where there is more room, sliders are longer.
+_WIDTH: dict[str, str] = {"width": "auto", "flex": "1 1 230px", "max_width": "420px"}
+_WIDTH_OF_NAME = "85px"
 _SHARPNESS = 1.5  # pixels of a picture for each of a page: fewer than a dense screen shows, and drawn in time
 _MILLISECONDS = 60  # between two messages, while the mouse moves over a picture
 _MOUSE = ("mousedown", "mousemove", "mouseup", "mouseleave")
@@ -155,7 +157,9 @@ class Explorer(VBox):
         super().__init__([note, *(HBox(row, layout=wrapped) for row in rows), hint, picture, self._caption])
         self.add_class("lpvq-explorer")
         for name, control in controls.items():
-            control.layout.width, control.style.description_width = _WIDTH, _WIDTH_OF_NAME
+            control.style.description_width = _WIDTH_OF_NAME
+            for side, size in _WIDTH.items():
+                setattr(control.layout, side, size)
             control.observe(lambda _, name=name: self._follow(name), "value")
         self._mouse = listen(self._image, self._on_mouse, self.drags)
         self.refresh()

@@ -155,7 +155,7 @@ class PlaneExplorer(Explorer):
             "start": Dropdown(options=_STARTS, description="start"),
         }
         every = list(controls.values())
-        self._entry = IntSlider(0, 0, _ENTRIES - 1, description="entry", layout={"width": "200px"})
+        self._entry = IntSlider(0, 0, _ENTRIES - 1, description="entry", layout={"width": "auto", "flex": "0 1 230px"})
         super().__init__(
             controls,
             [[play_along(controls["step"], _MILLISECONDS), *every[:2]], every[2:], [self._entry, *self._buttons()]],
