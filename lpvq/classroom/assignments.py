@@ -8,8 +8,9 @@ the student versions, so both its tools and ``lpvq.grading`` take what students 
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from shutil import copy
@@ -85,6 +86,12 @@ class Assignment:
                 answer = facts["grade_id"]
             elif facts:
                 given.append(facts["grade_id"])
+        several = Counter(question.title for question in found)
+        parts: Counter[str] = Counter()
+        for index, question in enumerate(found):
+            if several[question.title] > 1:
+                parts[question.title] += 1
+                found[index] = replace(question, title=f"{question.title}, part {parts[question.title]}")
         return found
 
     @property

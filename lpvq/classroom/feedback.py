@@ -16,6 +16,7 @@ from nbformat import NotebookNode, v4
 from lpvq.classroom import safe_html
 from lpvq.classroom.assignments import Assignment, about
 from lpvq.classroom.grades import Grade
+from lpvq.classroom.names import person
 from lpvq.classroom.scoring import most
 from lpvq.files import write_atomically
 
@@ -28,7 +29,9 @@ _TAKEN_OUT = "(a hidden test)"
 @functools.cache
 def page_templates() -> Environment:
     """Return the templates of pages; what they are given is escaped."""
-    return Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made = Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters["person"] = person
+    return made
 
 
 def write(path: Path, assignment: Assignment, grade: Grade, executed: NotebookNode) -> None:
@@ -67,6 +70,7 @@ def page(assignment: Assignment, grade: Grade, executed: NotebookNode) -> str:
     return page_templates().get_template("feedback.html").render(
         policy=safe_html.POLICY, code_style=safe_html.style_of_code(), assignment=assignment, grade=grade, rows=rows,
         cells=cells, most=most(assignment.questions), given={row["name"]: row for row in rows},
+        open=sum(row["of"] for row in rows if row["points"] is None),
     )  # fmt: skip
 
 
