@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
 UV := 0.13.9
 NEW := output/pretrained
-# What is open in JupyterLab and where; to begin anew, remove it.
+# What is open in JupyterLab and where; to begin anew, remove it. nbgrader's menus stay out of it: they are a teacher's.
 LAYOUT := output/lab
 
 .PHONY: help demo lab test notebooks assignments pretrained pictures check lint format lock
@@ -76,6 +76,7 @@ lock: $(BIN)/pip ## write requirements.txt from pyproject.toml; ARGS=--upgrade t
 $(LAYOUT): | $(INSTALLED)
 	@$(BIN)/jupyter lab workspaces import --LabWorkspaceImportApp.workspaces_dir=$(LAYOUT) \
 		notebooks/.course.jupyterlab-workspace
+	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyter/nbgrader
 
 # Written last, so that an install that was interrupted is done again.
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
