@@ -124,11 +124,16 @@ def without_hidden(output: NotebookNode, hidden: list[str], is_of_test: bool = F
 
 
 def shows_hidden(executed: NotebookNode, hidden: list[str]) -> bool:
-    """Return whether an output holds a hidden test."""
+    """Return whether an output holds a hidden test; a test's own error does not count, since its page has none."""
     for cell in executed.cells:
-        is_test = about(cell).get("grade", False)
         for output in cell.get("outputs", []):
-            if not (is_test and output.output_type == "error") and without_hidden(output, hidden) != output:
+            if output.output_type == "error":
+                texts = [] if about(cell).get("grade") else list(map(safe_html.strip_ansi, output.traceback))
+            elif output.output_type == "stream":
+                texts = [output.text]
+            else:
+                texts = [text for text in output.data.values() if isinstance(text, str)]
+            if any(_scrubbed(text, hidden) != text for text in texts):
                 return True
     return False
 

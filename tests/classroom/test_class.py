@@ -252,7 +252,9 @@ def test_hidden_tests_are_taken_out_of_whatever_shows_them() -> None:
     page = page_of(notebook)
     assert "nearest_codes(z, codebook)" not in page and page.count("(a hidden test)") == 5
     assert feedback.shows_hidden(notebook, feedback.hidden_lines(VECTORS))
-    assert not feedback.shows_hidden(solved(VECTORS), feedback.hidden_lines(VECTORS))
+    error = v4.new_output("error", ename="E", evalue="e", traceback=["\x1b[31m1 / 0\x1b[0m"])
+    innocent = v4.new_notebook(cells=[*solved(VECTORS).cells, v4.new_code_cell("1 / 0", outputs=[error])])
+    assert not feedback.shows_hidden(innocent, feedback.hidden_lines(VECTORS))
 
 
 def test_a_page_is_written_once_and_by_no_clock(tmp_path: Path) -> None:
