@@ -418,6 +418,7 @@ def bench_command(as_json: bool, runs: int) -> None:
 @click.option(
     "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that a day after it costs."
 )
+@click.option("--class", "class_name", default="", help="The name of the class, as given to lpvq release.")
 @click.option("--question", help="Grade this test alone anew, by its id; all other points stay as they were.")
 @click.option(
     "--unconfined", is_flag=True, help="Run students' code with your own rights, where it cannot be locked in."
@@ -430,6 +431,7 @@ def grade(
     memory: float,
     jobs: int,
     roster: Path | None,
+    class_name: str,
     deadline: datetime | None,
     late: float,
     question: str | None,
@@ -457,7 +459,7 @@ def grade(
     limits = Limits(seconds=seconds, memory=int(memory * 2**30))
     listed = tuple(rosters.read(roster)) if roster else ()
     of_class = rules.Rules(deadline, late / 100, roster=listed, question=question)
-    known = assignments.load_assignments(sources)
+    known = assignments.load_assignments(sources, class_name)
     graded = grading.grade(folder, known, output, limits, jobs, not unconfined, of_class)
     if unconfined:
         click.echo("Nothing was locked in: the code ran with your rights.", err=True)
@@ -479,7 +481,8 @@ def grade(
     default=shipped("assignments"),
     help="Where the assignments with their solutions are.  [default: those of the course]",
 )
-def release(output: Path | None, sources: Path) -> None:
+@click.option("--class", "class_name", default="", help="A name, so that this class draws other numbers than the last.")
+def release(output: Path | None, sources: Path, class_name: str) -> None:
     """Make the student versions of the assignments: without solutions and hidden tests, and run once to be sure.
 
     Example: lpvq release --output handed-out
@@ -487,7 +490,7 @@ def release(output: Path | None, sources: Path) -> None:
     with needs_extra("classroom"):
         from lpvq.classroom import assignments
 
-    _echo_paths(assignments.release(output or output_folder() / "release", sources))
+    _echo_paths(assignments.release(output or output_folder() / "release", sources, class_name))
 
 
 def _workspace(options: dict[str, Any]) -> "Workspace":

@@ -8,11 +8,11 @@ the student versions, so both its tools and ``lpvq.grading`` take what students 
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from shutil import copy
 from typing import Any
 
 import nbformat
@@ -25,6 +25,8 @@ from lpvq.environment import needs_extra
 from lpvq.errors import InputError
 from lpvq.files import write_atomically
 
+_SETUP = "-setup"
+_OF_CLASS = re.compile(r"^of_class\(['\"](.*?)['\"]\)", re.MULTILINE)
 _HEADING = re.compile(r"#+ +(.+?) *(?:\n|$)(.*)", re.DOTALL)
 
 
@@ -85,6 +87,12 @@ class Assignment:
                 answer = facts["grade_id"]
             elif facts:
                 given.append(facts["grade_id"])
+        several = Counter(question.title for question in found)
+        parts: Counter[str] = Counter()
+        for index, question in enumerate(found):
+            if several[question.title] > 1:
+                parts[question.title] += 1
+                found[index] = replace(question, title=f"{question.title}, part {parts[question.title]}")
         return found
 
     @property
@@ -101,8 +109,12 @@ def about(cell: Any) -> dict[str, Any]:
     return cell if isinstance(cell, dict) and isinstance(cell.get("grade_id"), str) else {}
 
 
-def load_assignments(folder: str | Path) -> list[Assignment]:
+def load_assignments(folder: str | Path, class_name: str = "") -> list[Assignment]:
     """Return the assignments whose sources lie in a folder, and make their student versions.
+
+    Args:
+        folder: where the sources are.
+        class_name: of the class whose numbers are drawn; "" for those of the sources as they are.
 
     Raises:
         InputError: there are none, nbgrader is not installed, or it refuses a source.
@@ -110,10 +122,28 @@ def load_assignments(folder: str | Path) -> list[Assignment]:
     paths = sorted(Path(folder).glob("*.ipynb"))
     if not paths:
         raise InputError(f"{folder} holds no notebooks; expected the sources of assignments")
-    return [Assignment(path.stem, nbformat.read(path, as_version=4), _student_version(path)) for path in paths]
+    sources = [(path, _for_class(nbformat.read(path, as_version=4), class_name)) for path in paths]
+    return [Assignment(path.stem, source, _student_version(path, source)) for path, source in sources]
 
 
-def release(output: str | Path, folder: str | Path) -> list[Path]:
+def class_of(cells: Sequence[Any]) -> str:
+    """Return the name of the class that a notebook was handed out to; "" for none."""
+    for cell in cells:
+        if about(cell).get("grade_id", "").endswith(_SETUP):
+            found = _OF_CLASS.search("".join(cell.get("source", "")))
+            return found[1] if found else ""
+    return ""
+
+
+def _for_class(source: NotebookNode, class_name: str) -> NotebookNode:
+    """A source that draws the numbers of a class: its first locked cell says so."""
+    for cell in source.cells:
+        if class_name and about(cell).get("grade_id", "").endswith(_SETUP):
+            cell.source = f"from lpvq.course.questions import of_class\n\nof_class({class_name!r})\n{cell.source}"
+    return source
+
+
+def release(output: str | Path, folder: str | Path, class_name: str = "") -> list[Path]:
     """Write the student versions of all assignments to ``output``, each in a folder of its own as nbgrader has it.
 
     Each is run first, as it is: every test has to say "not done yet", and nothing else may fail.
@@ -123,7 +153,7 @@ def release(output: str | Path, folder: str | Path) -> list[Path]:
             not run.
     """
     paths = []
-    for assignment in load_assignments(folder):
+    for assignment in load_assignments(folder, class_name):
         complaints = complaints_of(assignment.release)
         if complaints:
             raise InputError(f"the student version of {assignment.name} does not run: {'; '.join(complaints)}")
@@ -151,7 +181,7 @@ def _says_not_done(error: NotebookNode) -> bool:
     return error.ename == NotYetError.__name__ and "not done yet" in error.evalue
 
 
-def _student_version(source: Path) -> NotebookNode:
+def _student_version(source: Path, notebook: NotebookNode) -> NotebookNode:
     """What nbgrader's ``generate_assignment`` makes of a source; without a database."""
     with needs_extra("classroom"):
         from nbgrader.converters import GenerateAssignment
@@ -160,7 +190,7 @@ def _student_version(source: Path) -> NotebookNode:
     with tempfile.TemporaryDirectory() as course:
         inside = Path(course) / "source" / source.stem
         inside.mkdir(parents=True)
-        copy(source, inside)
+        nbformat.write(notebook, inside / source.name)
         config = Config()
         config.CourseDirectory.root = course
         config.CourseDirectory.assignment_id = source.stem

@@ -16,6 +16,7 @@ from nbformat import NotebookNode, v4
 from lpvq.classroom import safe_html
 from lpvq.classroom.assignments import Assignment, about
 from lpvq.classroom.grades import Grade
+from lpvq.classroom.names import person
 from lpvq.classroom.scoring import most
 from lpvq.files import write_atomically
 
@@ -28,7 +29,9 @@ _TAKEN_OUT = "(a hidden test)"
 @functools.cache
 def page_templates() -> Environment:
     """Return the templates of pages; what they are given is escaped."""
-    return Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made = Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters["person"] = person
+    return made
 
 
 def write(path: Path, assignment: Assignment, grade: Grade, executed: NotebookNode) -> None:
@@ -67,6 +70,7 @@ def page(assignment: Assignment, grade: Grade, executed: NotebookNode) -> str:
     return page_templates().get_template("feedback.html").render(
         policy=safe_html.POLICY, code_style=safe_html.style_of_code(), assignment=assignment, grade=grade, rows=rows,
         cells=cells, most=most(assignment.questions), given={row["name"]: row for row in rows},
+        open=sum(row["of"] for row in rows if row["points"] is None),
     )  # fmt: skip
 
 
@@ -120,11 +124,16 @@ def without_hidden(output: NotebookNode, hidden: list[str], is_of_test: bool = F
 
 
 def shows_hidden(executed: NotebookNode, hidden: list[str]) -> bool:
-    """Return whether an output holds a hidden test."""
+    """Return whether an output holds a hidden test; a test's own error does not count, since its page has none."""
     for cell in executed.cells:
-        is_test = about(cell).get("grade", False)
         for output in cell.get("outputs", []):
-            if not (is_test and output.output_type == "error") and without_hidden(output, hidden) != output:
+            if output.output_type == "error":
+                texts = [] if about(cell).get("grade") else list(map(safe_html.strip_ansi, output.traceback))
+            elif output.output_type == "stream":
+                texts = [output.text]
+            else:
+                texts = [text for text in output.data.values() if isinstance(text, str)]
+            if any(_scrubbed(text, hidden) != text for text in texts):
                 return True
     return False
 

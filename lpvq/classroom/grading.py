@@ -29,7 +29,7 @@ from lpvq.classroom import (
     similarity,
     watching,
 )
-from lpvq.classroom.assignments import Assignment, about
+from lpvq.classroom.assignments import Assignment, about, class_of
 from lpvq.classroom.grades import Grade
 from lpvq.classroom.handed_in import HandedIn, Submission
 from lpvq.classroom.limits import Limits
@@ -196,6 +196,10 @@ class _Work:
         except UnreadableError as error:
             nothing: dict[str, float | None] = {question.name: 0.0 for question in assignment.questions}
             return Grade(submission.student, nothing, [str(error)], of=of), v4.new_notebook(), None
+        ours, theirs = class_of(assignment.release.cells), class_of(cells)
+        if theirs and theirs != ours:
+            said = f"no grade: handed out to the class {theirs!r}, whose numbers these are: grade with --class"
+            return Grade(submission.student, {}, [said]), v4.new_notebook(), None
         notebook, remarks = restore(assignment, cells, submission.student)
         remarks = [*_on_identity(submission.student, notebook), *_on_meddling(notebook), *remarks]
         made = run(notebook, self.limits, self.cancelled, self.is_confined)

@@ -5,6 +5,7 @@ file for each student, a folder of an assignment above the students, archives of
 Moodle and Canvas give to folders and files.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from lpvq.classroom.names import copy_number, platform_student, shown
 from lpvq.classroom.reading import UnreadableError, cells_of, decoded, text_of
 from lpvq.errors import InputError
 
+_NAMED_NOTEBOOK = re.compile(r"\.ipynb(\.(json|txt|download|part))?( ?\(\d+\))?$", re.IGNORECASE)
 _NAMED = 8  # of what was found and not taken, so many are named
 
 
@@ -189,7 +191,7 @@ def _looked_at(student: str, item: Item, name: str, assignments: Sequence[Assign
     """A submission, or why a file is none."""
     if item.trouble is not None:
         return "nothing in it" if item.trouble == "empty" and len(item.parts) == 1 else f"{name}: {item.trouble}"
-    is_named_so = ".ipynb" in item.name.lower()
+    is_named_so = _NAMED_NOTEBOOK.search(item.name) is not None
     known = platform_student(item.parts[0])
     try:
         content = item.read()

@@ -55,6 +55,12 @@ def platform_student(name: str) -> tuple[str, str | None, bool] | None:
     return None
 
 
+def person(student: str) -> str:
+    """Return a student's name without what a platform puts behind it."""
+    match = _MOODLE.match(student)
+    return match["name"] if match else student
+
+
 def copy_number(stem: str) -> int:
     """Return which copy a file is by its name: 2 for ``homework (2)``, 0 for one that is none."""
     match = _COPY.search(stem)

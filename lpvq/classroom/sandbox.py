@@ -28,7 +28,7 @@ from nbformat import NotebookNode, v4
 from lpvq.classroom import confinement, watching
 from lpvq.classroom.limits import Limits
 from lpvq.classroom.reading import clean, cleaned
-from lpvq.paths import PACKAGE
+from lpvq.paths import CHECKOUT
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LPVQ_DATA", "VIRTUAL_ENV")
 _GRACE = 60  # the runner keeps the limits itself; so many seconds more are for one that cannot
@@ -93,7 +93,7 @@ def run(
             "LPVQ_PROFILE": "smoke",
             "NBGRADER_EXECUTION": "autograde",
             "OMP_NUM_THREADS": "1",  # several notebooks run beside each other
-            "PYTHONPATH": str(PACKAGE.parent),
+            **({"PYTHONPATH": str(CHECKOUT)} if CHECKOUT else {}),  # this one, whichever is installed
             **({"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"} if is_confined else {}),
             **(variables or {}),
         }

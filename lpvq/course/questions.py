@@ -54,6 +54,15 @@ def agree(answer: Any, expected: float | Tensor, what: str, tolerance: float = 1
     assert complaint is None, f"{what}: {complaint}"
 
 
+_class = ""  # whose numbers are drawn; "" for those of nobody in particular
+
+
+def of_class(name: str) -> None:
+    """Have ``random_for`` draw the numbers of a class, so that those of last year's are of no use."""
+    global _class
+    _class = name
+
+
 def random_for(student: str, purpose: str) -> Random:
     """Return a source of random numbers that is another for each student, and the same for one everywhere.
 
@@ -61,4 +70,4 @@ def random_for(student: str, purpose: str) -> Random:
         student: the id; white space around it and capitals make no difference.
         purpose: a word, so that two questions do not get the same numbers.
     """
-    return Random(f"{student.strip().lower()} {purpose}")
+    return Random(f"{_class} {student.strip().lower()} {purpose}".lstrip())

@@ -11,7 +11,7 @@ from nbformat import NotebookNode, v4
 from lpvq.classroom.assignments import Assignment, about, load_assignments
 from lpvq.paths import shipped
 
-VECTORS, CAUSAL, SAMPLING, PROJECT = ASSIGNMENTS = load_assignments(shipped("assignments"))
+VECTORS, CAUSAL, SAMPLING, PROJECT, JUDGING, LEVELS = ASSIGNMENTS = load_assignments(shipped("assignments"))
 
 
 def solved(assignment: Assignment, student: str = "ada") -> NotebookNode:
@@ -173,6 +173,42 @@ WRONG = [
         "        seen = F.pad(seen, (0, 0, 1, -1))\n        return self.bias + torch.einsum",
         ("q3-5-tests", "q3-5-more-tests"),
         "the first y",
+    ),
+    Wrong(
+        "each feature alone",
+        JUDGING,
+        "q5-3-answer",
+        "torch.trace(cov_a + cov_b - 2 * root(half @ cov_b @ half))",
+        "(cov_a.diagonal().sqrt() - cov_b.diagonal().sqrt()).square().sum()",
+        ("q5-3-more-tests",),
+        "how two of them move together",
+    ),
+    Wrong(
+        "errors of two sets added",
+        JUDGING,
+        "q5-2-answer",
+        "(each.std(correction=1) / len(each) ** 0.5).item()",
+        "((first.var() + second.var()) / len(each)).sqrt().item()",
+        ("q5-2-tests",),
+        "how hard the images are",
+    ),
+    Wrong(
+        "grids side by side",
+        LEVELS,
+        "q6-2-answer",
+        "features.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)",
+        "features.repeat(1, 1, factor, factor)",
+        ("q6-2-tests",),
+        "laid side by side",
+    ),
+    Wrong(
+        "the coarse grid hidden",
+        LEVELS,
+        "q6-4-answer",
+        "F.conv2d(coarse, weight, padding=weight.shape[-1] // 2)",
+        "F.conv2d(F.pad(coarse, (weight.shape[-1] - 1, 0, weight.shape[-1] - 1, 0)), weight)",
+        ("q6-4-more-tests",),
+        "nothing is to be hidden",
     ),
 ]
 

@@ -21,9 +21,9 @@ def texts(assignment: Assignment) -> str:
     return "\n".join(cell.source for cell in assignment.release.cells)
 
 
-def test_there_are_four_each_of_twenty_points() -> None:
-    assert [assignment.name[:2] for assignment in ASSIGNMENTS] == ["1_", "2_", "3_", "4_"]
-    assert [sum(question.points for question in one.questions) for one in ASSIGNMENTS] == [20] * 4
+def test_there_are_six_each_of_twenty_points() -> None:
+    assert [assignment.name[:2] for assignment in ASSIGNMENTS] == ["1_", "2_", "3_", "4_", "5_", "6_"]
+    assert [sum(question.points for question in one.questions) for one in ASSIGNMENTS] == [20] * 6
 
 
 @EACH

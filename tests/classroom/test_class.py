@@ -18,13 +18,15 @@ from odd_inputs import PNG
 from submissions import ASSIGNMENTS, PROJECT, VECTORS, cell_of, hand_in, solved
 
 from lpvq.classroom import csv_files, feedback, grades, grading, hand_page, roster, similarity
-from lpvq.classroom.assignments import about
+from lpvq.classroom.assignments import about, class_of, load_assignments
 from lpvq.classroom.grades import Grade
 from lpvq.classroom.grading import Graded, grade
 from lpvq.classroom.limits import Limits
 from lpvq.classroom.roster import Listed
 from lpvq.classroom.rules import Rules
 from lpvq.classroom.sandbox import Run
+from lpvq.course import questions
+from lpvq.paths import shipped
 
 LIMITS = Limits()
 STUDENTS = ("Jürgen Müller_12_assignsubmission_file_", "00417", "ada", "=1+1")
@@ -250,7 +252,9 @@ def test_hidden_tests_are_taken_out_of_whatever_shows_them() -> None:
     page = page_of(notebook)
     assert "nearest_codes(z, codebook)" not in page and page.count("(a hidden test)") == 5
     assert feedback.shows_hidden(notebook, feedback.hidden_lines(VECTORS))
-    assert not feedback.shows_hidden(solved(VECTORS), feedback.hidden_lines(VECTORS))
+    error = v4.new_output("error", ename="E", evalue="e", traceback=["\x1b[31m1 / 0\x1b[0m"])
+    innocent = v4.new_notebook(cells=[*solved(VECTORS).cells, v4.new_code_cell("1 / 0", outputs=[error])])
+    assert not feedback.shows_hidden(innocent, feedback.hidden_lines(VECTORS))
 
 
 def test_a_page_is_written_once_and_by_no_clock(tmp_path: Path) -> None:
@@ -510,3 +514,21 @@ def test_a_cell_that_touches_what_tests_are_made_of_is_named(tmp_path: Path, cod
     hand_in(tmp_path / "in", "ada", VECTORS, notebook)
     (one,) = graded(tmp_path).grades[VECTORS.name]
     assert "touches what tests are made of" in one.remarks[0]
+
+
+def test_a_class_has_numbers_of_its_own_and_is_graded_by_them(tmp_path: Path, at_once: list[NotebookNode]) -> None:
+    (autumn,) = [one for one in load_assignments(shipped("assignments"), "autumn 2026") if one.name == VECTORS.name]
+    setup = cell_of(autumn.release, "q1-setup").source
+    assert "of_class('autumn 2026')" in setup and class_of(autumn.release.cells) == "autumn 2026"
+    hand_in(tmp_path / "in", "ada", autumn, solved(autumn, "ada"))
+    (one,) = grade(tmp_path / "in", [autumn], tmp_path / "out", LIMITS, 1).grades[VECTORS.name]
+    assert one.total == 17 and one.remarks == []
+    (one,) = graded(tmp_path).grades[VECTORS.name]  # nobody said which class: no zero comes of that
+    assert one.total is None and "handed out to the class 'autumn 2026'" in one.remarks[0] and len(at_once) == 1
+    before = questions.random_for("ada", "x").random()
+    try:
+        questions.of_class("autumn 2026")
+        assert questions.random_for("ada", "x").random() != before
+    finally:
+        questions.of_class("")
+    assert questions.random_for("ada", "x").random() == before
