@@ -54,7 +54,8 @@ img.wide { max-width: 100%; height: auto; background: #fff; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 svg { width: 100%; height: auto; background: var(--soft); border-radius: .5rem; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
-pre { background: var(--soft); padding: .7rem 1rem; border-radius: .4rem; overflow-x: auto; }
+pre { background: var(--soft); padding: .7rem 1rem; border-radius: .4rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
 li { overflow-wrap: anywhere; }
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; }
   figure, .number, svg { break-inside: avoid; } }
@@ -107,7 +108,7 @@ def warnings_of(workspace: Workspace) -> list[str]:
             "The profile smoke trains for seconds, to test that everything runs: its new pictures are fog. "
             "The profile laptop takes minutes."
         )
-    number = len(workspace.train_data)
+    number = len(workspace.all_train_data)
     if workspace.prepared is not None and number < FEW:
         notes.append(
             f"With only {number} pictures to learn from, these will be memorised: new pictures will be copies of them, "
@@ -335,7 +336,7 @@ def _how_to_go_on(workspace: Workspace) -> list[str]:
         ("how far new pictures are from yours", f"lpvq evaluate {options}"),
         ("train for hours instead of minutes", f"lpvq demo --dataset {quoted} --profile long"),
     ]
-    lines = "\n".join(f"{command:<70}  # {what}" for what, command in tries)
+    lines = "\n\n".join(f"# {what}\n{command}" for what, command in tries)
     return ["<h2>How to go on</h2>", f"<pre>{escape(lines)}</pre>"]
 
 
