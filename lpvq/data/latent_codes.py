@@ -28,7 +28,7 @@ from lpvq.runtime import in_batches, progress
 
 _POSITIONS_AT_ONCE = 2**15
 _LARGEST_CODEBOOK = 2**24
-_MANY = 2**24  # codes, from which on memory counts
+_MANY = 10_000_000  # codes, from which on memory counts
 _GRIDS_AT_ONCE = 2**12
 _SMALL = (torch.uint8, torch.int16, torch.int32)
 
@@ -41,7 +41,7 @@ class LatentCodes(Dataset):
     int.
 
     Attributes:
-        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. Very large sets (over 2²⁴ codes) that were
+        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. More than ten million of them that were
             extracted or read from a file have the smallest type of ``small_type`` instead: ``codes[indices].long()``.
         labels: int64 (N,), indices into ``class_names``.
         num_codes: K, the size of the codebook, an int in 1 … 2²⁴.
