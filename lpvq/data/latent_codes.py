@@ -30,7 +30,7 @@ _POSITIONS_AT_ONCE = 2**15
 _LARGEST_CODEBOOK = 2**24
 _MANY = 10_000_000  # codes, from which on memory counts
 _GRIDS_AT_ONCE = 2**12
-_SMALL = (torch.uint8, torch.int16, torch.int32)
+_SMALL = (torch.uint8, torch.int16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,7 @@ class LatentCodes(Dataset):
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
-        may_be_small = isinstance(self.codes, Tensor) and self.codes.dtype in _SMALL and self.codes.numel() > _MANY
-        kind = self.codes.dtype if may_be_small else torch.int64
+        kind = self.codes.dtype if isinstance(self.codes, Tensor) and self.codes.dtype in _SMALL else torch.int64
         check_tensor("the codes", self.codes, kind, "NHW")
         if self.codes.numel() == 0:
             raise InputError(f"there are no grids of {self.dataset}, or grids without codes: {tuple(self.codes.shape)}")
@@ -331,6 +330,6 @@ def _in_memory(codes: NDArray, num_codes: int) -> Tensor:
 
 def small_type(number: int, num_codes: int) -> torch.dtype:
     """Return the type that so many codes of a codebook of ``num_codes`` are held in: int64 but for very many."""
-    if number <= _MANY:
+    if number <= _MANY or num_codes > 2**15:
         return torch.int64
-    return torch.uint8 if num_codes <= 2**8 else torch.int16 if num_codes <= 2**15 else torch.int32
+    return torch.uint8 if num_codes <= 2**8 else torch.int16
