@@ -491,7 +491,13 @@ def test_ten_pictures_go_from_the_command_to_the_report_and_more_of_them_begin_a
     assert str(page) in said.out
     text = page.read_text()
     check_page(text)
-    assert "squares $5_to_$10" in text and "1 no picture" in text and "notes.txt" in text and "fog" in text
+    assert (
+        "squares $5_to_$10" in text
+        and "--label discs --temperature" in text
+        and "1 no picture" in text
+        and "notes.txt" in text
+        and "fog" in text
+    )
 
     monkeypatch.setattr(cli, "_has_screen", lambda: True)
     assert run("demo", *command) == 0

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -322,14 +323,13 @@ def _left_out(workspace: Workspace) -> list[str]:
 
 def _how_to_go_on(workspace: Workspace) -> list[str]:
     dataset = readable(workspace.dataset)
-    quoted = dataset if dataset.replace(":", "").replace("/", "").isalnum() else f'"{dataset}"'
+    quoted = quote(dataset)
     options = f"--dataset {quoted}" + (" --pretrained" if workspace.pretrained else "")
     if workspace.recipe.size is not None:
         options += f" --size {workspace.recipe.size}"
     if workspace.profile != "laptop" and not workspace.pretrained:
         options += f" --profile {workspace.profile}"
-    name = workspace.class_names[0]
-    label = name if name.isalnum() else '"' + on_one_line(name) + '"'
+    label = quote(_class_name(workspace, 0))
     tries = [
         ("more of one class, closer to the usual", f"lpvq sample {options} --label {label} --temperature 0.8"),
         ("the same with an animation and a file for each", f"lpvq sample {options} --gif --png-each"),
