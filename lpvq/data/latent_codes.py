@@ -108,8 +108,12 @@ class LatentCodes(Dataset):
         return replace(self, codes=self.codes[items], labels=self.labels[items], coarse=coarse)
 
     def batches(self) -> list[Tensor]:
-        """Return the indices of all grids, each once and in order, in batches of about 33,000 codes."""
-        return in_batches(len(self), self.codes[0].numel(), _POSITIONS_AT_ONCE)
+        """Return the indices of all grids, each once and in order, in batches of about 33,000 codes.
+
+        Of sets so large that memory counts, the batches are a quarter of that.
+        """
+        at_once = _POSITIONS_AT_ONCE if self.codes.dtype == torch.int64 else _POSITIONS_AT_ONCE // 4
+        return in_batches(len(self), self.codes[0].numel(), at_once)
 
     @property
     def grid(self) -> tuple[int, int]:

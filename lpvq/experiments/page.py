@@ -47,7 +47,7 @@ p { margin: .4rem 0 .8rem; max-width: 46rem; }
 figure { margin: 0; }
 figcaption { font-size: .85rem; max-width: 9.5rem; overflow-wrap: anywhere; }
 img.pixels { image-rendering: pixelated; width: 72px; height: 72px; background: #fff; display: inline-block; }
-.pair img.pixels { width: 64px; height: 64px; }
+.pair img.pixels { width: 64px; height: 64px; margin-right: 4px; }
 img.wide { max-width: 100%; height: auto; background: #fff; }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .9rem; }
 .number { background: var(--soft); border-radius: .5rem; padding: .8rem 1rem; }
