@@ -47,6 +47,8 @@ pictures: $(INSTALLED) ## make the pictures that the README shows
 	@cp output/smileys/laptop/*_[0-9].png output/smileys/laptop/evaluation_truth.png output
 	@$(BIN)/lpvq demo --pretrained
 	@$(BIN)/lpvq demo --pretrained --size 128
+	@$(BIN)/lpvq sample --pretrained --gif
+	@cp output/smileys/pretrained-laptop/sample.gif output/drawing.gif
 	@cp output/smileys/pretrained-laptop/samples.png output/smileys.png
 	@cp output/smileys-128/pretrained-laptop/samples.png output/smileys-128.png
 	@cp output/fashion_mnist/laptop/samples.png output/fashion_mnist.png
@@ -81,8 +83,16 @@ $(LAYOUT): | $(INSTALLED)
 		$(SETTINGS)/course.jupyterlab-workspace
 
 # Written last, so that an install that was interrupted is done again.
+# With TORCH_INDEX, torch and torchvision come from that index, of the same versions, and what they need of CUDA does not.
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
+ifdef TORCH_INDEX
+	@awk '/^[a-z0-9]/ {kept = !/^(torch==|torchvision==|triton==|nvidia-|cuda-)/} kept' requirements.txt > $(VENV)/others.txt
+	PIP_EXTRA_INDEX_URL= PIP_INDEX_URL=$(TORCH_INDEX) $(PIP) install --no-deps \
+		$$(awk '/^(torch|torchvision)==/ {print $$1}' requirements.txt)
+	$(PIP) install --no-deps --require-hashes --requirement $(VENV)/others.txt
+else
 	$(PIP) install --require-hashes --requirement requirements.txt
+endif
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,15 +12,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image, ImageDraw
 from torch import Tensor
 from tqdm import tqdm
 
-from lpvq import VQVAE, cli, runtime
+from lpvq import VQVAE, InputError, LatentCodes, cli, load_pretrained, runtime
 from lpvq.data import smileys
-from lpvq.experiments import bench, profiles, report, studies
+from lpvq.data.loading import load
+from lpvq.experiments import bench, own_pictures, profiles, report, studies
 from lpvq.experiments.profiles import PROFILES
 from lpvq.models.vqvae import VQVAEOutput
 from lpvq.training import trainer
@@ -27,8 +31,8 @@ from processes import Running, in_new_process
 from quick import quick_recipe
 
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample", "evaluate", "study", "bench"]
-COMMANDS += ["grade", "release"]
+COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample"]
+COMMANDS += ["complete", "interpolate", "encode", "decode", "evaluate", "study", "bench", "grade", "release"]
 SLOW = ("torch", "numpy", "matplotlib", "IPython", "nbformat", "nbclient", "nbgrader", "zmq", "jupyter_client")
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")
@@ -97,7 +101,7 @@ def test_the_commands_one_by_one_make_what_the_demo_makes(tmp_path: Path) -> Non
         {
             path.name: path.read_bytes()
             for path in (tmp_path / name / "smileys" / "smoke").rglob("*")
-            if path.is_file() and path.suffix != ".json"
+            if path.is_file() and path.suffix not in (".json", ".html")  # the report is the demo's alone
         }
         for name in ("steps", "demo")
     )
@@ -114,7 +118,7 @@ def test_a_later_command_makes_what_it_needs_from_the_earlier_ones(tmp_path: Pat
 def test_every_option_of_sampling_changes_what_is_drawn(tmp_path: Path) -> None:
     def drawn(*options: str) -> bytes:
         assert run("sample", "--output", str(tmp_path), "--count", "3", *options) == 0
-        return (tmp_path / "smileys" / "smoke" / "samples.png").read_bytes()
+        return Image.open(tmp_path / "smileys" / "smoke" / "samples.png").tobytes()  # not what the file says of itself
 
     usual = drawn()
     assert drawn("--draw-seed", "0") == usual  # as --seed, which is 0
@@ -169,6 +173,8 @@ def test_the_commands_are_those_of_the_design(capsys: Captured) -> None:
     said = capsys.readouterr().out
     assert all(f"\n  {command} " in said for command in COMMANDS)
     assert list(cli.cli.commands) == COMMANDS
+    places = [said.index(f"\n  {command} ") for command in COMMANDS]
+    assert places == sorted(places) and "...\n  " not in said
 
 
 def test_help_and_version_and_mistakes_load_nothing_that_is_slow() -> None:
@@ -207,7 +213,13 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
         (["demo", "--seed", "x"], "'x' is not a valid integer"),
         (["demo", "--size", "30"], "size must be a multiple of 4, got 30"),
         (["demo", "--colour", "red"], "No such option '--colour'"),
-        (["train"], "No such command 'train'"),
+        (["train"], "No such command 'train'. Did you mean train-vqvae or train-prior?"),
+        (["demo", "pets"], "to use other images: lpvq demo --dataset pets"),
+        (["smaple"], "Did you mean sample?"),
+        (["complete", __file__, "--erase", "1,2,3"], "--erase must be four whole numbers such as 0,16,32,32"),
+        (["complete", __file__, "--erase", "9,2,3,4"], "--erase must go from left to right"),
+        (["encode", __file__, "--pretrained"], "1 of 1 pictures cannot be read"),
+        (["decode", __file__, "--pretrained"], "is no file of latent codes"),
         (
             ["sample", "--pretrained", "--label", "angry"],
             "label 'angry' is unknown; expected one of happy (0), sad (1)",
@@ -223,7 +235,7 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
 def test_a_readers_mistake_is_one_line_and_status_2(
     arguments: list[str], message: str, tmp_path: Path, capsys: Captured
 ) -> None:
-    output = [] if arguments == ["train"] else ["--output", str(tmp_path)]
+    output = [] if len(arguments) == 1 else ["--output", str(tmp_path)]
     assert run(*arguments, *output) == 2
     said = capsys.readouterr().err
     assert message in said and said.startswith("lpvq: ") and said.count("\n") == 1
@@ -446,3 +458,119 @@ def test_the_benchmark_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, c
         == [{"part": "sampling", "what": "x", "unit": "s", "reference": 2.0, "here": 0.5, "ratio": 4.0}] * 2
     )
     assert printed["runs"] == 2 and printed["machine"]["cores"]
+
+
+# Pictures of one's own.
+
+
+def write_shapes(folder: Path, number: int, first: int = 0) -> None:
+    """Discs and squares, each of another size and colour; and what else lies in a folder."""
+    for i in range(first, first + number):
+        image = Image.new("RGB", (90 + i, 80), (250 - 9 * i, 240, 200))
+        kind = "discs" if i % 2 else "squares $5_to_$10"
+        draw = ImageDraw.Draw(image)
+        (draw.ellipse if i % 2 else draw.rectangle)((20 + i, 15, 60, 65), fill=(20 * i, 60, 200 - 9 * i))
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        image.save(folder / kind / f"{i:02}.jpg")
+
+
+@pytest.mark.filterwarnings("always")
+def test_ten_pictures_go_from_the_command_to_the_report_and_more_of_them_begin_anew(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(cli.webbrowser, "open", opened.append)
+    write_shapes(tmp_path / "in", 10)
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    command = ["--dataset", f"folder:{tmp_path / 'in'}", "--output", str(tmp_path / "out")]
+    assert run("demo", *command) == 0
+    said = capsys.readouterr()
+    assert said.err.count("notes.txt") == 1 and not opened  # there is no screen
+    assert "With only 7 pictures to learn from, these will be memorised" in said.out and "fog" in said.out
+    page = tmp_path / "out" / "folder-in" / "smoke" / "report.html"
+    assert str(page) in said.out
+    text = page.read_text()
+    check_page(text)
+    assert (
+        "squares $5_to_$10" in text
+        and "--label discs --temperature" in text
+        and "1 no picture" in text
+        and "notes.txt" in text
+        and "fog" in text
+    )
+
+    monkeypatch.setattr(cli, "_has_screen", lambda: True)
+    assert run("demo", *command) == 0
+    assert "training it" not in capsys.readouterr().out and opened == [page.as_uri()]
+    assert run("sample", *command, "--label", "SQUARES  $5_to_$10", "--count", "2") == 0
+    described = Image.open(page.with_name("samples.png")).text
+    settings = json.loads(described["Settings"])
+    assert settings["seed"] == settings["draw_seed"] == 0 and settings["label"] == "SQUARES  $5_to_$10"
+
+    write_shapes(tmp_path / "in", 4, 10)
+    capsys.readouterr()
+    assert run("demo", *command, "--no-open") == 0
+    assert capsys.readouterr().out.count("was made from other images or codes than there are now: training it") == 2
+    assert len(opened) == 1
+
+    write_shapes(tmp_path / "other" / "in", 8)
+    assert run("train-vqvae", "--dataset", f"folder:{tmp_path / 'other' / 'in'}", *command[2:]) == 0
+    assert (tmp_path / "out" / "folder-in-2" / "smoke" / "vqvae.pt").exists()
+
+
+def check_page(text: str) -> None:
+    """One file, without anything from elsewhere, with a text for each picture."""
+    assert not re.search(r"""(src|href)=["'](?!data:)|https?://|<script|<link|url\(|@import""", text)
+    pictures = re.findall(r"<img [^>]*>", text)
+    assert pictures and all(' alt="' in picture for picture in pictures)
+    assert "image/gif" in text and text.count("<svg") == 2 and "prefers-color-scheme: dark" in text
+    for heading in ("Your pictures", "What the codes keep", "New pictures", "A grid being drawn", "Three numbers"):
+        assert f"<h2>{heading}</h2>" in text
+    assert "How to go on" in text and "What was left out" in text and "@media print" in text
+
+
+def test_pictures_of_ones_own_are_encoded_decoded_completed_and_mixed(tmp_path: Path, capsys: Captured) -> None:
+    faces = load("smileys", "test", 32, 2)
+    for index in range(2):
+        Image.fromarray(faces.images[index].movedim(0, -1).numpy()).save(tmp_path / f"{index}.png")
+    a, b = (str(tmp_path / f"{index}.png") for index in range(2))
+    known = ["--pretrained", "--output", str(tmp_path / "out")]
+    folder = tmp_path / "out" / "smileys" / "pretrained-smoke"
+    assert run("encode", a, b, *known) == 0
+    vqvae, _ = load_pretrained("smileys")
+    codes = LatentCodes.load(folder / "encoded.npz")
+    assert torch.equal(codes.codes, vqvae.encode(faces.floats()))
+    assert run("decode", str(folder / "encoded.npz"), *known) == 0
+    decoded = np.asarray(Image.open(folder / "decoded_encoded" / "001.png"))
+    expected = vqvae.decode(codes.codes)[1].movedim(0, -1).mul(255).round().byte().numpy()
+    assert (decoded == expected).all()
+    assert run("complete", a, "--erase", "0,16,32,32", "--count", "2", *known) == 0
+    assert run("complete", a, "--erase", "0,0,32,32", *known) == 2
+    assert "all of the square in the middle is erased: the picture has 32 × 32" in capsys.readouterr().err
+    assert run("interpolate", a, b, "--steps", "3", *known) == 0
+    with Image.open(folder / "interpolation.gif") as moving:
+        assert moving.n_frames > 1
+    assert run("sample", "--count", "2", "--gif", "--png-each", "--codes", *known) == 0
+    drawn = LatentCodes.load(folder / "samples.npz")
+    assert len(drawn) == 2 and drawn.class_names == ("happy", "sad", "surprised")
+    assert {path.name for path in (folder / "samples").iterdir()} == {"000.png", "001.png"}
+    with Image.open(folder / "sample.gif") as moving:
+        assert moving.n_frames > 30
+    written = [*folder.glob("*.png"), *folder.glob("*/*.png")]
+    assert all(json.loads(Image.open(path).text["Settings"])["profile"] == "smoke" for path in written)
+
+
+def test_what_is_completed_is_what_was_erased(tmp_path: Path) -> None:
+    Image.new("RGB", (160, 64)).save(tmp_path / "wide.png")
+    known = own_pictures._known(tmp_path / "wide.png", (48, 32, 80, 64), 32, (8, 8))
+    expected = torch.ones(8, 8, dtype=torch.bool)
+    expected[4:, :4] = False  # the square in the middle goes from 48 to 112
+    assert torch.equal(known, expected)
+    with pytest.raises(InputError, match="no part of the square"):
+        own_pictures._known(tmp_path / "wide.png", (0, 0, 40, 64), 32, (8, 8))
+
+
+def test_sampling_turns_no_images_into_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("train-prior", "--output", str(tmp_path)) == 0
+    monkeypatch.setattr(VQVAE, "encode", None)
+    assert run("sample", "--output", str(tmp_path), "--count", "2") == 0

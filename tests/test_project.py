@@ -370,6 +370,18 @@ def test_an_interrupted_install_is_done_again(checkout, failing):
     assert (checkout / "calls").read_text().count(failing) == 2
 
 
+def test_another_index_for_torch_leaves_what_it_needs_of_cuda_out(checkout):
+    python = fake_python(checkout, FAKE_VENV)
+    assert make(checkout, "demo", python, "TORCH_INDEX=https://example.org/cpu").returncode == 0
+    calls = (checkout / "calls").read_text()
+    versions = dict(re.findall(r"^(torch|torchvision)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    assert f"torch=={versions['torch']} torchvision=={versions['torchvision']}" in calls
+    kept = (checkout / ".venv" / "others.txt").read_text()
+    assert not re.search(r"^(torch=|torchvision=|triton|nvidia|cuda)", kept, re.MULTILINE)
+    assert "torchmetrics==" in kept and "numpy==" in kept
+    assert kept.count("==") > 100 and kept.count("--hash=") > 1000
+
+
 @pytest.mark.parametrize("changed", ["requirements.txt", "pyproject.toml"])
 def test_a_change_of_the_requirements_is_installed(checkout, changed):
     python = fake_python(checkout, FAKE_VENV)
@@ -394,6 +406,17 @@ def test_the_examples_of_the_readme_run():
 
 
 def test_the_pictures_and_files_that_the_readme_names_are_there():
-    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
-    missing = [target for target in targets if "://" not in target and not (ROOT / target).exists()]
-    assert targets and not missing
+    for page in (ROOT / "README.md", ROOT / "notebooks" / "README.md", ROOT / "notebooks" / "RESULTS.md"):
+        targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        parts = [(target, *target.partition("#")[::2]) for target in targets if "://" not in target]
+        missing = [target for target, path, _ in parts if not (page.parent / path).exists()]
+        assert parts and not missing
+        for target, path, anchor in parts:
+            heading = page if not path else page.parent / path
+            assert not anchor or anchor in anchors_of(heading), target
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}

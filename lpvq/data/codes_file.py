@@ -30,6 +30,7 @@ _COARSE_ARRAYS = {f"coarse_{name}": _ARRAYS[name] for name in ("codes", "num_cod
 _KINDS = {"iu": "whole numbers", "U": "text"}
 # Half a million grids of 32 × 32 codes of two bytes; the images that they stand for would need 25 GB.
 _LARGEST = 2**30
+_LONGEST_HEADER = 2**16 + 12  # bytes, in version (1, 0)
 
 
 def write_codes_file(path: str | Path, arrays: dict[str, Any]) -> None:
@@ -80,7 +81,7 @@ def _read_array(archive: ZipFile, name: str, kinds: str, axes: str) -> Any:
     if entry.file_size > _LARGEST:
         raise InputError(f"{name} takes {entry.file_size / 2**30:.1f} GiB, expected at most {_LARGEST / 2**30:.0f}")
     content = archive.read(entry)  # checks the CRC
-    stream = io.BytesIO(content)
+    stream = io.BytesIO(content[:_LONGEST_HEADER])
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise InputError(f"{name} is in version {version} of numpy's format, expected (1, 0)")

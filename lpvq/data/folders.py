@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
+from sys import intern
 from typing import TypeVar
 
 import numpy as np
@@ -39,7 +40,7 @@ _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2"}
 _READ_AHEAD = 64  # pictures for each thread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureFile:
     """A file that may be a picture.
 
@@ -299,7 +300,7 @@ def class_of(name: str, folder: Path) -> str:
         folder: that it is in.
     """
     first, inside, _ = name.partition("/")
-    return first if inside else folder.resolve().name
+    return intern(first) if inside else folder.resolve().name
 
 
 def _names_of_classes(names: Sequence[str]) -> dict[str, str]:

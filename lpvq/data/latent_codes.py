@@ -28,9 +28,9 @@ from lpvq.runtime import in_batches, progress
 
 _POSITIONS_AT_ONCE = 2**15
 _LARGEST_CODEBOOK = 2**24
-_MANY = 2**24  # codes, from which on memory counts
+_MANY = 10_000_000  # codes, from which on memory counts
 _GRIDS_AT_ONCE = 2**12
-_SMALL = (torch.uint8, torch.int16, torch.int32)
+_SMALL = (torch.uint8, torch.int16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class LatentCodes(Dataset):
     int.
 
     Attributes:
-        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. Very large sets (over 2²⁴ codes) that were
+        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. More than ten million of them that were
             extracted or read from a file have the smallest type of ``small_type`` instead: ``codes[indices].long()``.
         labels: int64 (N,), indices into ``class_names``.
         num_codes: K, the size of the codebook, an int in 1 … 2²⁴.
@@ -67,8 +67,7 @@ class LatentCodes(Dataset):
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
-        may_be_small = isinstance(self.codes, Tensor) and self.codes.dtype in _SMALL and self.codes.numel() > _MANY
-        kind = self.codes.dtype if may_be_small else torch.int64
+        kind = self.codes.dtype if isinstance(self.codes, Tensor) and self.codes.dtype in _SMALL else torch.int64
         check_tensor("the codes", self.codes, kind, "NHW")
         if self.codes.numel() == 0:
             raise InputError(f"there are no grids of {self.dataset}, or grids without codes: {tuple(self.codes.shape)}")
@@ -109,8 +108,12 @@ class LatentCodes(Dataset):
         return replace(self, codes=self.codes[items], labels=self.labels[items], coarse=coarse)
 
     def batches(self) -> list[Tensor]:
-        """Return the indices of all grids, each once and in order, in batches of about 33,000 codes."""
-        return in_batches(len(self), self.codes[0].numel(), _POSITIONS_AT_ONCE)
+        """Return the indices of all grids, each once and in order, in batches of about 33,000 codes.
+
+        Of sets so large that memory counts, the batches are a quarter of that.
+        """
+        at_once = _POSITIONS_AT_ONCE if self.codes.dtype == torch.int64 else _POSITIONS_AT_ONCE // 4
+        return in_batches(len(self), self.codes[0].numel(), at_once)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -331,6 +334,6 @@ def _in_memory(codes: NDArray, num_codes: int) -> Tensor:
 
 def small_type(number: int, num_codes: int) -> torch.dtype:
     """Return the type that so many codes of a codebook of ``num_codes`` are held in: int64 but for very many."""
-    if number <= _MANY:
+    if number <= _MANY or num_codes > 2**15:
         return torch.int64
-    return torch.uint8 if num_codes <= 2**8 else torch.int16 if num_codes <= 2**15 else torch.int32
+    return torch.uint8 if num_codes <= 2**8 else torch.int16

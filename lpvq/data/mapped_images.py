@@ -20,7 +20,7 @@ from lpvq.files import read_json, write_json
 
 T = TypeVar("T")
 
-_KEPT = 2**26  # bytes of an array that stay in memory at most
+_KEPT = 2**25  # bytes of an array that stay in memory at most
 _AROUND = 2**16  # bytes that the system brings in with each image that is read
 _LABEL_BYTES = 8
 

@@ -103,11 +103,12 @@ def prepare(folder: Path, store: Path, size: int, limits: Limits) -> None:
     check_number(sum(available.values()), folder, parts.left_out)
     needed = sum(min(available[split], limit or available[split]) for split, limit in limits.items()) * 3 * size**2
     _check_room(store, needed)
-    if sum(available.values()) >= _MANY:
-        print(f"{sum(available.values()):,} pictures in {folder_shown(folder)} are prepared once", flush=True)
+    if (number := sum(available.values())) >= _MANY:
+        at = f"at {size} × {size} pixels"
+        print(f"{number:,} pictures in {folder_shown(folder)} are prepared once, {at}", flush=True)
     array = f"{token_hex(8)}.array"
     with _new_file(store / array) as file:
-        reader = _Reader(folder, parts, size, file, sum(available.values()))
+        reader = _Reader(folder, parts, size, file, number)
         numbers = reader.read(limits)
     check_number(sum(numbers.values()), folder, reader.left_out, all_read=not any(limits.values()))
     write_atomically(store / LEFT_OUT, _listed(reader.left_out).encode(errors="surrogateescape"))

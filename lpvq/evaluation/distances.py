@@ -166,6 +166,8 @@ class NearestSoFar:
 
     def look_at(self, among: Tensor) -> None:
         """Look at the next vectors, (M, F)."""
+        if len(among) == 0:
+            return
         for part in among.split(max(1, _DISTANCES_AT_ONCE // max(1, len(self._vectors)))):
             squares, index = squared_distances(self._vectors, part).min(1)
             nearer = squares < self._squares

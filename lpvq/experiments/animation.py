@@ -37,7 +37,7 @@ def draw_grid(workspace: Workspace, codes: Tensor) -> list[Image.Image]:
     for shown, image in zip(seen, images.movedim(1, -1).numpy(), strict=True):
         pair = [np.where(shown, pixels, plotting.HIDDEN) for pixels in (grid, np.broadcast_to(image, grid.shape))]
         frames.append(_beside(pair))
-    return frames
+    return [frames[-1], *frames]  # what is printed, or never moves, shows the first
 
 
 def _beside(pair: Sequence[NDArray]) -> Image.Image:

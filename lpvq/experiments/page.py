@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ p { margin: .4rem 0 .8rem; max-width: 46rem; }
 figure { margin: 0; }
 figcaption { font-size: .85rem; max-width: 9.5rem; overflow-wrap: anywhere; }
 img.pixels { image-rendering: pixelated; width: 72px; height: 72px; background: #fff; display: inline-block; }
-.pair img.pixels { width: 64px; height: 64px; }
+.pair img.pixels { width: 64px; height: 64px; margin-right: 4px; }
 img.wide { max-width: 100%; height: auto; background: #fff; }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .9rem; }
 .number { background: var(--soft); border-radius: .5rem; padding: .8rem 1rem; }
@@ -54,7 +55,8 @@ img.wide { max-width: 100%; height: auto; background: #fff; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 svg { width: 100%; height: auto; background: var(--soft); border-radius: .5rem; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
-pre { background: var(--soft); padding: .7rem 1rem; border-radius: .4rem; overflow-x: auto; }
+pre { background: var(--soft); padding: .7rem 1rem; border-radius: .4rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
 li { overflow-wrap: anywhere; }
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; }
   figure, .number, svg { break-inside: avoid; } }
@@ -107,7 +109,7 @@ def warnings_of(workspace: Workspace) -> list[str]:
             "The profile smoke trains for seconds, to test that everything runs: its new pictures are fog. "
             "The profile laptop takes minutes."
         )
-    number = len(workspace.train_data)
+    number = len(workspace.all_train_data)
     if workspace.prepared is not None and number < FEW:
         notes.append(
             f"With only {number} pictures to learn from, these will be memorised: new pictures will be copies of them, "
@@ -321,21 +323,20 @@ def _left_out(workspace: Workspace) -> list[str]:
 
 def _how_to_go_on(workspace: Workspace) -> list[str]:
     dataset = readable(workspace.dataset)
-    quoted = dataset if dataset.replace(":", "").replace("/", "").isalnum() else f'"{dataset}"'
+    quoted = quote(dataset)
     options = f"--dataset {quoted}" + (" --pretrained" if workspace.pretrained else "")
     if workspace.recipe.size is not None:
         options += f" --size {workspace.recipe.size}"
     if workspace.profile != "laptop" and not workspace.pretrained:
         options += f" --profile {workspace.profile}"
-    name = workspace.class_names[0]
-    label = name if name.isalnum() else '"' + on_one_line(name) + '"'
+    label = quote(_class_name(workspace, 0))
     tries = [
         ("more of one class, closer to the usual", f"lpvq sample {options} --label {label} --temperature 0.8"),
         ("the same with an animation and a file for each", f"lpvq sample {options} --gif --png-each"),
         ("how far new pictures are from yours", f"lpvq evaluate {options}"),
         ("train for hours instead of minutes", f"lpvq demo --dataset {quoted} --profile long"),
     ]
-    lines = "\n".join(f"{command:<70}  # {what}" for what, command in tries)
+    lines = "\n\n".join(f"# {what}\n{command}" for what, command in tries)
     return ["<h2>How to go on</h2>", f"<pre>{escape(lines)}</pre>"]
 
 

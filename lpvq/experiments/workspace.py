@@ -347,6 +347,9 @@ class Workspace:
         artefact = _snapshot(name, share) if is_past else name
         marks = () if is_past or name == "classifier" else SNAPSHOTS
         self._announce(artefact, self._steps_done(artefact, identity))
+        shown, there = steps * training.config.batch_size, len(training.data)
+        if self.prepared is not None and shown < there:
+            print(f"in the profile {self.profile} it is shown {shown:,} of {there:,} pictures", flush=True)
         watch = self.watch and self.watch(self, model, training.validation)
 
         def after_step(step: int, history: History) -> None:

@@ -1,13 +1,17 @@
 """Folders of pictures: every file is read as it is seen, classes and splits are the same each time."""
 
+import os
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from odd_pictures import encoded
+from odd_pictures import picture as picture_of
 from PIL import Image
 
 from lpvq.data import checks
+from lpvq.data.folders import describe_left_out, split_folder
 from lpvq.data.loading import class_names, count_images, load
 from lpvq.errors import InputError
 
@@ -264,3 +268,136 @@ def test_other_pictures_under_the_same_names_are_another_set(tmp_path):
     assert load(f"folder:{tmp_path / 'pets'}").checksum() != before.checksum()
     (tmp_path / "copies" / "cats").rename(tmp_path / "copies" / "dogs")
     assert load(f"folder:{tmp_path / 'copies'}").checksum() != before.checksum()
+
+
+# Links, names, and files of every kind.
+
+
+def test_links_are_followed_and_loops_survived(tmp_path):
+    folder_of(tmp_path / "store", 3, "cats")
+    folder_of(tmp_path / "in", 3, "owls")
+    (tmp_path / "in" / "cats").symlink_to(tmp_path / "store" / "cats")
+    (tmp_path / "in" / "tigers").symlink_to(tmp_path / "store" / "cats")
+    (tmp_path / "in" / "owls" / "up").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "owls" / "one.png").symlink_to(tmp_path / "store" / "cats" / "001.png")
+    (tmp_path / "in" / "owls" / "gone.png").symlink_to(tmp_path / "nothing")
+    with pytest.warns(UserWarning, match=r"a link to nothing \(owls/gone\.png\).*is read already \(owls/up\)"):
+        data = load(f"folder:{tmp_path / 'in'}")
+    assert data.class_names == ("cats", "owls", "tigers")
+    parts = split_folder(tmp_path / "in")
+    assert sum(map(len, parts.files.values())) == 10
+
+
+@pytest.mark.parametrize("number", [8, 9, 10, 15, 19])
+def test_of_few_pictures_every_fourth_is_tested(tmp_path, number):
+    folder_of(tmp_path, number)
+    parts = split_folder(tmp_path).files
+    assert [file.name for file in sorted(parts["test"], key=lambda file: file.name)] == [
+        f"{i:03}.png" for i in range(0, number, 4)
+    ]
+    assert len(parts["train"]) + len(parts["test"]) == number
+
+
+def test_the_only_picture_of_a_class_is_learned_from(tmp_path):
+    for name in "abcdefghij":
+        folder_of(tmp_path, 1, name)
+    folder_of(tmp_path, 30, "many")
+    parts = split_folder(tmp_path)
+    assert {parts.labels[file.name] for file in parts.files["train"]} == set(range(11))
+    assert len(parts.files["test"]) == 3
+    for name in "abcdefghij":
+        (tmp_path / "alone" / name).mkdir(parents=True)
+        (tmp_path / name / "000.png").rename(tmp_path / "alone" / name / "a.png")
+    assert len(split_folder(tmp_path / "alone").files["test"]) == 3  # where all are alone, some have to be tested
+
+
+NAMES = [
+    "café",
+    "cafe\u0301",
+    "under $5",
+    "$5_to_$10",
+    r"$\up$ 10",
+    "a\nb",
+    "猫",
+    "बिल्ली",
+    "😀 faces",
+    "50% {x}",
+    "a^b_c",
+    " ",
+]
+
+
+def test_classes_of_all_names_are_kept_apart(tmp_path):
+    for name in NAMES:
+        folder_of(tmp_path, 2, name)
+    for raw in (b"caf\xe9", b"\x93quoted\x94", b"\xff\xfe\x81"):
+        folder_of(tmp_path, 2, os.fsdecode(raw))
+    (tmp_path / os.fsdecode(b"br\xfbl\xe9.png")).write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="brûlé.png"):
+        data = load(f"folder:{tmp_path}")
+    assert len(data.class_names) == len(NAMES) + 3 and set(NAMES) < set(data.class_names)
+    assert "café (2)" in data.class_names and "“quoted”" in data.class_names
+    for name in data.class_names:
+        name.encode()
+    data.checksum()
+
+
+def write_25_kinds(folder, number):
+    """Write ``number`` files of 25 kinds in five classes; return the names of those that hold pictures."""
+    good = [
+        *(("jpg", "JPEG"), ("jfif", "JPEG"), ("jpe", "JPEG"), ("JPG", "JPEG"), ("png", "PNG"), ("gif", "GIF")),
+        *(("webp", "WEBP"), ("bmp", "BMP"), ("tif", "TIFF"), ("avif", "AVIF"), ("jp2", "JPEG2000"), ("ppm", "PPM")),
+        *(("ico", "ICO"), ("sgi", "SGI"), ("png", "JPEG"), ("download", "PNG")),
+    ]
+    bad = [
+        *(("txt", b"notes"), ("json", b"{}"), ("heic", b"\0\0\0\x18ftypheic" + bytes(9)), ("mp4", bytes(20))),
+        *(("svg", b"<svg/>"), ("png", b""), ("jpg", b"no picture"), ("pdf", b"%PDF-1.4"), ("zip", b"PK\3\4")),
+    ]
+    pictures = set()
+    contents = [encoded(picture_of(seed), kind) for seed, (_, kind) in enumerate(good)]
+    for i in range(number):
+        path = folder / f"class {i % 5}" / f"{i:04}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        which = i % (len(good) + len(bad))
+        ending, content = (good[which][0], contents[which]) if which < len(good) else bad[which - len(good)]
+        path = path.with_suffix(f".{ending}")
+        path.write_bytes(content)
+        if which < len(good):
+            pictures.add(path.relative_to(folder).as_posix())
+    return pictures
+
+
+def test_a_thousand_files_of_25_kinds_are_read_or_named(tmp_path):
+    pictures = write_25_kinds(tmp_path, 1000)
+    parts = split_folder(tmp_path)
+    read = {file.name for files in parts.files.values() for file in files}
+    assert read == pictures and len(read) == 640
+    assert len(parts.left_out) == 360 and not read & {one.name for one in parts.left_out}
+    assert parts.class_names == tuple(f"class {i}" for i in range(5))
+    assert all(parts.class_names[parts.labels[name]] == name.split("/")[0] for name in read)
+    described = describe_left_out(parts.left_out, tmp_path, 1000)
+    assert all(one.name in described for one in parts.left_out)
+    with pytest.warns(UserWarning, match="360 files"):
+        assert len(load(f"folder:{tmp_path}", size=8)) == 576
+
+
+def test_a_pipe_is_not_waited_for_and_a_file_or_an_archive_is_no_folder(tmp_path):
+    folder_of(tmp_path / "in", 2)
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    with pytest.warns(UserWarning, match=r"a pipe or a device \(pipe\.png\)"):
+        load(f"folder:{tmp_path / 'in'}")
+    with pytest.raises(InputError, match="is a file: name the folder it is in"):
+        load(f"folder:{tmp_path / 'in' / '000.png'}")
+    (tmp_path / "cats.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"cats.zip' is a file: unpack it"):
+        load(f"folder:{tmp_path / 'cats.zip'}")
+
+
+def test_a_name_that_is_none_is_answered_with_one_that_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder_of(tmp_path / "pics", 2)
+    with pytest.raises(InputError, match="'pics' is unknown; it is a folder: write folder:pics"):
+        load("pics")
+    for wrong, right in (("smiley", "smileys"), ("Fashion-MNIST", "fashion_mnist"), ("CIFAR-10", "cifar10")):
+        with pytest.raises(InputError, match=f"did you mean {right}"):
+            load(wrong)

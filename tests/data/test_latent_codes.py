@@ -10,10 +10,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from lpvq import VQVAE, InputError, LatentCodes, PixelCNN, extract_codes
-from lpvq.data import images
+from lpvq.data import images, latent_codes
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import join_codes
 from lpvq.files import checksum
+from lpvq.training.losses import grid_nll
 
 
 @pytest.fixture
@@ -254,3 +255,20 @@ def test_describe_knows_the_entropies_of_a_made_up_set() -> None:
     assert about["unigram"] == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(4))
     assert about["unigram_per_position"] == pytest.approx(0.5 * np.log(2))
     assert about["perplexity"] == pytest.approx(np.exp(about["unigram"]))
+
+
+def test_very_many_codes_take_less_memory_and_are_the_same(
+    vqvae: VQVAE, smileys: ImageData, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    usual = extract_codes(vqvae, smileys)
+    monkeypatch.setattr(latent_codes, "_MANY", usual.codes.numel() - 1)
+    small = extract_codes(vqvae, smileys)
+    small.save(tmp_path / "codes.npz")
+    assert torch.equal(small[90:].codes, small.codes[90:])  # a part is held as the whole
+    for codes in (small, LatentCodes.load(tmp_path / "codes.npz"), join_codes([small[:5], small[5:]])):
+        assert codes.codes.dtype == torch.uint8 and torch.equal(codes.codes.long(), usual.codes)
+        assert codes.checksum() == usual.checksum() and codes.describe() == usual.describe()
+        assert codes[3][0].dtype == torch.int64
+    prior = PixelCNN(8, small.grid, 1, hidden_channels=4, num_classes=3)
+    assert torch.equal(grid_nll(prior, small), grid_nll(prior, usual))
+    assert latent_codes.small_type(10**8, 512) == torch.int16 and latent_codes.small_type(10, 512) == torch.int64

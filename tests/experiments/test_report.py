@@ -314,7 +314,7 @@ def test_sets_without_factors_have_no_truth(tmp_path: Path, in_a_moment: None) -
     measured = Report(Workspace(f"folder:{tmp_path / 'pets'}", output=tmp_path / "out"))
     assert measured.parts == ("codes", "prior", "samples")
     assert measured.measure("codes")["test_codes"]["usage"] > 0
-    with pytest.raises(InputError, match=r"from 6 images on.* has 2 to compare"):
+    with pytest.raises(InputError, match=r"from 6 images on.* has 4 to compare"):
         measured.measure("samples")
 
 
