@@ -52,7 +52,7 @@ def moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def square_root(matrix: Tensor) -> Tensor:
-    """Return the square root of a symmetric matrix (F, F) that has no negative eigenvalues but by rounding."""
+    """Return the square root of a symmetric matrix (F, F) whose eigenvalues are negative only by rounding."""
     values, vectors = torch.linalg.eigh(matrix)
     return vectors * values.clamp(min=0).sqrt() @ vectors.T
 

@@ -37,7 +37,7 @@ _AT_ONCE = 100  # images
 
 
 def kinds_of_faults(images: Tensor, nearest: NearestFaces) -> list[str]:
-    """Say of each image which kind of fault it has; one that has none gets the name of what is least unlike.
+    """Say of each image which kind of fault it has; one that has none gets the name of the closest kind.
 
     Args:
         images: (N, 3, S, S), floats in [0, 1].

@@ -131,7 +131,7 @@ class Sensitivity:
 
     @property
     def seen_from(self) -> float | None:
-        """The smallest share from which on the measure always moves by three standard deviations; None: never."""
+        """The smallest share from which the measure always moves by three standard deviations; None if never."""
         seen = None
         for share, deviations in zip(reversed(SHARES), reversed(self.moved), strict=True):
             if abs(deviations) < _SEEN:

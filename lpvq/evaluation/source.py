@@ -6,8 +6,8 @@ random, the codes of many shifts are counted, and their entropy is estimated fro
 
     H(codes | label) = H(factors | label) + H(codes | factors) − H(factors | codes, label)
 
-The last term is taken for 0, which is so where no two combinations of factors share a grid of codes; elsewhere the sum
-is an upper bound.
+The last term is taken to be 0, which is so where no two combinations of factors share a grid of codes; elsewhere the
+sum is an upper bound.
 
 Where a face has more grids of codes than can be counted, as at 128 × 128 pixels, its square of shifts is cut into
 parts, and the grids in a few of these are counted:
@@ -119,7 +119,7 @@ def chao_shen(counts: Tensor) -> tuple[float, float]:
 
 
 def _counts(vqvae: VQVAE, face: dict[str, Tensor], size: int, shifts: int, parts: int, seed: int) -> Tensor:
-    """How often each grid of codes comes of a face at random shifts, all within one part of the square of shifts."""
+    """How often each grid of codes comes from a face at random shifts, all within one part of the square of shifts."""
     generator = torch.Generator().manual_seed(seed)
     part = torch.randint(parts, (2, 1), generator=generator)
     places = (part + torch.rand(2, shifts, dtype=torch.float64, generator=generator)) / parts  # 0 … 1

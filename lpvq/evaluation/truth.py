@@ -79,7 +79,7 @@ def evaluate_factors(
 
 
 def total_variation(values: Tensor, number: int) -> float:
-    """Return half the sum of absolute differences of frequencies from all being equal, 0 … 1.
+    """Return half the sum of the absolute differences between frequencies and equal shares, 0 … 1.
 
     Args:
         values: 0 … ``number`` − 1, (N,).

@@ -1,7 +1,7 @@
 """Causal self-attention for the horizontal stack of a gated PixelCNN: each position looks at all rows above at once.
 
-Convolutions see further with each layer, but what is far away arrives through many of them. Attention (Vaswani et al.
-2017, arXiv:1706.03762) looks at any distance in one layer, and PixelSNAIL (Chen et al. 2018, arXiv:1712.09763) puts
+Convolutions see further with each layer, but what is far away arrives only through many of them. Attention (Vaswani et
+al. 2017, arXiv:1706.03762) looks at any distance in one layer, and PixelSNAIL (Chen et al. 2018, arXiv:1712.09763) puts
 such layers between the causal convolutions of a PixelCNN. Here the keys and values are made of what the vertical stack
 knows, and of the codes, at all positions of the rows above; the codes to the left in the same row are left to the
 horizontal convolutions. So a row's keys and values can be made together as soon as the row is drawn.

@@ -2,7 +2,7 @@
 
 Van den Oord, Kalchbrenner, Kavukcuoglu (2016a), Pixel Recurrent Neural Networks, arXiv:1601.06759, multiply the
 forbidden part of a full kernel by zero. Mask type A forbids the position itself, mask type B allows it. Here each is an
-ordinary convolution with a smaller kernel on a padded grid: it computes the same, and spares a third of the work.
+ordinary convolution with a smaller kernel on a padded grid: it computes the same and saves a third of the work.
 
 Shapes: B grids of H × W, R = kernel_size // 2 rows or columns of reach.
 """

@@ -61,7 +61,7 @@ def int64_tensor(name: str, values: ArrayLike, device: torch.device) -> Tensor:
         device: where they are needed.
 
     Raises:
-        InputError: booleans, floats, or what is no array of numbers at all.
+        InputError: booleans, floats, or something that is not an array of numbers at all.
     """
     tensor = values if isinstance(values, Tensor) else _from_numpy(name, values)
     if (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.numel():
@@ -123,7 +123,7 @@ def real_number(name: str, value: Any) -> float:
         value: an int, a float, or a single number of numpy or torch.
 
     Raises:
-        InputError: a bool, a text, or anything else that is no number.
+        InputError: a bool, a text, or anything else that is not a number.
     """
     try:
         if isinstance(value, bool | str | bytes):

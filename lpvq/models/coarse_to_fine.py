@@ -2,12 +2,12 @@
 
     p(codes) = p(coarse codes) · p(codes | coarse codes)
 
-A prior of many codes knows what is beside a code better than what the whole is to be. Here the whole is decided first:
-the coarse codes are those of the same picture, shrunk, and come of a VQ-VAE and a prior for small pictures, as if there
-were nothing else. The fine prior is told at each position what the small picture shows there. Two levels of codes are
-from Razavi, van den Oord, Vinyals (2019), Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv:1906.00446,
-whose VQ-VAE makes both at once; a small picture first, and a larger one given it, is the cascade of Ho et al. (2022),
-arXiv:2106.15282.
+A prior of many codes knows better what belongs beside a code than what the whole should be. Here the whole is decided
+first: the coarse codes are those of the same picture, shrunk, and come from a VQ-VAE and a prior for small pictures, as
+if there were nothing else. The fine prior is told at each position what the small picture shows there. Two levels of
+codes are from Razavi, van den Oord, Vinyals (2019), Generating Diverse High-Fidelity Images with VQ-VAE-2,
+arXiv:1906.00446, whose VQ-VAE makes both at once; a small picture first, and a larger one given it, is the cascade of
+Ho et al. (2022), arXiv:2106.15282.
 """
 
 from pathlib import Path
