@@ -50,16 +50,16 @@ def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
     if min(data.images.shape[2:]) <= _SSIM_MARGIN:
         raise InputError(f"SSIM needs more than {_SSIM_MARGIN} × {_SSIM_MARGIN} pixels, {data.name} has fewer")
     device = next(vqvae.parameters()).device
-    errors, similarities = [], []
+    errors, similarities = torch.empty(2, len(data))  # in one place: many small tensors would hold large gaps open
     for batch in progress(data.batches(), "comparing reconstructions", least=64):
         images = data.floats(batch)
         decoded = vqvae.decode(vqvae.encode(images.to(device))).cpu()
-        errors.append((decoded - images).square().mean((1, 2, 3)))
-        similarities.append(torch.as_tensor(similarity(decoded, images, data_range=1.0, reduction="none")))
-    error = Estimate.of_mean(torch.cat(errors))
+        errors[batch] = (decoded - images).square().mean((1, 2, 3))
+        similarities[batch] = torch.as_tensor(similarity(decoded, images, data_range=1.0, reduction="none"))
+    error = Estimate.of_mean(errors)
     relative = Estimate(error.value / variance, error.error / variance)
     psnr = -10 * log10(error.value) if error.value else inf
-    return Reconstruction(error.value, variance, relative, psnr, Estimate.of_mean(torch.cat(similarities)))
+    return Reconstruction(error.value, variance, relative, psnr, Estimate.of_mean(similarities))
 
 
 def decode_entries(vqvae: VQVAE) -> Tensor:

@@ -14,6 +14,10 @@ from lpvq.evaluation.codes import decode_entries
 from lpvq.experiments.workspace import Workspace
 from lpvq.lettering import class_titles
 from lpvq.models.sampling import SamplingOptions
+from lpvq.runtime import progress
+
+_POSITIONS = 2**20  # of all grids: more of them are drawn part by part, because the sampler keeps what it has computed
+_POSITIONS_IN_PART = 2**16
 
 
 def sample(
@@ -62,8 +66,13 @@ def sample_codes(
         raise InputError(f"label must be in 0 … {prior.num_classes - 1}, got {label}")
     labels = torch.arange(count) % prior.num_classes if label is None else torch.full((count,), label)
     generator = torch.Generator(device).manual_seed(workspace.seed if seed is None else seed)
-    codes = prior.generate(labels=labels.to(device), generator=generator, **asdict(options))
-    return codes.cpu(), labels
+    positions = prior.image_size[0] * prior.image_size[1]
+    at_once = count if count * positions <= _POSITIONS else max(1, _POSITIONS_IN_PART // positions)
+    parts = [
+        prior.generate(labels=part.to(device), generator=generator, **asdict(options)).cpu()
+        for part in progress(labels.split(at_once), "drawing codes", least=8)
+    ]
+    return torch.cat(parts), labels
 
 
 def write_samples(

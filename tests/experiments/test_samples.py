@@ -92,3 +92,12 @@ def test_reconstructions_are_of_the_test_images_of_their_numbers(workspace: Work
         assert torch.equal(codes, workspace.vqvae.encode(image)) and torch.equal(decoded, workspace.vqvae.decode(codes))
         assert titles == [workspace.class_names[workspace.test_data.labels[index]]]
         assert columns == ["image", "codes", "reconstruction"]
+
+
+def test_very_many_grids_are_drawn_part_by_part(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_POSITIONS", 64)
+    monkeypatch.setattr(samples, "_POSITIONS_IN_PART", 128)  # two grids of 8 × 8
+    codes, labels = samples.sample_codes(workspace, 5)
+    generator = torch.Generator().manual_seed(workspace.seed)
+    parts = [workspace.prior.generate(labels=part, generator=generator) for part in labels.split(2)]
+    assert torch.equal(codes, torch.cat(parts)) and labels.tolist() == [0, 1, 2, 0, 1]
