@@ -13,7 +13,8 @@ import sys
 
 from lpvq.paths import CHECKOUT, PACKAGE, shipped
 
-HOME, WORK = "/tmp/home", "/tmp/work"  # inside, where /tmp is the kernel's own
+_OWN = "/tmp"  # is another inside: the kernel's
+HOME, WORK = f"{_OWN}/home", f"{_OWN}/work"
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/sys/devices/system/cpu")
 _OF_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "matplotlibrc")
@@ -28,7 +29,7 @@ def why_not() -> str | None:
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian: sudo apt install bubblewrap)"
     tried = subprocess.run(
-        [*wrapped("/tmp", 2**20), sys.executable, "-c", ""], capture_output=True, text=True, timeout=60
+        [*wrapped(_OWN, 2**20), sys.executable, "-c", ""], capture_output=True, text=True, timeout=60
     )  # fmt: skip
     lines = tried.stderr.strip().splitlines()
     return None if tried.returncode == 0 else lines[-1] if lines else f"bwrap ended with status {tried.returncode}"
@@ -44,7 +45,7 @@ def wrapped(inner: str, disk: int) -> list[str]:
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--hostname", "classroom", "--unsetenv", "JPY_PARENT_PID"]  # of another world: it would end the kernel
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(disk), "--tmpfs", "/dev/shm"]
-    command += ["--size", str(disk), "--tmpfs", "/tmp", "--dir", HOME, "--dir", WORK]
+    command += ["--size", str(disk), "--tmpfs", _OWN, "--dir", HOME, "--dir", WORK]
     for path in _SYSTEM:
         if os.path.islink(path):
             command += ["--symlink", os.readlink(path), path]
@@ -54,7 +55,7 @@ def wrapped(inner: str, disk: int) -> list[str]:
         command += ["--ro-bind-try", path, path]
     if CHECKOUT is None:
         command += ["--tmpfs", str(shipped("assignments"))]  # with their solutions
-    if inner != "/tmp":
+    if inner != _OWN:
         command += ["--bind", inner, inner]
     return [*command, "--chdir", WORK]
 

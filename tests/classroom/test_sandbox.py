@@ -285,7 +285,7 @@ ATTACKS = {
     "rights": "os.setuid(0); os.mount" + "\n1 / 0",
     "a namespace in it": "import subprocess\nsubprocess.run(['mount', '-t', 'tmpfs', 'x', '/mnt'], check=True)",
     "a socket that stays": "s = socket.socket(socket.AF_UNIX); s.bind('INNER-sock')\n1 / 0",
-    "the folder that it works in": "import shutil\nos.chdir('/'); shutil.rmtree('/tmp/work', ignore_errors=True)\n1 / 0",
+    "the folder that it works in": "import shutil\nos.chdir('/'); shutil.rmtree('WORK', ignore_errors=True)\n1 / 0",
     "a terminal": "import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSTI, b'x')",
     **{f"tests, {kind}": f"{code}" for kind, code in TELLTALE.items()},
     "still there": "'the end'",
@@ -298,7 +298,7 @@ def test_attacks_are_contained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "secret").write_text("of the teacher")
     with socket.create_server(("127.0.0.1", 0)) as server:
         words = {"PORT": str(server.getsockname()[1]), "SECRET": str(tmp_path / "secret"), "FOLDER": str(tmp_path),
-                 "SOURCES": str(shipped("assignments")), "INNER": "/tmp/x"}  # fmt: skip
+                 "SOURCES": str(shipped("assignments")), "INNER": f"{confinement.HOME}/x", "WORK": confinement.WORK}  # fmt: skip
         cells = []
         for code in ATTACKS.values():
             for word, meaning in words.items():
