@@ -26,7 +26,7 @@ def found() -> dict[tuple[str, str], Sensitivity]:
     torch.manual_seed(0)
     training = load("smileys", "train", limit=3 * NUMBER)
     classifier = Classifier(3, tasks_of(training))
-    train_classifier(classifier, training, TrainConfig(steps=40, batch_size=64, learning_rate=3e-3, validations=1))
+    train_classifier(classifier, training, TrainConfig(steps=120, batch_size=64, learning_rate=3e-3, validations=1))
     classifier.eval()
     measures = Measures(classifier, training.floats(), load("smileys", "test", limit=NUMBER).floats(), threshold=0.01)
     clean = [load("smileys", "test", limit=NUMBER, seed=seed) for seed in (1, 2, 3, 4)]
