@@ -275,7 +275,6 @@ CHECKS: list[Check] = [
     has_its_outputs,
     has_no_errors,
     was_run_as_a_reader_would,
-    keeps_nobody_waiting,
     names_no_machine,
     has_no_widget_state,
     has_text_beside_pictures,
@@ -291,6 +290,7 @@ LESSON_CHECKS: list[Check] = [
     closes_as_the_others_do,
     has_references_to_follow,
     has_cells_to_compare,
+    keeps_nobody_waiting,  # a solution has the same trainings, and nobody waits for it
 ]
 SOLUTION_CHECKS: list[Check] = [is_solved, folds_its_answers]
 
