@@ -160,7 +160,7 @@ WRONG = [
         "completion overwrites given codes",
         SAMPLING,
         "q3-4-answer",
-        "torch.where(known[:, row, column], codes[:, row, column], drawn)",
+        "torch.where(\n                known[:, row, column], codes[:, row, column], drawn\n            )",
         "drawn",
         ("q3-4-more-tests",),
         "the first row, which begins with a known 3",
