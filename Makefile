@@ -28,7 +28,7 @@ lab: $(INSTALLED) $(LAYOUT) ## open JupyterLab on the first notebook, its sectio
 # A thread for each of the two workers: more of them on two cores only wait for each other.
 test: $(INSTALLED) ## run the tests and every notebook, in the smoke profile; begins by emptying output/*/smoke
 	@rm -rf output/*/smoke
-	@LPVQ_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	@LPVQ_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 notebooks: $(INSTALLED) ## run every notebook as a reader would and save its outputs
 	@$(BIN)/python tests/run_notebooks.py $(ARGS)

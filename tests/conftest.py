@@ -14,6 +14,19 @@ from lpvq.data.loading import load
 from lpvq.experiments.profiles import PROFILES
 from quick import quick_recipe
 
+# What takes minutes, in files of few tests: begun first, or one of two workers would end alone with it.
+LONG = (
+    "tests/browser/test_browser_notebooks.py",
+    "tests/classroom/test_nbgrader.py",
+    "tests/classroom/test_grading.py",
+    "tests/test_wheel.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first; pytest-xdist keeps this order with ``--no-loadscope-reorder``."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(autouse=True)
 def _reproducible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from lpvq.paths import CHECKOUT
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LPVQ_DATA", "VIRTUAL_ENV")
 _GRACE = 60  # the runner keeps the limits itself; so many seconds more are for one that cannot
+_MOST_BYTES = 70  # of the place of temporary files: "/lpvq-abcdefgh/inner/kernel-ipc-5" comes after it
 _RUNNER = Path(__file__).with_name("runner.py")
 _KIND = re.compile(r"[\w.+-]+/[\w.+-]+")
 _FULL = ("No space left on device", "Disk quota exceeded")
@@ -82,7 +83,7 @@ def run(
         CalledOffError: ``cancelled`` was set.
     """
     notebook = deepcopy(notebook)
-    with tempfile.TemporaryDirectory(prefix="lpvq-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="lpvq-", dir=_place(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         home = confinement.HOME if is_confined else name
         environment = {
@@ -126,6 +127,15 @@ def run(
         return Run(notebook, f"could not be run: {why}", is_doubtful=True, is_lost=True)
     is_lost = kind == "killed"
     return Run(notebook, stopped, is_lost or answer["was_late"] or _met_a_full_disk(notebook), is_lost)
+
+
+def _place() -> str | None:
+    """Where to make the folder of a run; None for where temporary files go, unless the name of that place is too long.
+
+    The kernel is talked to through sockets in the folder, whose paths the system cuts at about 100 bytes.
+    """
+    is_short = len(os.fsencode(tempfile.gettempdir())) <= _MOST_BYTES
+    return None if is_short or sys.platform == "win32" else "/tmp"
 
 
 class _Pipe(threading.Thread):

@@ -19,10 +19,11 @@ CONFINED = confinement.why_not() is None
 
 
 @pytest.mark.skipif(not CONFINED, reason=f"some of them are hostile, and cannot be locked in: {confinement.why_not()}")
-def test_a_class_comes_out_as_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("in", "elsewhere"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+def test_a_class_comes_out_as_planned(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere := tmp_path_factory.mktemp("t")))
     members = a_class.make(tmp_path / "in", 12, seed=4)
     assert {member.kind for member in members} == set(a_class.KINDS)
     rules = Rules(a_class.DUE, per_day=0.1)
@@ -30,7 +31,7 @@ def test_a_class_comes_out_as_planned(tmp_path: Path, monkeypatch: pytest.Monkey
     folder = tmp_path / "out" / VECTORS.name
     pairs = {frozenset((row["student"], row["and"])) for row in rows_of(folder / "similar.csv")}
     assert a_class.complaints(members, rows_of(folder / "points.csv"), pairs) == []
-    assert psutil.Process().children(recursive=True) == [] and list((tmp_path / "elsewhere").iterdir()) == []
+    assert psutil.Process().children(recursive=True) == [] and list(elsewhere.iterdir()) == []
     assert len(list((folder / "feedback").iterdir())) == len(members)
 
 

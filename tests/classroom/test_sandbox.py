@@ -79,7 +79,7 @@ ORDINARY = {
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, NotebookNode]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A_SECRET", "of the teacher")
-        patch.setattr(sandbox.tempfile, "tempdir", str(tmp_path_factory.mktemp("places")))
+        patch.setattr(sandbox.tempfile, "tempdir", str(tmp_path_factory.mktemp("p")))
         made = run(notebook(*ORDINARY.values()), LIMITS, is_confined=CONFINED)
         assert list(Path(sandbox.tempfile.gettempdir()).iterdir()) == []  # nothing is left behind
     return made, dict(zip(ORDINARY, made.notebook.cells, strict=True))
@@ -171,6 +171,15 @@ def test_who_ends_python_ends_the_run_and_the_cell_counts_as_failed() -> None:
     assert made.stopped == "its code ended Python" and not made.is_lost and not made.is_doubtful
     assert [shown(cell) for cell in made.notebook.cells] == [["2"], ["Stopped"], []]
     assert made.notebook.cells[2].execution_count is None
+
+
+@ON_LINUX
+def test_where_temporary_files_go_may_have_a_long_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The path of a socket may have about 100 bytes.
+    monkeypatch.setattr(sandbox.tempfile, "tempdir", str(tmp_path / ("x" * 100)))
+    (tmp_path / ("x" * 100)).mkdir()
+    made = run(notebook("1 + 1"), LIMITS, is_confined=CONFINED)
+    assert shown(made.notebook.cells[0]) == ["2"] and made.stopped is None
 
 
 @ON_LINUX
