@@ -142,8 +142,9 @@ def judge(claim: Claim, namespace: dict[str, Any]) -> dict[str, Any]:
     if claim.kind == "exact":
         return {"value": None, "holds": True, "error": ""}
     try:
-        value = eval(claim.value, MEASURES | namespace)
-        holds = bool(eval(claim.holds, {**MEASURES, **namespace, "value": value}))
+        with torch.random.fork_rng(devices=[]):  # what is asked must not change what is drawn later
+            value = eval(claim.value, MEASURES | namespace)
+            holds = bool(eval(claim.holds, {**MEASURES, **namespace, "value": value}))
         return {"value": plain(value), "holds": holds, "error": ""}
     except Exception as error:
         return {"value": None, "holds": None, "error": f"{type(error).__name__}: {error}"}

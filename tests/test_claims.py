@@ -188,6 +188,13 @@ def test_after_a_cell_that_fails_no_claim_is_judged(tmp_path: Path) -> None:
     assert [claim["holds"] for claim in found["claims"]] == [True, None, None]
 
 
+def test_what_is_asked_changes_nothing_that_comes_later(tmp_path: Path) -> None:
+    cells = {"one": "import torch\ntorch.manual_seed(0)", "two": "a = torch.rand(1).item()"}
+    claims = [Claim("asked", "one", "torch.rand(9)", "True"), Claim("later", "two", "a", "True")]
+    _, later = values(run(write(tmp_path, cells), claims, {}, 0, 1, tmp_path / "output"))
+    assert later == pytest.approx(first_number(0), rel=1e-3)
+
+
 def test_a_claim_that_cannot_be_judged_says_why(tmp_path: Path) -> None:
     path = write(tmp_path, {"one": "a = {'b': float('nan')}"})
     claims = [Claim("no name", "one", "b", "True"), Claim("not finite", "one", "a", "value['b'] > 0")]
