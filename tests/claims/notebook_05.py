@@ -35,7 +35,7 @@ CLAIMS = [
         "all(abs(value[f'masked, {layers} layers'] - random_loss) < 0.05 for layers in (3, 9))",
     ),
     Claim(
-        "the masked stacks learnt nothing and the two stacks learnt everything",
+        "the masked stacks learned nothing and the two stacks learned everything",
         "positions",
         NATS,
         "value['masked, 9 layers'] > random_loss - 0.05 and value['two stacks, 3 layers'] < best_loss + 0.1",

@@ -50,7 +50,7 @@ CLAIMS = [
         "value < 1e-5",
     ),
     Claim(
-        "Backgrounds change half-way and faces lose their shape.",
+        "Backgrounds change halfway and faces lose their shape.",
         "temperature-faces",
         "{f'plainly wrong, T = {T}': far_off(sample_faces(temperature=T)) for T in (0.5, 1, 2)}",
         "value['plainly wrong, T = 2'] > 0.6 and value['plainly wrong, T = 0.5'] < 0.2",

@@ -130,7 +130,7 @@ CLAIMS = [
         "value['farther'] > 0.02 and value['p'] < 0.01",
     ),
     Claim(
-        "Of the *test* grids one or two in a hundred occur among the training grids",
+        "One or two in a hundred of the *test* grids occur among the training grids",
         "copies-grids",
         "repeated.held_out.value",
         "0.005 < value < 0.025",
@@ -185,7 +185,7 @@ CLAIMS = [
         "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and 0.3 < value['T = 0.7'][1] / value['T = 1.0'][1] < 0.7",
     ),
     Claim(
-        "A lower temperature draws fewer faults, and fewer of all that the prior finds improbable.",
+        "A lower temperature draws fewer faults, and fewer of the faces that the prior finds improbable.",
         "temperature",
         KNOBS,
         "value['T = 0.7'][1] < value['T = 1.0'][1] and value['T = 0.7'][3] < 0.2 * value['T = 1.0'][3]"

@@ -42,7 +42,7 @@ CLAIMS = [
     ),
     exact("that was found by counting codes: **the prior has no part in it.**", "one-map"),
     Claim(
-        "Most *test pictures* are plainly wrong",
+        "most *test pictures* are plainly wrong",
         "one-pictures",
         "wrong",
         "value > 0.5",
