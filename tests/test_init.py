@@ -35,6 +35,10 @@ def test_what_every_notebook_begins_with_does_without_torchvision() -> None:
     assert loaded("import lpvq.course", ("torchvision", "torch._dynamo", "nbformat")) == []
 
 
+def test_what_runs_a_submission_starts_without_what_it_does_not_need() -> None:
+    assert loaded("import lpvq.classroom.runner", ("torch", "lark", "matplotlib", "IPython")) == []
+
+
 def test_a_room_is_there_without_importing_it() -> None:
     rooms = ("data", "models", "training")
     code = f"import lpvq\nassert {set(rooms)!r} <= set(dir(lpvq))\nfor room in {rooms!r}: getattr(lpvq, room)"
