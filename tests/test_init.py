@@ -31,6 +31,14 @@ def test_a_model_loads_torch_and_nothing_else_that_is_slow() -> None:
     assert loaded("from lpvq import PixelCNN", (*SLOW, "torch._dynamo", "PIL")) == ["torch"]
 
 
+def test_what_every_notebook_begins_with_does_without_torchvision() -> None:
+    assert loaded("import lpvq.course", ("torchvision", "torch._dynamo", "nbformat")) == []
+
+
+def test_what_runs_a_submission_starts_without_what_it_does_not_need() -> None:
+    assert loaded("import lpvq.classroom.runner", ("torch", "lark", "matplotlib", "IPython")) == []
+
+
 def test_a_room_is_there_without_importing_it() -> None:
     rooms = ("data", "models", "training")
     code = f"import lpvq\nassert {set(rooms)!r} <= set(dir(lpvq))\nfor room in {rooms!r}: getattr(lpvq, room)"

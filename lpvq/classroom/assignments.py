@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lpvq.classroom.limits import Limits
-from lpvq.classroom.sandbox import run
+from lpvq.classroom.sandbox import Run, run
 from lpvq.course.questions import NotYetError
 from lpvq.environment import needs_extra
 from lpvq.errors import InputError
@@ -154,7 +154,7 @@ def release(output: str | Path, folder: str | Path, class_name: str = "") -> lis
     """
     paths = []
     for assignment in load_assignments(folder, class_name):
-        complaints = complaints_of(assignment.release)
+        complaints = complaints_about(run(assignment.release, Limits()))
         if complaints:
             raise InputError(f"the student version of {assignment.name} does not run: {'; '.join(complaints)}")
         path = Path(output) / assignment.name / f"{assignment.name}.ipynb"
@@ -163,9 +163,8 @@ def release(output: str | Path, folder: str | Path, class_name: str = "") -> lis
     return paths
 
 
-def complaints_of(untouched: NotebookNode) -> list[str]:
-    """Run a student version as it is handed out; return what is wrong with it."""
-    made = run(untouched, Limits())
+def complaints_about(made: Run) -> list[str]:
+    """Return what is wrong with a student version that was run as it is handed out."""
     complaints = [] if made.stopped is None else [made.stopped]
     for cell in made.notebook.cells:
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]

@@ -176,10 +176,14 @@ class _Work:
             one.remarks.append(f"was run a second time, alone{later}")
         if ran is not None and ran.is_doubtful and not is_alone:
             return one, True
+        if is_still_doubtful and ran is not None and ran.stopped:  # what was not reached might have been right
+            said = [f"no grade: {ran.stopped}", *one.remarks[1:]]
+            return _described(Grade(submission.student, {}, said), submission), False
+        if before is not None and before.identity and self.rules.question is not None:
+            _keep_all_but(self.rules.question, one, before)
         if not is_still_doubtful:
             one.identity = identity
-            if before is not None and self.rules.question is not None:
-                _keep_all_but(self.rules.question, one, before)
+        if not is_still_doubtful or before is None:  # a doubtful one, for its page: without identity it runs again
             grades.keep(folder, one, executed)
         return _described(one, submission), False
 
@@ -255,6 +259,15 @@ def _on_identity(student: str, notebook: NotebookNode) -> list[str]:
     return [f"calls itself {named!r}, not {student!r}: its own numbers are those of that name"]
 
 
+def _on_others(student: str, notebook: NotebookNode, given: Sequence[Grade]) -> list[str]:
+    """Whether a notebook has the id of somebody else in the class."""
+    named = named_in(notebook)
+    if named is None or is_within(named, student):
+        return []
+    others = [one.student for one in given if is_within(named, one.student)]
+    return [f"has the id of {others[0]}, who is in this class too: whose work is it?"] if others else []
+
+
 def _on_meddling(notebook: NotebookNode) -> list[str]:
     """Whether a cell that is none of the assignment's gives a new meaning to what tests are made of."""
     found = set()
@@ -282,10 +295,11 @@ def _finish(assignment: Assignment, given: list[Grade], graded: Graded, folder: 
     graded.warnings += [f"{assignment.name}: {warning}" for warning in read.warnings]
     executed = {}
     for one in given:
+        executed[one.student] = grades.executed_of(folder, one.student) if one.points else v4.new_notebook()
+        one.remarks[:0] = _on_others(one.student, executed[one.student], given)
         mine = {name: read.points.get((one.student, name), (None, "")) for name in one.points}
         mine = {name: given for name, given in mine.items() if given != (None, "")}
         one.by_hand = mine
-        executed[one.student] = grades.executed_of(folder, one.student) if one.points else v4.new_notebook()
         try:
             feedback.write(results.page_of(folder, one.student), assignment, one, executed[one.student])
         except Exception as error:

@@ -14,6 +14,7 @@ STUDENT = re.compile(r"^STUDENT\s*=\s*(?:\"(.*?)\"|'(.*?)')", re.MULTILINE)
 _SETS_STUDENT = re.compile(r"^STUDENT\s*=", re.MULTILINE)
 _SETS_STUDENT_TO = re.compile(r"^STUDENT\s*=.*", re.MULTILINE)
 _MOST_CELLS = 2000
+_NAMED = 3  # cells that are each given a remark; of more there is one remark for all, or it would hide the others
 
 
 def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "") -> tuple[NotebookNode, list[str]]:
@@ -35,6 +36,7 @@ def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "")
         submitted = submitted[:_MOST_CELLS]
     last = {about(cell).get("grade_id"): index for index, cell in enumerate(submitted)}
     cells: list[NotebookNode] = []
+    changed: list[str] = []
     for index, cell in enumerate(submitted):
         if not isinstance(cell, Mapping) or cell.get("cell_type") not in ("code", "markdown", "raw"):
             remarks.append(f"cell {index + 1} is no cell and was left out")
@@ -50,9 +52,12 @@ def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "")
             cells.append(_cell(source.cell_type, text, source, pictures_of(cell)))
         else:
             if _essence(text) != _essence(released[name].source):
-                remarks.append(f"{name} was changed: put back")
+                changed.append(about(source)["grade_id"])
             cells.append(_cell(source.cell_type, source.source, source))
     cells = _in_order(cells, list(sources), remarks)
+    remarks += _told(changed, "changed: put back")
+    if len(changed) > sum(not about(cell)["solution"] for cell in sources.values()) / 2:
+        remarks[-1] += ": is it an earlier version of the assignment?"
     _put_back(cells, sources, remarks)
     _name_first(cells, assignment, student, remarks)
     notebook = v4.new_notebook(cells=cells, metadata=assignment.source.metadata)
@@ -117,13 +122,24 @@ def _longest_in_order(names: list[str], place: Mapping[str, int]) -> set[str]:
 def _put_back(cells: list[NotebookNode], sources: Mapping[str, NotebookNode], remarks: list[str]) -> None:
     """Insert what is missing, each cell behind the one that comes before it in the source."""
     before: str | None = None
+    answers: list[str] = []
+    others: list[str] = []
     for name, source in sources.items():
         places = {about(cell).get("grade_id"): index for index, cell in enumerate(cells)}
         if name not in places:
-            remarks.append(f"{name} was missing: put back" + (" empty" if about(source)["solution"] else ""))
-            text = "" if about(source)["solution"] else source.source
+            is_answer = about(source)["solution"]
+            (answers if is_answer else others).append(name)
+            text = "" if is_answer else source.source
             cells.insert(0 if before is None else places[before] + 1, _cell(source.cell_type, text, source))
         before = name
+    remarks += [*_told(answers, "missing: put back empty"), *_told(others, "missing: put back")]
+
+
+def _told(names: Sequence[str], what: str) -> list[str]:
+    """Remarks on what was done with some cells."""
+    if len(names) <= _NAMED:
+        return [f"{name} was {what}" for name in names]
+    return [f"{len(names)} cells were {what} ({', '.join(names)})"]
 
 
 def _name_first(cells: list[NotebookNode], assignment: Assignment, student: str, remarks: list[str]) -> None:

@@ -4,6 +4,8 @@ The kernel sees neither: it has no way to them but by the sockets that it answer
 starts this file. It imports little of the package, because it has to start quickly.
 """
 
+# ruff: noqa: E402 (one import is prevented before the others)
+
 import asyncio
 import json
 import os
@@ -14,6 +16,10 @@ from collections import Counter
 from pathlib import Path
 from queue import Empty
 from typing import Any
+
+# jsonschema, which nbformat needs, would read a whole grammar of addresses, to check a form that no notebook has: more
+# than a second for each submission. Without this module it does without.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager

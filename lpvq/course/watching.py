@@ -14,7 +14,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchvision.utils import make_grid
 
 from lpvq import plotting
 from lpvq.data.latent_codes import LatentCodes
@@ -204,6 +203,9 @@ def plot_training(
         axis = figure.subplots(gridspec_kw={"left": 0.14, **sides})
         axis.set_title(said, fontsize=10)
     else:
+        # Only here: importing torchvision takes as long as torch itself, and every notebook begins with this package.
+        from torchvision.utils import make_grid
+
         figure = Figure((9.6, 2.1))
         seen, axis = figure.subplots(1, 2, width_ratios=[3, 1.35], gridspec_kw={"left": 0.005, "wspace": 0.15, **sides})
         joint = max(1, pictures.shape[-1] // 32)

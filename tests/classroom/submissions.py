@@ -59,10 +59,13 @@ class Wrong:
 
     def notebook(self, student: str = "ada") -> NotebookNode:
         notebook = solved(self.assignment, student)
+        self.spoil(notebook)
+        return notebook
+
+    def spoil(self, notebook: NotebookNode) -> None:
         cell = cell_of(notebook, self.answer)
         assert cell.source.count(self.right) == 1, f"{self.name}: {self.right!r} is not in the solution any more"
         cell.source = cell.source.replace(self.right, self.instead)
-        return notebook
 
 
 WRONG = [

@@ -9,7 +9,10 @@ from nbformat import v4
 from submissions import ASSIGNMENTS, VECTORS, cell_of, solved
 
 from lpvq.classroom import assignments
-from lpvq.classroom.assignments import Assignment, about, complaints_of, load_assignments
+from lpvq.classroom.assignments import Assignment, about, complaints_about, load_assignments
+from lpvq.classroom.limits import Limits
+from lpvq.classroom.sandbox import Run, run
+from lpvq.classroom.scoring import points_of
 from lpvq.errors import InputError
 from lpvq.paths import shipped
 from test_notebooks import has_unique_cell_ids, is_valid
@@ -65,22 +68,27 @@ def test_the_points_in_the_text_are_those_of_the_cells(assignment: Assignment) -
 
 @EACH
 def test_students_learn_of_each_question_that_it_is_not_done_yet(assignment: Assignment) -> None:
-    assert complaints_of(assignment.release) == []
+    made = run(assignment.release, Limits())
+    assert complaints_about(made) == []
+    points, messages = points_of(assignment, made.notebook)
+    assert points == dict.fromkeys((question.name for question in assignment.questions), 0)
+    assert all("not done yet" in message for message in messages.values())
 
 
 def test_a_student_version_that_fails_elsewhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = v4.new_notebook(cells=[v4.new_code_cell("1 / 0"), cell_of(VECTORS.release, "q1-1-tests")])
-    complaints = complaints_of(broken)
+    complaints = complaints_about(run(broken, Limits()))
     assert "the cell '1 / 0' fails: division by zero" in complaints
     assert "the tests q1-1-tests do not say that nothing is done yet" in complaints
-    monkeypatch.setattr(assignments, "complaints_of", lambda _: ["it stumbles"])
-    with pytest.raises(InputError, match="1_vector_quantizer does not run: it stumbles"):
+    monkeypatch.setattr(assignments, "run", lambda release, _: Run(release, "it stumbles"))
+    with pytest.raises(InputError, match="1_vector_quantizer does not run: it stumbles; "):
         assignments.release(tmp_path, shipped("assignments"))
     assert not list(tmp_path.iterdir())
 
 
 def test_release_writes_each_where_nbgrader_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assignments, "complaints_of", lambda _: [])
+    monkeypatch.setattr(assignments, "run", lambda release, _: Run(release))
+    monkeypatch.setattr(assignments, "complaints_about", lambda _: [])
     paths = assignments.release(tmp_path, shipped("assignments"))
     assert paths == [tmp_path / one.name / f"{one.name}.ipynb" for one in ASSIGNMENTS]
     assert [nbformat.read(path, as_version=4) for path in paths] == [one.release for one in ASSIGNMENTS]

@@ -476,6 +476,39 @@ def test_a_run_that_was_lost_is_tried_again_alone_and_is_no_grade(
     assert totals(tmp_path) == {"ada": "17"}
 
 
+def test_what_a_busy_machine_ended_is_no_grade_and_what_it_slowed_down_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = hand_in(tmp_path / "in", "ada", VECTORS, solved(VECTORS, "ada"))
+    stopped: str | None = None
+    monkeypatch.setattr(grading.watching, "is_machine_busy", lambda: True)
+    monkeypatch.setattr(grading, "run", lambda notebook, *_: Run(_ran(notebook), stopped, is_doubtful=True))
+    graded(tmp_path)
+    (row,) = rows(tmp_path / "out" / VECTORS.name / "points.csv")
+    page = tmp_path / "out" / VECTORS.name / "feedback" / "ada.html"
+    assert row["total"] == "17" and "run the command again later" in row["remarks"]
+    assert 'id="q1-2-tests"' in page.read_text()  # where the page's table links to
+    stopped = "took more than 240 s in all"
+    path.write_text(path.read_text() + " ")
+    graded(tmp_path)
+    (row,) = rows(tmp_path / "out" / VECTORS.name / "points.csv")
+    assert row["total"] == "" and row["remarks"].startswith("no grade: took more than 240 s")
+    assert "No grade yet" in page.read_text() and "q1-2-tests" not in page.read_text()
+    monkeypatch.setattr(grading, "run", lambda notebook, *_: Run(_ran(notebook)))
+    graded(tmp_path)  # nothing of that was kept
+    assert totals(tmp_path) == {"ada": "17"}
+
+
+def test_a_notebook_with_the_id_of_another_in_the_class_is_named(tmp_path: Path, at_once: list[NotebookNode]) -> None:
+    for student, calls_itself in {"ada": "ada", "bob": "ada", "eve": "eva"}.items():
+        hand_in(tmp_path / "in", student, VECTORS, solved(VECTORS, calls_itself))
+    (ada, bob, eve) = graded(tmp_path).grades[VECTORS.name]
+    assert bob.remarks[0] == "has the id of ada, who is in this class too: whose work is it?"
+    assert ada.remarks == [] and eve.remarks == [
+        "calls itself 'eva', not 'eve': its own numbers are those of that name"
+    ]
+
+
 @pytest.mark.parametrize("spoil", ["garbage", "folder", "notebook"])
 def test_what_was_kept_and_is_damaged_is_made_anew(tmp_path: Path, at_once: list[NotebookNode], spoil: str) -> None:
     hand_in(tmp_path / "in", "ada", VECTORS, solved(VECTORS, "ada"))

@@ -24,6 +24,21 @@ def test_what_is_put_back_stands_where_it_stood() -> None:
     assert "HIDDEN" in cell_of(restored, "q1-2-tests").source and cell_of(restored, "q1-2-answer").source == ""
 
 
+def test_many_cells_of_a_kind_are_one_remark() -> None:
+    notebook = solved(VECTORS)
+    locked = [cell for cell in notebook.cells if about(cell) and not about(cell)["solution"]]
+    for cell in locked[:4]:
+        cell.source += "\n1 + 1"
+    assert restore(VECTORS, notebook.cells)[1] == [
+        "4 cells were changed: put back (q1-setup, q1-1-tests, q1-1-more-tests, q1-2-tests)"
+    ]
+    for cell in locked[4:]:
+        cell.source += "\n1 + 1"
+    (remark,) = restore(VECTORS, notebook.cells)[1]
+    assert remark.startswith(f"{len(locked)} cells were changed") and "an earlier version of the assignment" in remark
+    assert len(restore(VECTORS, [v4.new_markdown_cell("nothing left")])[1]) == 3  # tests, answers, the id
+
+
 def test_of_two_the_last_counts_as_below_nbgrader() -> None:
     notebook = solved(VECTORS)
     twice("q1-2-answer")(notebook)
