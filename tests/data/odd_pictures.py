@@ -183,8 +183,8 @@ OF_ONE_COLOUR: dict[str, tuple[str, Callable[[], bytes], tuple[int, int, int]]] 
         (100, 200, 50),
     ),
     "a profile of another mode": (
-        "a.jpg",
-        lambda: encoded(_ORANGE.convert("CMYK"), "JPEG", icc_profile=reds_and_greens_exchanged(), quality=95),
+        "a.tif",
+        lambda: encoded(_ORANGE.convert("CMYK"), "TIFF", icc_profile=reds_and_greens_exchanged()),
         (200, 100, 50),
     ),
 }
