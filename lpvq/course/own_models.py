@@ -20,7 +20,7 @@ def keep(workspace: Workspace, model: nn.Module, codes_of: nn.Module | None = No
     Args:
         workspace: where to.
         model: what to keep.
-        codes_of: for a prior, the VQ-VAE whose codes it has learnt.
+        codes_of: for a prior, the VQ-VAE whose codes it has learned.
         arguments: those that the model was made with; numbers and texts.
     """
     kept = {"arguments": arguments, "weights": model.state_dict(), "codes_of": _made_for(codes_of)}

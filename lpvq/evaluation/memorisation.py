@@ -99,7 +99,7 @@ def _tail(held_out: Tensor, generated: Tensor, expected: float) -> Tail:
 class RepeatedGrids:
     """How many grids of codes are, code for code, grids that were learned from.
 
-    A model that has learnt the source draws as many as there are among held-out grids: more are copies; fewer say that
+    A model that has learned the source draws as many as there are among held-out grids: more are copies; fewer say that
     it draws too few grids of the kind.
 
     Attributes:
