@@ -36,6 +36,8 @@ HIDDEN = "hidden"
 _TEST_EVERY, _TEST_EVERY_OF_FEW = 10, 4
 _MANY = 20  # from so many pictures on, every tenth of them is enough to test on
 _NAMED = 20  # files that a message names for each reason
+# What Windows, macOS and network drives leave in folders, beside what begins with a dot.
+_LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"}
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2"}
 _READ_AHEAD = 64  # pictures for each thread
 
@@ -147,7 +149,7 @@ def split_folder(folder: Path) -> Split:
     pictures = [file for file in files if complaints[file.name] is None]
     left_out += [LeftOut(name, reason) for name, reason in complaints.items() if reason is not None]
     if not pictures:
-        found = f": {describe_left_out(left_out, folder)}" if left_out else " (it is empty)"
+        found = f": {describe_left_out(left_out, folder)}" if left_out else ": there are no files in it"
         raise InputError(f"folder {folder_shown(folder)} has no pictures{found}")
     names = [class_of(file.name, folder) for file in pictures]
     tested = set(_tested(names))
@@ -170,7 +172,7 @@ def find_files(folder: Path) -> tuple[list[PictureFile], list[LeftOut]]:
     Links are followed; a folder that was met before on the way of one class is not entered again, so that a loop ends.
 
     Raises:
-        InputError: the folder is missing.
+        InputError: the folder is missing or cannot be read.
     """
     check_folder(folder)
     files: list[PictureFile] = []
@@ -183,9 +185,10 @@ def find_files(folder: Path) -> tuple[list[PictureFile], list[LeftOut]]:
         try:
             entries = sorted(os.scandir(folder / below), key=lambda entry: entry.name)
         except OSError as error:
+            problem = (error.strerror or str(error)).lower()
             if not below:
-                raise
-            left_out.append(LeftOut(f"{below}/", (error.strerror or str(error)).lower()))
+                raise InputError(f"folder {folder_shown(folder)} cannot be read: {problem}") from error
+            left_out.append(LeftOut(f"{below}/", problem))
             continue
         for entry in entries:
             name = f"{below}/{entry.name}" if below else entry.name
@@ -227,7 +230,7 @@ def _identity(about: os.stat_result) -> tuple[int, int]:
 
 def _reason(name: str, about: os.stat_result) -> str | None:
     """Why a file or folder is not looked at, by what the system says of it; None if it is."""
-    if name.startswith("."):
+    if name.startswith(".") or name.lower() in _LEFT_BEHIND:
         return HIDDEN
     if stat.S_ISDIR(about.st_mode):
         return None

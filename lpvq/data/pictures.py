@@ -1,7 +1,8 @@
 """One picture out of a file, whatever wrote it: upright, over white, the square in its middle, of one size.
 
 A file is known by its content, not by its ending. What is wrong beside the pixels never costs the pixels: damaged
-EXIF, megabytes of text or of a colour profile, an end that lacks a few bytes.
+EXIF, megabytes of text or of a colour profile, an end that lacks a few bytes. Colours are those of screens (sRGB),
+whatever profile a camera or a scanner has left.
 """
 
 import io
@@ -9,7 +10,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,23 @@ _NEVER = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 _VAGUE = {"BLP", "CUR", "DCX", "DIB", "FLI", "FTEX", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "MIC", "MSP", "PCD", "PCX"}
 _VAGUE |= {"PIXAR", "SPIDER", "SUN", "TGA", "XVTHUMB"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+# What lies beside pictures most often, or looks like one to its owner, by how it begins.
+_OTHERS = {
+    b"PK\3\4": "an archive or a document",
+    b"\x1f\x8b": "an archive",
+    b"7z\xbc\xaf": "an archive",
+    b"Rar!": "an archive",
+    b"%PDF": "a PDF document",
+    b"%!PS": "PostScript",
+    b"\xff\x0a": "JPEG XL, which Pillow cannot read",
+    b"\0\0\0\x0cJXL ": "JPEG XL, which Pillow cannot read",
+    b"II*\0\x10\0\0\0CR": "a raw photograph, to be developed first",
+    b"FUJIFILMCCD-RAW": "a raw photograph, to be developed first",
+    b"IIRO": "a raw photograph, to be developed first",
+    b"IIU\0": "a raw photograph, to be developed first",
+    b"version https://git-lfs": "a stand-in of Git LFS: git lfs pull brings the picture",
+}
+_LOOKED_AT = 512  # bytes at the beginning of a file
 _LARGE = 2**24  # pixels: of those above, one at a time is decoded
 _BYTES_PER_PIXEL = 8  # while a picture is decoded and converted
 _MISSING = 64  # bytes at the end of a file that can be done without
@@ -148,7 +166,8 @@ def upright_size(file: Path) -> tuple[int, int]:
     data = file.read_bytes()
     try:
         with _open(io.BytesIO(data), file.suffix) as image:
-            size, turn = image.size, _orientation(image)
+            # Of TIFF, Pillow says the size as it is seen.
+            size, turn = image.size, 1 if image.format == "TIFF" else _orientation(image)
     except Exception:  # what ``check_is_picture`` has mended
         with _open(io.BytesIO(_mended(data)), file.suffix) as image:
             size, turn = image.size, _orientation_of_bytes(data)
@@ -157,7 +176,7 @@ def upright_size(file: Path) -> tuple[int, int]:
 
 def _beginning(file: Path) -> bytes:
     with file.open("rb") as opened:
-        beginning = opened.read(16)
+        beginning = opened.read(_LOOKED_AT)
     if not beginning:
         raise NoPictureError("empty")
     return beginning
@@ -167,7 +186,13 @@ def _what_it_is(beginning: bytes) -> str:
     """Why a file is no picture, by its first bytes."""
     if beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIF_BRANDS:
         return "a damaged HEIC file" if find_spec("pillow_heif") else "HEIC, which needs: pip install pillow-heif"
-    return "no picture"
+    if beginning[4:8] == b"ftyp":
+        return "a raw photograph, to be developed first" if beginning[8:11] == b"crx" else "a film"
+    if b"<svg" in beginning:
+        return "SVG, a drawing without pixels"
+    if beginning.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    return next((what for mark, what in _OTHERS.items() if beginning.startswith(mark)), "no picture")
 
 
 def _open(source: BinaryIO, suffix: str) -> Image.Image:
@@ -197,7 +222,7 @@ def _decode(source: BinaryIO, suffix: str, size: int, reduced: bool = True) -> N
             image.load()
             if not reduced:
                 _check_whole(image)
-            square = ImageOps.fit(_to_rgb(image), (size, size), Image.Resampling.BILINEAR)
+            square = _square(image, size)
         turn = _UPRIGHT.get(_orientation(image))  # as the camera was held
         return np.asarray(square if turn is None else square.transpose(turn))
 
@@ -212,12 +237,36 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _square(image: Image.Image, size: int) -> Image.Image:
+    """The square in the middle, red, green and blue as screens have them."""
+    profile = image.info.get("icc_profile")
+    inks = image.mode == "CMYK" and profile  # only the profile knows what they look like
+    square = ImageOps.fit(image if inks else _to_rgb(image), (size, size), Image.Resampling.BILINEAR)
+    to_srgb = _transform(profile, square.mode) if profile else None
+    if to_srgb is not None:
+        return to_srgb.apply(square)
+    return square.convert("RGB")
+
+
+@lru_cache(8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """How colours of a profile become those of screens; None where it is damaged, or one for another mode."""
+    try:
+        colours = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.buildTransform(colours, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (OSError, ImageCms.PyCMSError):
+        return None
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Make red, green and blue of any mode; what is transparent lets white through."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode.startswith("I;16"):  # convert() would cut 16 bits off at 255
-        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        values = np.asarray(image)
+        grey = (values.astype(np.uint32) + 128) // 257
+        if isinstance(clear := image.info.get("transparency"), int):
+            grey[values == clear] = 255
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         return Image.fromarray(_shades(np.asarray(image, np.float64))).convert("RGB")

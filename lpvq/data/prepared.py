@@ -38,7 +38,7 @@ from lpvq.runtime import progress
 Limits = Mapping[str, int | None]
 """How many images of each split are needed; None for all."""
 
-_FORMAT = 1  # grows when the same files would give other images
+_FORMAT = 2  # grows when the same files would give other images
 _ABOUT, _SUMS, LEFT_OUT = "pictures.json", "sums.json", "left_out.txt"
 _MANY = 1000  # pictures, from which on it is said that they are prepared
 _SAID = {"folder": str, "of": str, "array": str, "size": int, "numbers": dict, "available": dict, "limits": dict}

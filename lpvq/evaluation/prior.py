@@ -89,14 +89,11 @@ def evaluate_prior(
     if (train.num_codes, train.grid) != (test.num_codes, test.grid):
         raise InputError("the training and the test codes have another codebook or grid; extract both again")
     num_codes, positions = test.num_codes, test.codes[0].numel()
-    asked = test.codes.flatten(1).long()
     nats = {
         "uniform": torch.full((len(test),), positions * log(num_codes)),
-        "unigram": _unigram_nats(train.counts()[None]).expand(positions, -1),
-        "unigram per position": _unigram_nats(train.counts_per_position()),
+        "unigram": _nats_of(test, _unigram_nats(train.counts()[None]).expand(positions, -1)),
+        "unigram per position": _nats_of(test, _unigram_nats(train.counts_per_position())),
     }
-    for name in ("unigram", "unigram per position"):
-        nats[name] = nats[name].gather(1, asked.T).sum(0)
     nats["prior"] = grid_nll(prior, test)
     nats["prior, label unknown"] = marginal_nll(prior, test)
     nats["prior, training images"] = grid_nll(prior, train[: len(test)])
@@ -118,6 +115,14 @@ def marginal_nll(prior: PixelCNN | CoarseToFine, codes: LatentCodes) -> Tensor:
         for label in progress(range(prior.num_classes), "likelihood with each label", least=4)
     ]
     return log(prior.num_classes) - torch.logsumexp(-torch.stack(given).double(), 0)
+
+
+def _nats_of(codes: LatentCodes, nats: Tensor) -> Tensor:
+    """The nats of each grid, float64 (N,), by those of each code at each position, (P, K); takes little memory."""
+    total = torch.zeros(len(codes), dtype=torch.float64)
+    for column, of_codes in zip(codes.codes.flatten(1).T, nats, strict=True):
+        total += of_codes[column.long()]
+    return total
 
 
 def _unigram_nats(counts: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 import io
 import struct
 from collections.abc import Callable
+from zlib import compress, crc32
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 
 def picture(seed: int, size: tuple[int, int] = (60, 48)) -> Image.Image:
@@ -107,15 +108,83 @@ MUCH_BESIDE: dict[str, Callable[[], bytes]] = {
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "SGI", "QOI", "PSD")
 
 
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + kind + content + crc32(kind + content).to_bytes(4, "big")
+
+
+def png(pixels: np.ndarray, colour_type: int, *chunks: bytes, interlaced: bool = False) -> bytes:
+    """A PNG of big-endian pixels (H, W, C), of a kind that Pillow only reads; chunks go before the pixels."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    parts = [pixels[y::dy, x::dx] for x, y, dx, dy in passes] if interlaced else [pixels]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    bits, (height, width) = 8 * pixels.itemsize, pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, interlaced)
+    beginning = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + b"".join(chunks)
+    return beginning + _chunk(b"IDAT", compress(rows)) + _chunk(b"IEND", b"")
+
+
 def sixteen_bit_colour() -> bytes:
-    """A PNG of 16 bits for red, green and blue, which Pillow can read and not write."""
-    from zlib import compress, crc32
+    """A PNG of 16 bits for red, green and blue."""
+    return png(np.full((48, 60, 3), (200 * 257, 100 * 257, 50 * 257), ">u2"), 2)
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return len(content).to_bytes(4, "big") + kind + content + crc32(kind + content).to_bytes(4, "big")
 
-    rows = np.zeros((48, 60, 3), ">u2")
-    rows[:] = (200 * 257, 100 * 257, 50 * 257)
-    packed = compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    header = struct.pack(">IIBBBBB", 60, 48, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+def reds_and_greens_exchanged() -> bytes:
+    """A colour profile in which what is called red is green, and the other way round."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"____").replace(b"gXYZ", b"rXYZ").replace(b"____", b"gXYZ")
+
+
+def moving(kind: str, *images: Image.Image, **options: object) -> bytes:
+    """A file of several pictures, of which the first counts."""
+    return encoded(images[0], kind, save_all=True, append_images=images[1:], **options)
+
+
+_ORANGE = Image.new("RGB", (40, 40), (200, 100, 50))
+_VEIL = Image.new("RGBA", (40, 40), (0, 0, 0, 128))
+_CLEAR = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+_GREY_ALPHA = np.full((40, 40, 2), (0, 32768), ">u2")
+# Rare kinds, each of one colour all over: name of the file, what it holds, the colour that is seen.
+OF_ONE_COLOUR: dict[str, tuple[str, Callable[[], bytes], tuple[int, int, int]]] = {
+    "one pixel": ("a.png", lambda: encoded(_ORANGE.resize((1, 1)), "PNG"), (200, 100, 50)),
+    "1 × 10,000 pixels": ("a.png", lambda: encoded(_ORANGE.resize((1, 10_000)), "PNG"), (200, 100, 50)),
+    "65,500 × 3 pixels": ("a.jpg", lambda: encoded(_ORANGE.resize((65_500, 3)), "JPEG", quality=95), (200, 100, 50)),
+    "16-bit grey and alpha, interlaced": ("a.png", lambda: png(_GREY_ALPHA, 4, interlaced=True), (127, 127, 127)),
+    "16-bit grey, one value transparent": (
+        "a.png",
+        lambda: png(np.full((40, 40, 1), 1000, ">u2"), 0, _chunk(b"tRNS", struct.pack(">H", 1000))),
+        (255, 255, 255),
+    ),
+    "a palette half transparent": (
+        "a.png",
+        lambda: png(np.ones((40, 40, 1), ">u1"), 3, _chunk(b"PLTE", bytes(5) + b"\xff"), _chunk(b"tRNS", b"\xff\x80")),
+        (127, 127, 255),
+    ),
+    "gamma that nobody follows": (
+        "a.png",
+        lambda: png(np.full((9, 9, 3), (200, 100, 50), ">u1"), 2, _chunk(b"gAMA", struct.pack(">I", 99_999))),
+        (200, 100, 50),
+    ),
+    "grey and alpha in TIFF": ("a.tif", lambda: encoded(_VEIL.convert("LA"), "TIFF"), (127, 127, 127)),
+    "a transparent first frame of GIF": ("a.gif", lambda: moving("GIF", _CLEAR, _ORANGE, disposal=2), (255, 255, 255)),
+    "a transparent first frame of WebP": ("a.webp", lambda: moving("WEBP", _CLEAR, _ORANGE), (255, 255, 255)),
+    "inks without a profile": ("a.jpg", lambda: encoded(_ORANGE.convert("CMYK"), "JPEG", quality=95), (200, 100, 50)),
+    "a bitmap with an alpha of nothing": ("a.bmp", lambda: encoded(_ORANGE.convert("RGBA"), "BMP"), (200, 100, 50)),
+    "numbers in letters": ("a.ppm", lambda: b"P3\n2 2\n255\n" + b"200 100 50 " * 4, (200, 100, 50)),
+    "16 bits big-endian": ("a.pgm", lambda: b"P5\n9 9\n65535\n" + np.full(81, 51400, ">u2").tobytes(), (200,) * 3),
+    "floats in PFM": ("a.pfm", lambda: b"Pf\n9 9\n-1.0\n" + np.full(81, 0.5, "<f4").tobytes(), (128, 128, 128)),
+    "another profile": (
+        "a.png",
+        lambda: encoded(_ORANGE, "PNG", icc_profile=reds_and_greens_exchanged()),
+        (100, 200, 50),
+    ),
+    "another profile of a palette": (
+        "a.png",
+        lambda: encoded(_ORANGE.quantize(4), "PNG", icc_profile=reds_and_greens_exchanged()),
+        (100, 200, 50),
+    ),
+    "a profile of another mode": (
+        "a.tif",
+        lambda: encoded(_ORANGE.convert("CMYK"), "TIFF", icc_profile=reds_and_greens_exchanged()),
+        (200, 100, 50),
+    ),
+}

@@ -381,10 +381,63 @@ def test_a_thousand_files_of_25_kinds_are_read_or_named(tmp_path):
         assert len(load(f"folder:{tmp_path}", size=8)) == 576
 
 
+def test_what_systems_leave_behind_is_no_class_and_no_warning(tmp_path):
+    folder_of(tmp_path / "cats", 12)
+    for name in ("cats/Thumbs.db", "desktop.ini", "__MACOSX/cats/000.png", "@eaDir/000.png", "$RECYCLE.BIN/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"nobody means this")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load(f"folder:{tmp_path}", size=8).class_names == ("cats",)
+    assert len(split_folder(tmp_path).left_out) == 5
+
+
+def test_classes_that_differ_by_case_are_two_and_one_inside_another_is_part_of_it(tmp_path):
+    for name in ("Cats", "cats", "cats/dogs", "dogs"):
+        folder_of(tmp_path / name, 4)
+    assert load(f"folder:{tmp_path}", size=8).class_names == ("Cats", "cats", "dogs")
+    parts = split_folder(tmp_path)
+    assert all(parts.class_names[label] == name.split("/")[0] for name, label in parts.labels.items())
+
+
+def test_names_that_spoil_a_line_are_read_and_those_too_long_are_named(tmp_path, monkeypatch):
+    folder_of(tmp_path, 10, "a")
+    for name in ("new\nline", os.fsdecode(b"s\xff\xfe"), "l" * 250, "-rf", "*", "\x1b[31m", "\u202egnp"):
+        picture(tmp_path / "a" / f"{name}.png")
+    (tmp_path / "a" / "\x1b[31m\nbad.png").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path / "a")
+    for _ in range(30):
+        os.mkdir("d" * 200)
+        os.chdir("d" * 200)
+    parts = split_folder(tmp_path)
+    assert sum(map(len, parts.files.values())) == 17
+    assert sorted(one.reason for one in parts.left_out) == ["file name too long", "no picture"]
+    assert describe_left_out(parts.left_out, tmp_path).isprintable()
+
+
+def test_what_the_reader_may_not_open_is_named(tmp_path, monkeypatch):
+    folder_of(tmp_path, 10, "a")
+    folder_of(tmp_path, 2, "closed")
+
+    def scandir(path):
+        if str(path).endswith(closed):
+            raise PermissionError(13, "Permission denied")
+        return os_scandir(path)
+
+    os_scandir, closed = os.scandir, "closed"
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.warns(UserWarning, match=r"1 permission denied \(closed/\)"):
+        load(f"folder:{tmp_path}", size=8)
+    closed = tmp_path.name
+    with pytest.raises(InputError, match="cannot be read: permission denied"):
+        load(f"folder:{tmp_path}")
+
+
 def test_a_pipe_is_not_waited_for_and_a_file_or_an_archive_is_no_folder(tmp_path):
     folder_of(tmp_path / "in", 2)
     os.mkfifo(tmp_path / "in" / "pipe.png")
-    with pytest.warns(UserWarning, match=r"a pipe or a device \(pipe\.png\)"):
+    (tmp_path / "in" / "zero.png").symlink_to("/dev/zero")
+    with pytest.warns(UserWarning, match=r"2 no file but a pipe or a device \(pipe\.png, zero\.png\)"):
         load(f"folder:{tmp_path / 'in'}")
     with pytest.raises(InputError, match="is a file: name the folder it is in"):
         load(f"folder:{tmp_path / 'in' / '000.png'}")
