@@ -23,15 +23,21 @@ def build(site: Path) -> int:
     live = find_live_page()
     shutil.rmtree(site, ignore_errors=True)
     with tempfile.TemporaryDirectory() as temporary:
-        sources, doctrees = Path(temporary, "sources"), Path(temporary, "doctrees")
+        sources = Path(temporary, "sources")
         sources.mkdir()
         write_sources(sources, live=live is not None)
-        app = Sphinx(sources, HERE, site, doctrees, "html", status=None, warningiserror=True)
-        app.build()
+        status = make_pages(sources, site, Path(temporary, "doctrees"))
     if live is None:
         print(f"there is no {LIVE}, so the explorers stand still")
     else:
         shutil.copy(live, site / LIVE)
+    return status
+
+
+def make_pages(sources: Path, site: Path, doctrees: Path) -> int:
+    """Let Sphinx make pages; return 0 if it had nothing to say against them."""
+    app = Sphinx(sources, HERE, site, doctrees, "html", status=None, warningiserror=True)
+    app.build()
     return app.statuscode
 
 

@@ -9,11 +9,12 @@ sys.path.insert(0, str(HERE))
 
 project = "lpvq"
 copyright = "The lpvq authors, MIT License"
-html_title = "lpvq: new images from discrete codes"
+html_title = "lpvq, the course"
 language = "en"
 
-extensions = ["myst_nb", "sphinx_copybutton", "site_hooks"]
+extensions = ["myst_nb", "sphinx.ext.githubpages", "sphinx_copybutton", "site_hooks"]
 html_theme = "furo"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_css_files = ["style.css"]
 html_copy_source = False
 html_use_index = False

@@ -1,4 +1,4 @@
-"""What must hold for every page of the site: its links lead somewhere, its pictures have texts, it needs no other host."""
+"""What must hold for every page: its links lead somewhere, its pictures have texts, it loads nothing from elsewhere."""
 
 import re
 from dataclasses import dataclass, field
@@ -79,7 +79,9 @@ def faults_of(path: Path, pages: dict[Path, Page]) -> list[str]:
     page = pages[path]
     faults = [f"the picture {name} has no text" for name in page.silent]
     faults += [f"loads {address}" for address in page.loaded if _ELSEWHERE.match(address)]
-    return faults + [f"leads to {link}, which is not there" for link in page.links if not _leads_somewhere(link, path, pages)]
+    return faults + [
+        f"leads to {link}, which is not there" for link in page.links if not _leads_somewhere(link, path, pages)
+    ]
 
 
 def _leads_somewhere(link: str, path: Path, pages: dict[Path, Page]) -> bool:

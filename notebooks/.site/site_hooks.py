@@ -58,7 +58,8 @@ def link_terms(app: Sphinx, page: nodes.document, name: str) -> None:
     find = app.env.domains.standard_domain.resolve_xref
     for emphasis in list(page.findall(nodes.emphasis)):
         said = emphasis.astext().lower()
-        term = next((form for form in (said, said.removesuffix("s")) if form in meanings()), None)
+        forms = (said, said.removesuffix("s"), said.removesuffix("ies") + "y")  # *entries* leads to "entry"
+        term = next((form for form in forms if form in meanings()), None)
         if term is None or isinstance(emphasis.parent, nodes.reference | nodes.title):
             continue
         link = find(app.env, name, app.builder, "term", term, addnodes.pending_xref(), emphasis.deepcopy())

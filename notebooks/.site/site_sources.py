@@ -76,7 +76,9 @@ def with_live_page(lesson: NotebookNode) -> NotebookNode:
 
 def frame(address: str) -> str:
     """Return the live page as a part of another one; it is loaded when a reader comes near it."""
-    return f'<iframe class="live" src="{address}" title="The models of this course, to play with" loading="lazy"></iframe>'
+    return (
+        f'<iframe class="live" src="{address}" title="The models of this course, to play with" loading="lazy"></iframe>'
+    )
 
 
 def read_terms() -> list[tuple[list[str], str, list[str]]]:
