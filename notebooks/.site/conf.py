@@ -16,6 +16,7 @@ extensions = ["myst_nb", "sphinx.ext.githubpages", "sphinx_copybutton", "site_ho
 html_theme = "furo"
 pygments_dark_style = "a11y-high-contrast-dark"
 html_css_files = ["style.css"]
+html_js_files = ["reach.js"]
 html_copy_source = False
 html_use_index = False
 
@@ -25,5 +26,5 @@ myst_heading_anchors = 4  # README.md#profiles
 
 # Copied into each page's folder of scripts; its glyphs are drawn, so it needs no fonts either.
 _mathjax = distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg.js")
-html_static_path = [str(HERE / "style.css"), str(_mathjax)]
+html_static_path = [str(HERE / "style.css"), str(HERE / "reach.js"), str(_mathjax)]
 mathjax_path = "tex-svg.js"
