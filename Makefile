@@ -12,7 +12,7 @@ LAYOUT := output/lab
 # How JupyterLab is set up for the course; what the user has set up for themselves counts where this says nothing.
 SETTINGS := $(CURDIR)/notebooks/.jupyter
 
-.PHONY: help demo lab test notebooks assignments pretrained pictures check lint format lock
+.PHONY: help demo lab test notebooks site assignments pretrained pictures check lint format lock
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## run the tests and every notebook, in the smoke profile; be
 
 notebooks: $(INSTALLED) ## run every notebook as a reader would and save its outputs
 	@$(BIN)/python tests/run_notebooks.py $(ARGS)
+
+site: $(INSTALLED) ## make the course as a site in output/site/, to be read in any browser, and check it
+	@$(BIN)/python notebooks/.site/build_site.py
 
 assignments: $(INSTALLED) ## make the student versions of the assignments in output/release/, and run each once
 	@$(BIN)/lpvq release $(ARGS)

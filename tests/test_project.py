@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import build_site
 import pytest
 import torch
 import yaml
@@ -160,7 +161,7 @@ def packages_imported_by(sources: Iterable[str]) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 assert node.module and not node.level
                 modules.add(node.module.split(".")[0])
-    paths = list((ROOT / "tests").rglob("*.py"))
+    paths = [path for folder in ("tests", "notebooks") for path in (ROOT / folder).rglob("*.py")]
     ours = {"lpvq"} | {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
     installed = packages_distributions()
     return {canonicalize_name(installed.get(name, [name])[0]) for name in modules - ours - sys.stdlib_module_names}
@@ -208,6 +209,11 @@ def test_the_tests_import_what_their_extra_brings(project):
     assert packages_imported_by(code_of("tests", lambda path: True)) <= requirements_of(project, "test")
 
 
+def test_the_site_is_made_with_what_its_extra_brings(project):
+    site = requirements_of(project, "site")
+    assert packages_imported_by(code_of("notebooks", lambda path: path.startswith(".site/"))) <= site
+
+
 def test_the_wheel_has_every_room_of_the_package():
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     rooms = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "lpvq").rglob("__init__.py")}
@@ -229,6 +235,18 @@ def test_a_fork_runs_on_github_what_runs_here(project):
     assert Version(with_["python-version"]) in SpecifierSet(project["requires-python"])
     assert with_["cache"] == "pip" and (ROOT / with_["cache-dependency-path"]).exists()
     assert "actions/checkout" in uses
+
+
+def test_a_fork_publishes_its_site_as_make_makes_it():
+    workflow = yaml.load((ROOT / ".github/workflows/site.yml").read_text(), yaml.BaseLoader)
+    steps = workflow["jobs"]["make"]["steps"]
+    assert {"run": "make --no-print-directory site"} in steps
+    (upload,) = [step for step in steps if step.get("uses", "").startswith("actions/upload-pages-artifact@")]
+    assert upload["with"]["path"] == build_site.SITE.relative_to(ROOT).as_posix()
+    publish = workflow["jobs"]["publish"]
+    assert publish["needs"] == "make" and publish["if"] == "github.event_name == 'push'"
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}
+    assert workflow["on"]["push"] == {"branches": ["main"]}
 
 
 def test_the_citation_says_what_the_package_says(project):
