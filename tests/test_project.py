@@ -160,7 +160,8 @@ def packages_imported_by(sources: Iterable[str]) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 assert node.module and not node.level
                 modules.add(node.module.split(".")[0])
-    ours = {"lpvq"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    paths = list((ROOT / "tests").rglob("*.py"))
+    ours = {"lpvq"} | {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
     installed = packages_distributions()
     return {canonicalize_name(installed.get(name, [name])[0]) for name in modules - ours - sys.stdlib_module_names}
 

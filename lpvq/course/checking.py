@@ -9,7 +9,7 @@ def check(exercise: str, answer: Any) -> None:
     """Print what is to be said of an answer.
 
     Args:
-        exercise: its number, as it stands in the notebook: "2.1" is the first of notebook 02.
+        exercise: its number, as in the notebook: "2.1" is the first of notebook 02.
         answer: the reader's answer, ``...`` where there is none yet, or a list, tuple or dictionary of these.
     """
     if _is_open(answer):

@@ -10,7 +10,7 @@ from lpvq.errors import InputError
 
 
 def definitions(notebook: str | Path, *names: str) -> SimpleNamespace:
-    """Return definitions out of a notebook, as they are written there now.
+    """Return definitions from a notebook, as they are written there now.
 
     Nothing else of the notebook runs, only the classes, functions and imports that those asked for need, and what they
     take from a notebook before by this function. Where something is defined twice, the later definition counts. Save

@@ -20,7 +20,7 @@ def keep(workspace: Workspace, model: nn.Module, codes_of: nn.Module | None = No
     Args:
         workspace: where to.
         model: what to keep.
-        codes_of: for a prior, the VQ-VAE whose codes it has learnt.
+        codes_of: for a prior, the VQ-VAE whose codes it has learned.
         arguments: those that the model was made with; numbers and texts.
     """
     kept = {"arguments": arguments, "weights": model.state_dict(), "codes_of": _made_for(codes_of)}
@@ -44,7 +44,7 @@ def find(workspace: Workspace, notebook: str | Path, name: str, codes_of: nn.Mod
         return None
     kept = read_tensors(path, checked=True)
     if kept.get("codes_of", "") != _made_for(codes_of):
-        print(f"{name} has learnt the codes of another VQ-VAE: run {Path(notebook).name} again")
+        print(f"{name} has learned the codes of another VQ-VAE: run {Path(notebook).name} again")
         return None
     try:
         model: nn.Module = getattr(definitions(notebook, name), name)(**kept["arguments"])

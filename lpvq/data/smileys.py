@@ -1,8 +1,8 @@
 """Smileys: little faces rendered from known factors, for asking a model what real pictures cannot answer.
 
 Every factor is drawn at random, uniformly and independently of the others, so the true distribution of the pictures is
-known: what a model has learnt can be counted against it. Every part of a face is a stroke of some width along an arc of
-a circle; the signed distance to it, in pixels, gives anti-aliased edges at any size.
+known: what a model has learned can be counted against it. Every part of a face is a stroke of some width along an arc
+of a circle; the signed distance to it, in pixels, gives anti-aliased edges at any size.
 
 Only operations that IEEE 754 rounds in one way are used (+ - * / and square roots, comparisons, rounding down), so a
 picture is the same to the last bit on every machine. Sines, exponentials and matrix products would not be.

@@ -24,9 +24,10 @@ class Tail:
 
     Attributes:
         threshold: the distance that a share ``expected`` of the held-out images reaches or goes beyond.
-        expected: the share of generated images to expect beyond it, if they know the training images no better and no
+        expected: the share of generated images to expect there, if they know the training images no better and no
             worse; 0 … 1.
-        found: the share that is beyond it, 0 … 1.
+        found: the share that is there, 0 … 1. The threshold itself counts only where several images are exactly as far
+            from their nearest one: at 0, where images of the set occur twice.
         p_value: the probability to find so many or more by chance, 0 … 1. Where nothing is wrong, one test in a hundred
             has a value below 0.01.
     """
@@ -62,13 +63,14 @@ def evaluate_memorisation(held_out: Tensor, generated: Tensor, expected: float =
 
     If both have the same distribution, every order of all N + M distances is equally likely. Then the number of
     ``generated`` below the k-th of ``held_out`` has a distribution in closed form (negative hypergeometric), and the
-    test is exact; likewise above.
+    test is exact; likewise above. Where several images share the k-th distance, all of those count, held-out and
+    generated: given how many they are together, the number of generated ones is hypergeometric (Fisher's exact test).
 
     Args:
         held_out: of images that no training has seen, (N,).
         generated: of generated images, (M,).
-        expected: which share of ``held_out`` counts as near, and as far; above 0 and at most 1; rounded to whole
-            images.
+        expected: which share of ``held_out`` counts as near, and as far, at least; above 0 and at most 1; rounded to
+            whole images.
 
     Raises:
         InputError: a set is empty, or ``expected`` is no such share.
@@ -86,20 +88,25 @@ def _tail(held_out: Tensor, generated: Tensor, expected: float) -> Tail:
     """The lower tail."""
     rank = max(1, round(expected * len(held_out)))
     threshold = held_out.sort().values[rank - 1]
-    below = int((generated < threshold).sum())
-    # So many are below if and only if, of the first below + rank - 1 of all, fewer than rank are held-out.
-    total, first = len(held_out) + len(generated), below + rank - 1
-    p_value = sum(
-        comb(len(held_out), some) * comb(len(generated), first - some) / comb(total, first) for some in range(rank)
-    )
-    return Tail(threshold.item(), rank / len(held_out), below / len(generated), min(1.0, p_value))
+    if (held_out == threshold).sum() > 1:
+        rank = int((held_out <= threshold).sum())
+        beyond = int((generated <= threshold).sum())
+        # Of the first of all, which are known to end here, so few are held-out or fewer.
+        first, fewest = rank + beyond, rank + 1
+    else:
+        beyond = int((generated < threshold).sum())
+        # So many are beyond if and only if, of the first beyond + rank - 1 of all, fewer than rank are held-out.
+        first, fewest = beyond + rank - 1, rank
+    ways = sum(comb(len(held_out), some) * comb(len(generated), first - some) for some in range(fewest))
+    p_value = ways / comb(len(held_out) + len(generated), first)
+    return Tail(threshold.item(), rank / len(held_out), beyond / len(generated), min(1.0, p_value))
 
 
 @dataclass(frozen=True)
 class RepeatedGrids:
     """How many grids of codes are, code for code, grids that were learned from.
 
-    A model that has learnt the source draws as many as there are among held-out grids: more are copies; fewer say that
+    A model that has learned the source draws as many as there are among held-out grids: more are copies; fewer say that
     it draws too few grids of the kind.
 
     Attributes:

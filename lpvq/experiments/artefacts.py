@@ -32,7 +32,7 @@ class ArtefactStore:
     """The artefacts below a folder, which is made when the first of them is.
 
     Args:
-        folder: where they lie, or will.
+        folder: where they are, or will be.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -121,7 +121,7 @@ class ArtefactStore:
         """Keep a model; its checkpoint has served.
 
         Args:
-            model: as it is to be found again.
+            model: as it should be found again.
             name: of its file, without ``.pt``.
             settings: what it was made from.
             history: of its training so far.

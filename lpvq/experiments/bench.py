@@ -47,7 +47,7 @@ class Row:
     """One line of the table.
 
     Attributes:
-        part: the heading that it stands under.
+        part: the heading that it belongs under.
         what: what was measured.
         unit: of both figures: "s" and "MB" are better small, "GFLOP/s" large.
         reference: the figure of the plain way, or the most there can be; None where there is nothing to compare with.
@@ -83,7 +83,7 @@ def measure(runs: int) -> list[Row]:
 
 
 def about_the_machine() -> dict[str, Any]:
-    """Say what one has to know about this machine to compare figures with those of another."""
+    """Say what must be known about this machine to compare its figures with those of another."""
     capabilities = torch.cpu.get_capabilities()
     return {
         "architecture": capabilities["architecture"],

@@ -1,10 +1,10 @@
 """Memory or rule? A prior is trained without some combinations of factors, and asked whether it draws them.
 
 faces   a tenth of the 9,720 combinations of all factors, drawn at random: nothing but the combination itself tells
-a face that was left out from one that was not, so a prior that has learnt how faces are made draws them as
+a face that was left out from one that was not, so a prior that has learned how faces are made draws them as
 often as all others
 pairs   three of the 30 pairs of background and skin, with every face that has one of them: here there is a rule to
-be learnt, that these two do not go together
+be learned, that these two do not go together
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def study_combinations(workspace: Workspace) -> Study:
     """Train priors without some combinations of factors, from three seeds each, and count what they draw.
 
     Raises:
-        InputError: the images are no smileys.
+        InputError: the images are not smileys.
     """
     need_smileys(workspace)
     need_one_level(workspace)

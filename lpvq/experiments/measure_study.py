@@ -21,7 +21,7 @@ def study_measures(workspace: Workspace) -> Study:
     """Plant each fault in a known share of faces, and say from which share on each measure sees it.
 
     Raises:
-        InputError: the images are no smileys.
+        InputError: the images are not smileys.
     """
     need_smileys(workspace)
     size = workspace.test_data.images.shape[-1]

@@ -34,7 +34,7 @@ def read_pictures(workspace: Workspace, files: Sequence[Path]) -> Tensor:
         (N, C, H, W), floats in [0, 1].
 
     Raises:
-        InputError: one of them is no picture; all such are named.
+        InputError: one of them is not a picture; all such are named.
     """
     size = workspace.recipe.size or (28 if workspace.vqvae.in_channels == 1 else DEFAULT_SIZE)
     read, problems = [], []
@@ -136,7 +136,7 @@ def complete(
         where the picture is.
 
     Raises:
-        InputError: it is none, or no part of the square in its middle is erased, or all of it is.
+        InputError: it is not a picture, or no part of the square in its middle is erased, or all of it is.
     """
     image = read_pictures(workspace, [file])
     codes = workspace.vqvae.encode(image.to(workspace.device))

@@ -256,7 +256,7 @@ def recipe_for(
         levels: 1 or 2; what the profile says where None.
 
     Raises:
-        InputError: a size that the VQ-VAE cannot divide into codes; a seed that is none.
+        InputError: a size that the VQ-VAE cannot divide into codes; a number that is not a seed.
     """
     recipe = PROFILES[profile]
     if size is not None:

@@ -49,7 +49,7 @@ def study_sampling(workspace: Workspace) -> Study:
     """Draw faces at several temperatures, with and without top-p, and measure each set.
 
     Raises:
-        InputError: the images are no smileys.
+        InputError: the images are not smileys.
     """
     need_smileys(workspace)
     number = min(_FACES, len(workspace.test_data), len(workspace.train_data))

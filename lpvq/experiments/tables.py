@@ -75,7 +75,7 @@ def _samples(figures: Result) -> str:
     )
     copies = [
         f"  {_tails(figures['memorisation'], side, word)}"
-        for side, word in (("near", "nearer to"), ("far", "farther from"))
+        for side, word in (("near", "near a training image"), ("far", "far from all of them"))
     ]
     grids = {
         name: f"{100 * share['value']:.2f} ± {100 * share['error']:.2f}%"
@@ -90,14 +90,14 @@ def _samples(figures: Result) -> str:
     return "\n".join([text_table(title, head, rows), *usual, f"  the classifier is right about: {accuracies}", *copies])
 
 
-def _tails(memorisation: Result, side: str, word: str) -> str:
-    """How many generated images lie beyond nearly all held-out ones, by each way to measure a distance."""
+def _tails(memorisation: Result, side: str, where: str) -> str:
+    """How many generated images lie where few held-out ones do, by each way to measure a distance."""
     found = ", ".join(
-        f"{tails[side]['found']:.1%} by {space} (p = {tails[side]['p_value']:.2g})"
+        f"{tails[side]['found']:.1%} by {space} (of reconstructed test images {tails[side]['expected']:.1%}; "
+        f"p = {tails[side]['p_value']:.2g})"
         for space, tails in memorisation.items()
     )
-    expected = next(iter(memorisation.values()))[side]["expected"]
-    return f"{word} a training image than {expected:.1%} of reconstructed test images are: {found}"
+    return f"{where}: {found}"
 
 
 def _truth(figures: Result) -> str:

@@ -87,8 +87,8 @@ class Workspace:
             an ``AfterStep``; None for nothing.
 
     Raises:
-        InputError: an unknown data set, profile or device, a size or seed that is none. Asking for an artefact raises
-            it too, where what is kept is damaged or of another recipe.
+        InputError: an unknown data set, profile or device, a number that is not a size or a seed. Asking for an
+            artefact raises it too, where what is kept is damaged or of another recipe.
     """
 
     def __init__(

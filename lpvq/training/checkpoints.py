@@ -55,8 +55,8 @@ def read_checkpoint(
         optimizer: of that run; what the checkpoint holds has to be what this one keeps.
 
     Raises:
-        OtherDataError: the run is the same but for its data.
-        InputError: the file is damaged, none of ours, of another run, or holds what no state of this run can be.
+        OtherDataError: the run is the same except for its data.
+        InputError: the file is damaged, not one of ours, of another run, or holds what cannot be a state of this run.
     """
     state = _read(path, identity)
     wrong = [name for name, is_right in _FIELDS.items() if not is_right(state.get(name))]
@@ -74,8 +74,8 @@ def steps_done(path: Path, identity: dict[str, Any]) -> int:
         identity: of the run that wants to go on from it.
 
     Raises:
-        OtherDataError: the run is the same but for its data.
-        InputError: the file is damaged, none of ours, or of another run.
+        OtherDataError: the run is the same except for its data.
+        InputError: the file is damaged, not one of ours, or of another run.
     """
     if not path.exists():
         return 0

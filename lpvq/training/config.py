@@ -22,7 +22,7 @@ class TrainConfig:
         learning_rate: the highest rate, above 0; it rises to it linearly over the first ``warmup`` share of the steps
             and falls along a half cosine to zero at the last (Loshchilov and Hutter 2017, arXiv:1608.03983).
         muon_rate: the highest rate of Muon, which then moves the matrices of hidden layers instead of AdamW, see
-            ``lpvq.training.optimizers``; it rises and falls alike. 0 for AdamW alone.
+            ``lpvq.training.optimizers``; it rises and falls in the same way. 0 for AdamW alone.
         weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), 0 or more: in each step, each weight is
             also made smaller by this times the rate of the step, as a share of itself.
         warmup: share of the steps, 0 … 1.
@@ -91,7 +91,7 @@ def _require(is_right: bool, otherwise: str) -> None:
 
 
 def whole_number(name: str, value: Any, least: int) -> int:
-    """Return a setting as an int; ``InputError`` if it is no whole number, below ``least``, or 2⁶³ or more."""
+    """Return a setting as an int; ``InputError`` if it is not a whole number, below ``least``, or 2⁶³ or more."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -102,7 +102,7 @@ def whole_number(name: str, value: Any, least: int) -> int:
 
 
 def real_number(name: str, value: Any) -> float:
-    """Return a setting as a float, which may be infinite or NaN; ``InputError`` if it is no number."""
+    """Return a setting as a float, which may be infinite or NaN; ``InputError`` if it is not a number."""
     try:
         if type(value) is not bool and isinstance(value, Real):
             return float(value)

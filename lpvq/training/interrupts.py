@@ -19,7 +19,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a signal has come that is to stop what is running; called, it stops it then."""
+    """Whether a signal has come that should stop what is running; calling it stops it if so."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
@@ -51,7 +51,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests(names: Sequence[str] = _STOPPING) -> Iterator[StopRequest]:
-    """Have signals wait: Ctrl-C (SIGINT), SIGTERM as schedulers send it, SIGHUP of a terminal that is closed.
+    """Have signals wait: Ctrl-C (SIGINT), SIGTERM as schedulers send it, SIGHUP when a terminal is closed.
 
     Stopped in the middle of a step, weights would be half updated. So the loop asks between steps. A second signal of
     the same kind does what it would do without this. Signals that are ignored (``nohup``) stay so. Only the main

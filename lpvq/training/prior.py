@@ -35,7 +35,7 @@ def train_prior(
         checkpoint: a file to go on from if it is there, and to write the state of the training to.
         checkpoint_seconds: how much work may be lost when the process is killed, 0 or more. Ctrl-C, SIGTERM and SIGHUP
             lose none.
-        until: stop when so many steps are done, 1 or more, with the weights as they are then. The next call goes on
+        until: stop when this many steps are done, 1 or more, with the weights as they are then. The next call goes on
             from ``checkpoint``, and all calls together are one run.
         after_step: called after each step with the number of steps done and the history so far, to look at the model.
 

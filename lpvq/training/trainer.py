@@ -126,7 +126,7 @@ class Trainer(Generic[Data]):
         Args:
             checkpoint: a file to go on from if it is there, and to write the state of the training to; None for none.
             checkpoint_seconds: how much work may be lost when the process is killed, 0 or more.
-            until: stop when so many steps are done, 1 or more; None for all.
+            until: stop when this many steps are done, 1 or more; None for all.
             after_step: called after each step.
 
         Returns:

@@ -168,7 +168,7 @@ def test_08_a_code_is_picked() -> None:
 def test_08_the_cache_step_by_step_and_with_known_codes(
     kernel_size: int, grids: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    found = of_notebook("08_fast_sampling", *CACHE, "plot_grids")
+    found = of_notebook("08_fast_sampling", *CACHE, "sample_grids")
     codes, labels = grids
     model = PixelCNN(6, (5, 7), num_blocks=2, kernel_size=kernel_size, hidden_channels=8, num_classes=3).double()
     for parameter in model.parameters():
@@ -183,7 +183,7 @@ def test_08_the_cache_step_by_step_and_with_known_codes(
     for known in (torch.arange(5)[:, None].expand(5, 7) < 2, torch.arange(7).expand(5, 7) < 3):
         generator = torch.Generator().manual_seed(6)
         u = torch.rand(4, 5, 7, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
-        drawn = found.plot_grids(found.GridCache(model, labels, 4, 7), u, codes, known)
+        drawn = found.sample_grids(found.GridCache(model, labels, 4, 7), u, codes, known)
         assert torch.equal(drawn, model.generate(codes, known=known, labels=labels, generator=generator))
 
 

@@ -97,14 +97,14 @@ def test_8_2_the_cost_of_a_completion():
 
 
 def test_8_2_is_what_the_cache_of_the_notebook_computes():
-    found = of_notebook("08_fast_sampling", *CACHE, "plot_grids", "count_positions")
+    found = of_notebook("08_fast_sampling", *CACHE, "sample_grids", "count_positions")
     model = PixelCNN(5, (8, 8), num_blocks=1, hidden_channels=4, num_classes=3)
     known = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)) < 0.7
     steps = found.GridCache(model, torch.tensor([0]), 1, 8)
     start, u = torch.zeros(1, 8, 8, dtype=torch.int64), torch.full((1, 8, 8), 0.5)
     horizontal = {"horizontal": model.blocks[0].horizontal.conv}
     with torch.no_grad():
-        counted = found.count_positions(horizontal, lambda: found.plot_grids(steps, u, start, known))
+        counted = found.count_positions(horizontal, lambda: found.sample_grids(steps, u, start, known))
     assert counted["horizontal"] == positions_run_through(known)
 
 

@@ -60,7 +60,7 @@ def test_a_class_that_has_changed_is_named(old: str, new: str, notebook: Path, w
         course.find(workspace, notebook, "Mine")
 
 
-def test_a_prior_is_found_with_the_vqvae_whose_codes_it_has_learnt(
+def test_a_prior_is_found_with_the_vqvae_whose_codes_it_has_learned(
     notebook: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prior: nn.Module = course.definitions(notebook, "Mine").Mine(3)
@@ -69,7 +69,7 @@ def test_a_prior_is_found_with_the_vqvae_whose_codes_it_has_learnt(
     assert course.find(workspace, notebook, "Mine", codes_of=vqvae) is not None
     assert capsys.readouterr().out == ""
     assert course.find(workspace, notebook, "Mine", codes_of=retrained) is None
-    assert capsys.readouterr().out == "Mine has learnt the codes of another VQ-VAE: run lesson.ipynb again\n"
+    assert capsys.readouterr().out == "Mine has learned the codes of another VQ-VAE: run lesson.ipynb again\n"
 
 
 def test_what_was_noted_of_codes_is_there_for_the_next_notebook(workspace: Workspace) -> None:

@@ -25,13 +25,14 @@ def test_the_probability_of_so_many_close_images_is_that_of_all_orders(
     assert (result.threshold, result.expected, result.found) == (1.0, 2 / held_out, below / generated)
 
 
-def test_models_that_have_memorised_nothing_are_suspected_as_rarely_as_promised() -> None:
+@pytest.mark.parametrize("repeated", [0, 0.01, 0.1])
+def test_models_that_have_memorised_nothing_are_suspected_as_rarely_as_promised(repeated: float) -> None:
     generator = torch.Generator().manual_seed(0)
     p_values = torch.tensor(
         [
             [tail.p_value for tail in (result.near, result.far)]
             for result in (
-                evaluate_memorisation(torch.rand(300, generator=generator), torch.rand(300, generator=generator))
+                evaluate_memorisation(*(torch.rand(2, 300, generator=generator) - repeated).clamp(min=0))
                 for _ in range(2000)
             )
         ]
@@ -39,6 +40,24 @@ def test_models_that_have_memorised_nothing_are_suspected_as_rarely_as_promised(
     # A discrete test: at most the promised rate, plus four standard errors.
     for rate in (0.01, 0.05, 0.2):
         assert (p_values <= rate).float().mean(0).max() <= rate + 4 * math.sqrt(rate * (1 - rate) / 2000)
+
+
+def test_where_images_occur_twice_they_are_no_copies_until_there_are_more_of_them() -> None:
+    # An eighth of the held-out images are, pixel for pixel, training images: nothing can be nearer than those.
+    held_out = torch.cat([torch.zeros(50), 1 + torch.rand(350)])
+    none, as_many, copies = (
+        evaluate_memorisation(held_out, torch.cat([torch.zeros(some), 1 + torch.rand(400 - some)])).near
+        for some in (0, 50, 100)
+    )
+    for near in (none, as_many, copies):
+        assert (near.threshold, near.expected) == (0, 0.125)
+    assert (none.found, as_many.found, copies.found) == (0, 0.125, 0.25)
+    assert none.p_value == 1 and 0.4 < as_many.p_value < 0.6 and copies.p_value < 1e-5
+    # Two of four held-out images and three of four others: of all ways to share out the five zeros, count those in
+    # which as few fall to the held-out ones.
+    few = evaluate_memorisation(torch.tensor([0.0, 0, 1, 2]), torch.tensor([0.0, 0, 0, 5])).near
+    ways = [sum(index < 5 for index in held_out) <= 2 for held_out in itertools.combinations(range(8), 4)]
+    assert few.p_value == pytest.approx(sum(ways) / len(ways))
 
 
 def test_planted_copies_are_found() -> None:

@@ -68,10 +68,8 @@ def test_samples_have_a_row_for_each_set_and_lines_for_the_rest() -> None:
     assert ["prior", "samples", "0.500", "±", "0.250", "7.000", "±", "0.250", *overlap, "0.875", "±", "0.250"] in rows
     assert "Inception's features: 12.35" in table or "Inception's features: 12.34" in table
     assert "the classifier is right about: mouth 93.0%" in table
-    assert (
-        "nearer to a training image than 1.0% of reconstructed test images are: 12.5% by pixels (p = 0.0012)" in table
-    )
-    assert "farther from a training image than 1.0%" in table and "50.0% by pixels (p = 1e-09)" in table
+    assert "near a training image: 12.5% by pixels (of reconstructed test images 1.0%; p = 0.0012)" in table
+    assert "far from all of them: 50.0% by pixels (of reconstructed test images 1.0%; p = 1e-09)" in table
     assert "exactly a training grid: 1.25 ± 0.10% of generated grids, 50.00 ± 25.00% of test grids" in table
     assert "Inception" not in tables.format_part("samples", {**figures, "inception_fid_of_samples": None})
 

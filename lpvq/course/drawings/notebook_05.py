@@ -268,7 +268,7 @@ def _put_bits(axis: Axes, bits: Tensor, limit: float) -> AxesImage:
 
 
 def plot_losses(curves: Mapping[str, Sequence[float]], floors: Mapping[str, float]) -> Figure:
-    """Plot losses over training steps, in nats per code, and dotted lines below which nobody can come."""
+    """Plot losses over training steps, in nats per code, and dotted lines that no model can get below."""
     figure = Figure((7.2, 3.9), layout="constrained")
     axis = figure.subplots()
     lines = zip((ORANGE, GREEN, BLUE, BLACK), ("--", "-.", "-", ":"), strict=True)

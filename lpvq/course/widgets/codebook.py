@@ -77,7 +77,7 @@ class CodebookExplorer(Explorer):
         vqvae: a copy of it is used.
         images: (N, C, H, W), floats in [0, 1].
         patches: what the codes stand for, (K, C, P, P), floats in [0, 1], as from ``mean_patches``; if None, what they
-            decode to in the midst of their like.
+            decode to among copies of themselves.
 
     Attributes:
         codes: the grid as it is now, int64 (h, w).

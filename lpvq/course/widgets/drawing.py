@@ -93,7 +93,7 @@ class DrawingBoard(Explorer):
         prior: completes; one completion for each of its classes.
         class_names: of a prior with classes.
         patches: what the codes stand for, (K, C, P, P), floats in [0, 1], as from ``mean_patches``; if None, what they
-            decode to in the midst of their like.
+            decode to among copies of themselves.
 
     Attributes:
         canvas: what is drawn, floats in [0, 1], (H, W, 3).
@@ -185,11 +185,11 @@ class DrawingBoard(Explorer):
         self._colours[colour].add_class("lpvq-chosen")
 
     def clear(self) -> None:
-        """Begin anew, on a background of the colour that is chosen."""
+        """Start afresh, on a background of the colour that is chosen."""
         self._drawn(np.broadcast_to(self.palette[self.colour], self.canvas.shape).copy())
 
     def start_from_smiley(self) -> None:
-        """Begin with a smiley, each time another one."""
+        """Begin with a smiley, a different one each time."""
         factors = {name: values[-1:] for name, values in smileys.draw_factors(self._faces + 1, 0, _STREAM).items()}
         self._faces += 1
         self._drawn(smileys.draw(factors, self.canvas.shape[0])[0].movedim(0, -1).numpy().astype(np.float32) / 255)

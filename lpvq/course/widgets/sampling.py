@@ -128,7 +128,7 @@ class SamplingPlayer(Explorer):
         prior: draws them; of one that draws two levels, the fine grid is watched.
         class_names: of a prior with classes.
         patches: what the codes stand for, (K, C, P, P), floats in [0, 1], as from ``mean_patches``; if None, what they
-            decode to in the midst of their like.
+            decode to among copies of themselves.
 
     Attributes:
         codes: the whole grid, int64 (h, w), also what is not shown yet.

@@ -1,0 +1,120 @@
+"""What 02 claims. Of a training, ``judge`` notes the step, the entries in use, the error and the length of a vector."""
+
+from claims import Claim, Training, exact
+
+TRAININGS = {
+    "walk": Training(why="one vector, no model: it ends where it arrives"),
+    "losses": Training(why="gradients to look at, no step is taken"),
+    "learn": Training(("steps",)),
+}
+USED = "{name: [history[-1][1] for history in runs] for name, runs in histories.items()}"
+ERRORS = "{name: [history[-1][2] for history in runs] for name, runs in histories.items()}"
+CLAIMS = [
+    exact("the search for the nearest code as one matrix product", "find-nearest"),
+    Claim(
+        "With one random entry the error is about 2",
+        "sizes",
+        "{'1': errors[0], '256': errors[-1]}",
+        "1.5 < value['1'] < 2.5 and 0.007 < value['256'] < 0.014",
+    ),
+    Claim(
+        "each doubling of $K$, that is, each extra bit, halves the error",
+        "sizes",
+        "[before / after for before, after in zip(errors[-4:], errors[-3:])]",
+        "all(1.6 < factor < 2.5 for factor in value)",
+    ),
+    Claim(
+        "The error is much larger (here 0.34 against 0.06",
+        "grid-wrong",
+        "{name: one / faces.var() for name, one in mse.items()}",
+        "value['wrong'] > 1.5 * value['right']",
+    ),
+    exact("You passed a gradient straight through the choice: `z + (entry - z).detach()`.", "straight"),
+    exact("the vector walks through the cells until its entry is the one nearest to the target", "walk"),
+    exact("the codebook term reaches only entries and the commitment term only vectors", "losses"),
+    exact("looking at the loss will never show you that $\\beta$ is on the wrong term", "beta"),
+    Claim(
+        "You saw vectors run away without the commitment",
+        "commitment",
+        "{'times as long': [without[-1][3] / with_it[-1][3]"
+        " for without, with_it in zip(histories['β = 0'], histories['β = 0.25'])]}",
+        "min(value['times as long']) > 100",
+    ),
+    Claim(
+        "at the end the vectors are a hundred thousand times as long",
+        "commitment",
+        "{'times as long': [history[-1][3] / history[0][3] for history in histories['β = 0']]}",
+        "3e4 < min(value['times as long']) and max(value['times as long']) < 3e5",
+    ),
+    Claim(
+        "The error stays at 1, that of a flat grey: the model has learned nothing.",
+        "commitment",
+        "{'β = 0': [history[-1][2] for history in histories['β = 0']]}",
+        "min(value['β = 0']) > 0.9",
+    ),
+    Claim(
+        "Three to five of the 256 entries are in use (expect fewer than ten).",
+        "collapse",
+        "[history[-1][1] for _, history in with_beta]",
+        "max(value) < 10",
+    ),
+    Claim(
+        "you pay for 256 codes and use a dozen",
+        "collapse",
+        "[history[-1][1] for _, history in with_beta]",
+        "max(value) <= 16",
+    ),
+    Claim(
+        "and a codebook collapse, from three seeds each",
+        "collapse",
+        "[history[-1][1] for _, history in with_beta]",
+        "max(value) < 0.1 * 256",
+    ),
+    exact("Starting from zero, both explode", "zero"),
+    exact("You put the pieces into a class of your own", "my-quantizer-check"),
+    Claim(
+        "By gradient, three to five of 256 entries are in use, and the error is 0.4 to 0.6.",
+        "cures-look",
+        "{'in use': [history[-1][1] for history in histories['gradient']],"
+        " 'error': [history[-1][2] for history in histories['gradient']]}",
+        "max(value['in use']) < 10 and 0.35 < min(value['error']) and max(value['error']) < 0.65",
+    ),
+    Claim(
+        "Averages alone raise that to ten or twenty.",
+        "cures-look",
+        USED,
+        "min(value['averages']) > max(value['gradient']) and max(value['averages']) <= 25",
+    ),
+    Claim(
+        "A start from data adds little.",
+        "cures-look",
+        USED,
+        "mean(value['averages, from data']) < 1.5 * mean(value['averages'])",
+    ),
+    Claim(
+        "All entries are in use at first",
+        "cures-look",
+        "{'in use at the first look after step 0': [history[1][1] for history in histories['averages, from data']]}",
+        "min(value['in use at the first look after step 0']) > 0.9 * 256",
+    ),
+    Claim(
+        "About 200 entries are in use (150 to 256 is fine)",
+        "cures-look",
+        USED,
+        "min(value['averages, from data, restarts']) >= 150",
+    ),
+    Claim(
+        "the error is about half as large. This holds for each of the three seeds.",
+        "cures-look",
+        ERRORS,
+        "all(0.3 < ours / min(others) < 0.7 for ours, *others in zip(value['averages, from data, restarts'],"
+        " value['averages'], value['averages, from data']))",
+    ),
+    Claim(
+        "Averages and a start from data hardly helped; restarts brought nearly all entries into use.",
+        "cures-look",
+        USED,
+        "max(value['averages'] + value['averages, from data']) < 0.2 * 256"
+        " and min(value['averages, from data, restarts']) > 0.85 * 256",
+    ),
+]

@@ -1,0 +1,121 @@
+"""What 04 claims."""
+
+from claims import Claim, Training, exact
+
+TRAININGS: dict[str, Training] = {}
+CLAIMS = [
+    exact("the codes of all images, in batches and in eval mode", "extract-check"),
+    Claim("A few batches are enough to change some codes.", "mode", "changed", "value > 0"),
+    exact("299 comes back as 43: after 255, counting starts again at 0.", "wrap"),
+    exact("You stored them in the smallest type that holds $K$ codes", "save"),
+    exact("with the checksum of the only model that can decode them", "checksum"),
+    Claim(
+        "With its own codes, the twin is exactly as good as our model. With our codes it paints rubbish.",
+        "twin",
+        "{'its own': (same_images_by_twin - own).abs().max(), 'plainly wrong, with ours': far_off(mixed_up)}",
+        "value['its own'] < 1e-4 and value['plainly wrong, with ours'] == 1",
+    ),
+    Claim(
+        "Six codes stand out, with 6 to 16 % each: the backgrounds.",
+        "counts",
+        "(counts / counts.sum()).sort(descending=True).values[:8]",
+        "0.06 <= value[5] and value[0] <= 0.16 and value[6] < value[5]",
+    ),
+    Claim(
+        "More than half of the codes are in use, but most of them are rare.", "batch", "usage(counts)", "value > 0.5"
+    ),
+    Claim(
+        "The unigram entropy is about 4.2 bits instead of 8, the perplexity about 18 instead of 256",
+        "entropy",
+        "{'bits': unigram_bits, 'perplexity': 2**unigram_bits}",
+        "3.8 < value['bits'] < 4.6 and 14 < value['perplexity'] < 24",
+    ),
+    Claim(
+        "at $\\lambda = 0.5$ a code of your model costs a bit less, and the error is nearly the same",
+        "rate-try",
+        "{'bits saved': rate_bits[0] - rate_bits[2], 'error, times': rate_errors[2] / rate_errors[0]}",
+        "0.7 < value['bits saved'] < 1.5 and value['error, times'] < 1.03",
+    ),
+    Claim(
+        "At 1 we save almost two bits, for at most a tenth more error.",
+        "rate-try",
+        "{'bits saved': rate_bits[0] - rate_bits[3], 'error, times': rate_errors[3] / rate_errors[0]}",
+        "1.4 < value['bits saved'] < 2.1 and value['error, times'] < 1.1",
+    ),
+    Claim(
+        "In the corners it is 2.58 bits, which is $\\log_2 6$",
+        "places",
+        "position_bits[0, 0]",
+        "abs(value - 2.58) < 0.03",
+    ),
+    Claim(
+        "Place alone is worth more than half a bit.",
+        "places",
+        "unigram_bits - position_bits.mean()",
+        "value > 0.5",
+    ),
+    Claim(
+        "Neighbours share about 1.7 bits",
+        "pairs",
+        "shared_bits(left, right)",
+        "1.5 < value < 1.9",
+    ),
+    Claim(
+        "With 20 grids, codes that have nothing in common seem to share two thirds of a bit.",
+        "bias",
+        "dict(zip(map(str, numbers), by_chance))",
+        "0.5 < value['20'] < 0.85",
+    ),
+    Claim(
+        "With 1,000 grids it is still a tenth; with 20,000 next to nothing is left.",
+        "bias",
+        "dict(zip(map(str, numbers), by_chance))",
+        "0.05 < value.get('1000', 0) < 0.15 and value.get('20000', 1) < 0.03",
+    ),
+    exact("Do not believe a mutual information that comes without its shuffled twin.", "bias-check"),
+    Claim(
+        "Three or four steps apart along a row or a column, they share less than one; three or four steps apart in "
+        "both directions, less than half a bit",
+        "offsets",
+        "{'along': [reach[0, 3], reach[0, 4], reach[3, 0], reach[4, 0]], 'both': [reach[3, 3], reach[4, 4]]}",
+        "max(value['along']) < 1 and max(value['both']) < 0.5",
+    ),
+    Claim(
+        "corners know each other across the whole grid",
+        "offsets",
+        "{'opposite corners': reach[7, 7]}",
+        "value['opposite corners'] > 2.3",
+    ),
+    Claim(
+        "A handful among 640,000 (in `laptop`), and the mean is infinite",
+        "zero",
+        "(probability == 0).sum()",
+        "0 < value < 50",
+    ),
+    Claim(
+        "Codes that do not look at each other, or only at one neighbour, decode to patches.",
+        "chain",
+        "{'plainly wrong, by place': far_off(rows[2]), 'by left neighbour': far_off(vqvae.decode(chain.to(device)))}",
+        "min(value.values()) == 1",
+    ),
+    Claim(
+        "left neighbour: 8, 4.2, 3.5, 2.6 bits",
+        "chain-bits",
+        "ladder",
+        "list(value.values()) == sorted(value.values(), reverse=True)"
+        " and abs(value['unigram'] - 4.2) < 0.4 and abs(value['unigram per position'] - 3.5) < 0.3"
+        " and 2.4 <= value['left neighbour'] <= 2.9",
+    ),
+    Claim(
+        "Then come nearly 7 and about 5.6 bits, much more than for the package's codes.",
+        "own-ladder",
+        "{name: bits.mean() for name, bits in rungs.items()}",
+        "6.5 < value['unigram'] < 7.1 and 5.3 < value['unigram per position'] < 5.9",
+    ),
+    Claim(
+        "so it uses nearly all of its entries, and fairly evenly",
+        "own-ladder",
+        "{'in use': usage(my_counts), 'perplexity': 2 ** (entropy(my_counts) / log(2))}",
+        "value['in use'] > 0.9 and value['perplexity'] > 64",
+    ),
+]

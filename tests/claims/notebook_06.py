@@ -1,0 +1,148 @@
+"""What 06 claims. Rungs of the ladder are there if 04 and 05 have run in the same workspace."""
+
+from claims import Claim, Training, exact
+
+TRAININGS = {
+    "train": Training(why="the cells that call it say how long"),
+    "leak-training": Training(("100",)),
+    "own-first": Training(("part",)),
+    "overfitting": Training(("steps",)),
+}
+OWN = "{f'{parts * part} steps': bits.mean() for parts, (bits, _) in enumerate(looks, start=1)}"
+LADDER = "{name: rung.value for name, rung in ladder.items()}"
+BITS = "{name: one.value for name, one in bits.items()}"
+SNAPSHOTS = (
+    "{'untrained': look_untrained[0], '10 %': look_first[0], '25 %': look_second[0], '75 %': look_third[0],"
+    " 'trained': look_last[0]}"
+)
+MEMORISED = (
+    "{'least': min(on_others), 'at look': on_others.index(min(on_others)), 'end': on_others[-1],"
+    " 'the 64, end': on_few[-1], 'the 64, then': on_few[on_others.index(min(on_others))]}"
+)
+CLAIMS = [
+    exact("With $b = 4$ nearly all of $\\tanh(a)$ passes; with $b = -4$ hardly anything", "gate"),
+    Claim(
+        "Without the sum, each layer removes most of the gradient; after a dozen, next to nothing arrives",
+        "residual",
+        "{name: of_layers[0] / of_layers[-1] for name, of_layers in lengths.items()}",
+        "value['without'] < 0.01",
+    ),
+    Claim(
+        "the residual keeps the gradient alive",
+        "residual",
+        "{name: of_layers[0] / of_layers[-1] for name, of_layers in lengths.items()}",
+        "value['with residual'] > 0.5",
+    ),
+    exact("You built the model and tested what must hold", "model-check"),
+    exact("no position sees itself or anything later", "causality"),
+    exact("Each time, a single wrong line was enough.", "leaks"),
+    exact("the label reaches every block", "label-check"),
+    exact("and the probabilities of all grids sum to one", "sum-check"),
+    exact("with a different label the same 81 grids get different shares", "shares"),
+    Claim(
+        "With a leak they sum to more, and the loss is too good to be true.",
+        "leak-sum",
+        "{'honest, sum': sums['honest'], 'leaky, sum': sums['leaky'], 'leaky, nats': tiny_losses['leaky'][-1]}",
+        "abs(value['honest, sum'] - 1) < 0.001 and value['leaky, sum'] > 40 and value['leaky, nats'] < 0.3",
+    ),
+    Claim('so its "probabilities" add up to nearly 81', "leak-sum", "sums['leaky']", "value > 65"),
+    Claim(
+        "In the laptop profile the last row should need 1.1 to 1.5 bits per code.",
+        "own-faces",
+        OWN,
+        "1.1 <= list(value.values())[-1] <= 1.5",
+    ),
+    Claim(
+        "After the third, most are faces that you would recognise, each with its own expression.",
+        "own-faces",
+        "{'right mouth': right_mouths(looks[-1][1], torch.arange(8) % 3), 'bits': looks[-1][0].mean(),"
+        " 'after the first': looks[0][0].mean()}",
+        "value['right mouth'] > 0.5 and value['bits'] < value['after the first']",
+    ),
+    Claim(
+        "If you do not look at other codes, each one takes more than five bits; looking back is what helps most.",
+        "own-ladder",
+        LADDER,
+        "value['unigram per position'] > 5 and value['unigram per position'] - value['a masked stack'] >"
+        " max(value['uniform'] - value['unigram'], value['unigram'] - value['unigram per position'],"
+        " value['a masked stack'] - value['two stacks'], value['two stacks'] - value['gated PixelCNN'])",
+    ),
+    Claim(
+        "The last bar is the same model, trained for longer.",
+        "own-ladder",
+        LADDER,
+        "list(value.values()) == sorted(value.values(), reverse=True)",
+    ),
+    Claim(
+        "Then training keeps falling while validation turns and rises.",
+        "overfitting",
+        MEMORISED,
+        "value['end'] > value['least'] + 0.05 and value['the 64, end'] < value['the 64, then']",
+    ),
+    Claim(
+        "as the nats fall, the faces appear: first patches, then parts, and at last parts that fit together",
+        "faces",
+        "{'nats': [look[0] for look in (look_untrained, look_first, look_last)],"
+        " 'plainly wrong': [far_off(look[1]) for look in (look_untrained, look_first, look_last)]}",
+        "sorted(value['nats'], reverse=True) == value['nats'] and value['plainly wrong'][0] == 1"
+        " and value['plainly wrong'][1] > value['plainly wrong'][2] and value['plainly wrong'][2] < 0.3",
+    ),
+    Claim(
+        "the last row should be between 17 and 21 nats; after a tenth of the steps 30 to 40 are usual",
+        "faces",
+        SNAPSHOTS,
+        "17 <= value['trained'] <= 21 and 30 <= value['10 %'] <= 40",
+    ),
+    Claim(
+        "There is hardly any overfitting: no grid appears often enough to be memorised.",
+        "curve",
+        "{'training': history[-1]['train_loss'], 'validation': history[-1]['valid_loss']}",
+        "value['validation'] - value['training'] < 0.03",
+    ),
+    Claim(
+        "The prior needs 0.4 to 0.5: of what the frequencies leave open, it knows nine tenths in advance.",
+        "ladder",
+        BITS,
+        "0.4 <= value['prior'] <= 0.5 and 0.87 < 1 - value['prior'] / value['unigram'] < 0.93",
+    ),
+    Claim(
+        "is about a hundredth of a bit shorter: that much is overfitting",
+        "ladder",
+        "{'bits': bits['prior'].value - bits['prior, training images'].value,"
+        " 'standard error': (bits['prior'].error ** 2 + bits['prior, training images'].error ** 2) ** 0.5}",
+        "0.005 < value['bits'] < 0.02 and value['bits'] > 2 * value['standard error']",
+    ),
+    Claim(
+        "Below them stands the source, at two thirds of the prior's bits.",
+        "ladder",
+        "{'share': source.value / evaluation['prior'].nats_per_grid}",
+        "0.6 < value['share'] < 0.75",
+    ),
+    Claim(
+        "The five or six nats per grid in between are what the prior still has to learn",
+        "ladder",
+        "evaluation['prior'].nats_per_grid - source.value",
+        "4.5 < value < 6.5",
+    ),
+    Claim("In the laptop profile it costs nearly that much.", "label-known", "more", "0.95 < value < 1.11"),
+    Claim(
+        "Only the upper left corner still costs its 2.6 bits",
+        "positions",
+        "{'upper left': surprise.mean(dim=0)[0, 0], 'others': [surprise.mean(dim=0)[i, j] for i, j in ((0, 7), (7, 0),"
+        " (7, 7))]}",
+        "2.4 < value['upper left'] < 2.8 and max(value['others']) < 0.3",
+    ),
+    Claim(
+        "What stays expensive is the upper left of the face, where it begins",
+        "positions",
+        "{'upper left': surprise.mean(dim=0)[1:4, 1:4].mean(), 'lower right': surprise.mean(dim=0)[4:7, 4:7].mean()}",
+        "value['upper left'] > 2 * value['lower right']",
+    ),
+    Claim(
+        "In the laptop profile more than 98 % should be right, although nobody trained a classifier.",
+        "positions",
+        "(torch.stack([prior.nll(codes_there[:200], torch.full_like(labels_there[:200], label)).detach()"
+        " for label in range(3)]).argmin(dim=0) == labels_there[:200]).float().mean()",
+        "value > 0.98",
+    ),
+]

@@ -1,0 +1,168 @@
+"""What 07 claims."""
+
+from claims import Claim, Training, exact
+
+TRAININGS: dict[str, Training] = {}
+TAMED = (
+    "{name: measure(prior.generate(labels=in_turns, generator=seeded(1), **options), in_turns)[0]"
+    " for name, options in tamed.items()}"
+)
+CLASH = (
+    "{name: [nats_by_position(grids, test_labels)[:, known].sum(dim=1).mean() for grids in (test_codes,"
+    " prior.generate(test_codes, labels=test_labels, known=known, generator=seeded(3)))]"
+    " for name, known in (('upper', upper), ('left', ~right), ('right', right), ('lower', ~upper))}"
+)
+WORTH = (
+    "{name: 1 / complete_by_weight(1, known, tries)[1].square().sum()"
+    " for name, known in (('left half', ~right), ('lower half', ~upper))}"
+)
+CLAIMS = [
+    Claim(
+        "Both draw from the same distribution, by different routes.",
+        "two-ways",
+        "{'off by, line': standard_errors_off(on_line).max(), 'Gumbel': standard_errors_off(by_gumbel).max()}",
+        "max(value.values()) < 4",
+    ),
+    exact("The noise decides everything, so the same seed draws the same grids again.", "same-grids"),
+    Claim(
+        "Rough, but faces, and each row has its mouth: happy, sad, surprised.",
+        "own-faces",
+        "{'right mouth': right_mouths(painter.decode(grids), each_ten_times)}",
+        "value['right mouth'] > 0.8",
+    ),
+    Claim(
+        "At $T = 1$ it is 0.4 to 0.5 bits, just like the prior's bits per code",
+        "entropy-curve",
+        "{'entropy': bits[temperatures.index(1)], 'bits per code': prior.nll(test_codes, test_labels).mean().item()"
+        " / 64 / log(2)}",
+        "0.37 < value['entropy'] < 0.52 and abs(value['entropy'] - value['bits per code']) < 0.06",
+    ),
+    Claim(
+        "raising $T$ is riskier than lowering it by the same ratio",
+        "entropy-curve",
+        "{'up': bits[5] - bits[4], 'down': bits[4] - bits[3]}",
+        "value['up'] > 1.5 * value['down']",
+    ),
+    Claim(
+        "Faces of the same class are the same, code for code; the random numbers are not used.",
+        "temperature-faces",
+        "(sample_faces(temperature=0)[:3] - sample_faces(temperature=0)[3:6]).abs().max()",
+        "value < 1e-5",
+    ),
+    Claim(
+        "Backgrounds change halfway and faces lose their shape.",
+        "temperature-faces",
+        "{f'plainly wrong, T = {T}': far_off(sample_faces(temperature=T)) for T in (0.5, 1, 2)}",
+        "value['plainly wrong, T = 2'] > 0.6 and value['plainly wrong, T = 0.5'] < 0.2",
+    ),
+    exact("The code that crosses p stays, and the most probable one always does.", "top-p-right"),
+    Claim(
+        "In the upper left corner six are left: one code for each background.",
+        "kept",
+        "{title: [kept[0, 0], kept[0, 7], kept[7, 0], kept.max()] for title, kept in counts}",
+        "list(value.values())[0][0] == 6",
+    ),
+    Claim(
+        "From 0.9 to 0.99 the number grows severalfold in such places",
+        "kept",
+        "{title: kept.max() for title, kept in counts}",
+        "list(value.values())[1] > 2 * list(value.values())[0]",
+    ),
+    Claim(
+        "at $T = 1.3$ a grid costs about 30 nats, tamed by top-k about 25, by top-p about 20, and with top-p at $T = "
+        "1$ about 16 (each ± 3)",
+        "trade",
+        TAMED,
+        "all(abs(nats - said) <= 3.5 for nats, said in zip(value.values(), (30, 25, 20, 16)))",
+    ),
+    Claim(
+        "Up to about $T = 0.7$ diversity grows fast; above 1 the nats grow and diversity hardly does.",
+        "trade",
+        "{f'T = {T}': [nats, bits] for T, nats, bits in points if T in (0, 0.7, 1, 1.4)}",
+        "value['T = 0.7'][1] - value['T = 0'][1] > 3 * (value['T = 1.4'][1] - value['T = 1'][1])"
+        " and value['T = 1.4'][0] - value['T = 1'][0] > 5",
+    ),
+    Claim(
+        "up to a point, heat buys diversity; beyond it, mistakes",
+        "trade",
+        "{f'T = {T}': [nats, bits] for T, nats, bits in points if T in (0, 0.7, 1, 1.4)}",
+        "value['T = 0.7'][1] - value['T = 0'][1] > 2 * (value['T = 1.4'][1] - value['T = 1'][1])"
+        " and value['T = 1.4'][0] > 1.4 * value['T = 1'][0]",
+    ),
+    Claim("Real images need 17 to 21 nats.", "trade", "real[0]", "17 <= value <= 21"),
+    Claim(
+        "Grids drawn at $T = 1$ need one or two more, although they come from the very model that judges them",
+        "trade",
+        "{'more': points[5][1] - real[0]}",
+        "0.5 < value['more'] < 2.5",
+    ),
+    Claim(
+        "With a temperature of 0.8 to 1, the drawn grids sit next to the real ones.",
+        "trade",
+        "{'real': real, **{f'T = {T}': [nats, bits] for T, nats, bits in points if T in (0.85, 1)}}",
+        "value['T = 0.85'][0] - 0.5 <= value['real'][0] <= value['T = 1'][0] + 0.5",
+    ),
+    Claim(
+        "Greedy grids have 10 to 13 nats, little more than half of what a real image has.",
+        "trade",
+        "{'greedy': points[0][1], 'real': real[0]}",
+        "10 <= value['greedy'] <= 13 and value['greedy'] < 0.7 * value['real']",
+    ),
+    Claim(
+        "In the top row about nine codes in ten are equal, in the middle rows fewer than half.",
+        "labels",
+        "agreeing",
+        "0.8 < value[0] and value[3:5].max() < 0.5",
+    ),
+    Claim(
+        "You asked for classes; the prior obeys, but the same noise does not mean the same face.",
+        "bayes",
+        "{'obeyed': obeyed.float().mean(), 'recognised': recognised.float().mean(), 'equal codes': agreeing.mean()}",
+        "value['obeyed'] >= 0.98 and value['recognised'] >= 0.98 and value['equal codes'] < 0.9",
+    ),
+    exact("The label reaches the logits at every position", "labels-matter"),
+    Claim(
+        "Upper half given: no change, as it must be.",
+        "clash",
+        CLASH,
+        "abs(value['upper'][0] - value['upper'][1]) < 0.01",
+    ),
+    Claim(
+        "Lower half given: about 200 nats, where the real image has 3 to 6",
+        "clash",
+        CLASH,
+        "3 <= value['lower'][0] <= 6 and 150 < value['lower'][1] < 250",
+    ),
+    Claim(
+        "about 100 instead of 5 or 6",
+        "clash",
+        CLASH,
+        "4.5 <= value['right'][0] <= 6.5 and 75 < value['right'][1] < 130",
+    ),
+    Claim("That costs about 10 nats.", "clash", CLASH, "6 < value['left'][1] - value['left'][0] < 15"),
+    Claim(
+        "but the halves clash when they come last",
+        "clash",
+        CLASH,
+        "all(value[half][1] > 5 * value[half][0] for half in ('right', 'lower'))",
+    ),
+    Claim(
+        "with the lower half given, 20 nats or less instead of more than 200",
+        "repair",
+        "{'nats of the given codes, lower half': nats}",
+        "value['nats of the given codes, lower half'] <= 20",
+    ),
+    Claim(
+        "For the left half it is hundreds. For the lower half it is about one",
+        "repair",
+        WORTH,
+        "value['left half'] >= 100 and value['lower half'] < 2.5",
+    ),
+    Claim(
+        "Drawing many and choosing by the ignored factors repairs it, as long as at least one of them fits.",
+        "repair",
+        "{name: nats_by_position(complete_by_weight(1, known, tries)[0], test_labels[1].expand(7))[:, known].sum(dim=1)"
+        ".mean() for name, known in (('left half', ~right), ('lower half', ~upper))}",
+        "value['left half'] < 20",
+    ),
+]

@@ -1,0 +1,63 @@
+"""What 08 claims: mostly what is counted and tested exactly, and times."""
+
+from claims import Claim, Training, exact, time
+
+TRAININGS: dict[str, Training] = {}
+TIMES = "{f'{batch} grids': [seconds[batch, 8][0] / seconds[batch, 8][i] for i in (1, 2)] for batch in (1, 16)}"
+CLAIMS = [
+    exact("plain sampling computes $N^2$ positions for $N$ codes, and one in $N$ is used", "count-plain"),
+    exact("A model of $L$ blocks costs $21\\,L\\,C^2$ multiply-adds per position", "costs"),
+    exact("The same codes with 12 columns computed instead of 144.", "line-check"),
+    exact("a new code changes vertical features only below it, and horizontal ones only after it", "changes-count"),
+    exact("You tested that it is exact, on logits and on samples", "exact"),
+    exact("Equal logits and equal random numbers must give equal codes.", "same-samples"),
+    exact("64 positions instead of 4096", "count-cached"),
+    exact("We compare the formula with what a cache really keeps", "memory"),
+    exact("Logits are computed for the 32 wanted codes only.", "known"),
+    exact("Each mistake has its own pattern.", "mistakes-count"),
+    Claim(
+        "The error moves down by one row per block and fades towards the bottom.",
+        "mistakes-picture",
+        "{'by row': maps['warmed up'].mean(dim=1)}",
+        "value['by row'][0] > 3 * value['by row'][-1]",
+    ),
+    Claim(
+        "*Stale columns* leaves the first row alone and enters every other row from the left.",
+        "mistakes-picture",
+        "{'first row': maps['stale columns'][0].max(), 'by column': maps['stale columns'][1:].mean(dim=0)}",
+        "value['first row'] < 1e-4 and value['by column'][0] > 2 * value['by column'][-1]",
+    ),
+    time(
+        "your cache should be 2 to 20 times faster and the package's 8 to 60 times, more for 16 grids than for one",
+        "seconds",
+        TIMES,
+        "all(2 < yours < 20 and 8 < package < 60 for yours, package in value.values())"
+        " and value['16 grids'][1] > value['1 grids'][1]",
+    ),
+    time(
+        "small operations and their fixed cost keep a small batch below it",
+        "seconds",
+        TIMES,
+        "max(value['1 grids']) < 64",
+    ),
+    time(
+        "nearly all points lie near the lines",
+        "fit",
+        "{name: [abs(second / (a + b * positions) - 1) for positions, second in zip(*points)]"
+        " for name, (*points, a, b) in costs.items()}",
+        "all(sorted(off)[-2] < 0.35 for off in value.values())",
+    ),
+    time(
+        "4 or 5 for your cache and between 12 and 20 for the package's, close to what was measured",
+        "fit",
+        "[(costs['plain'][2] + 64 * costs['plain'][3]) / (costs[name][2] + costs[name][3])"
+        " for name in ('your cache', \"lpvq's cache\")]",
+        "3.5 < value[0] < 5.5 and 12 < value[1] < 20",
+    ),
+    time(
+        "All lines rise with the grid: the larger the grid, the more a plain sampler wastes.",
+        "speedups",
+        "speedups",
+        "all(sorted(line) == line for line in value.values())",
+    ),
+]

@@ -1,0 +1,232 @@
+"""What 09 claims."""
+
+from claims import BY_TRAINER, Claim, Training, exact
+
+TRAININGS: dict[str, Training] = {
+    "rule": BY_TRAINER,
+    "two-measure": BY_TRAINER,
+}
+STEPS_BETWEEN = "{one.name: one.step.value for one in judged if one.step is not None}"
+NEAR = (
+    "{one.name: [one.neighbourhoods.precision.value, one.neighbourhoods.recall.value, one.neighbourhoods.density.value,"
+    " one.neighbourhoods.coverage.value] for one in judged}"
+)
+SEEN = "{fault: {measure: seen_from.get((fault, measure)) or 2 for measure in names} for fault in faulty}"  # 2: never
+KNOBS = "{line[:20].strip(): per_cents(line) for line in table[1:]}"
+RECIPES = "{name: [list(column) for column in zip(*runs)] for name, runs in points.items()}"
+CLAIMS = [
+    Claim(
+        "Here the two agree.",
+        "error-bootstrap",
+        "{'resampled / formula': means.std() / standard_error}",
+        "0.9 < value['resampled / formula'] < 1.1",
+    ),
+    Claim(
+        "Test codes cost it a little more than training codes, by about 0.01 bits",
+        "ladder",
+        "{'bits': gap, 'standard error': both}",
+        "0.004 < value['bits'] < 0.02 and value['bits'] > 2 * value['standard error']",
+    ),
+    exact(
+        "All their combinations are equally likely, so naming one costs the logarithm of their number.",
+        "source-factors",
+    ),
+    Claim(
+        "ours needs nearly half as much again",
+        "source-ladder",
+        "{'more than the source': prior_nats.value / source.nats.value - 1}",
+        "0.33 < value['more than the source'] < 0.5",
+    ),
+    Claim(
+        "it says how many nats the prior lacks, its Kullback-Leibler divergence",
+        "source-ladder",
+        "{'lacking': lacking.value, 'standard error': lacking.error}",
+        "value['lacking'] > 5 * value['standard error']",
+    ),
+    Claim(
+        "about seven in ten of the samples are true to the renderer, and two to five in a hundred are plainly wrong",
+        "nearest-shares",
+        "{'true': qualities['samples'].true.value, 'plainly wrong': qualities['samples'].wrong.value}",
+        "0.65 < value['true'] < 0.76 and 0.02 <= value['plainly wrong'] <= 0.05",
+    ),
+    Claim(
+        "It is the *whole* that fails.",
+        "nearest-shares",
+        "{name: kind.value for name, kind in qualities['samples'].kinds.items()}",
+        "max(value, key=value.get) == 'outline'",
+    ),
+    Claim(
+        "You hardly see the move, yet to the pixels it is the larger change.",
+        "pixels",
+        "{'moved': mean_distance(faces, faces_moved), 'other mouth': mean_distance(faces, faces_changed)}",
+        "value['moved'] > value['other mouth']",
+    ),
+    Claim(
+        "the classifier is hardly ever wrong about true faces",
+        "reader-structure",
+        "right",
+        "value > 0.99",
+    ),
+    Claim(
+        "*a measure sees what its features see*, and nothing else",
+        "reader-structure",
+        "{'moved': by_move, 'other mouth': by_mouth}",
+        "value['other mouth'] > value['moved']",
+    ),
+    Claim(
+        "Above 97 % in each class is fine.",
+        "accuracy",
+        "[correct[labels == index].float().mean() for index in range(3)]",
+        "min(value) > 0.97",
+    ),
+    exact("You wrote the Fréchet distance, precision and recall", "frechet-check"),
+    Claim(
+        "each feature alone has nearly the same histogram in both, and the sum is almost 0",
+        "frechet",
+        "{'added up': sum(frechet_of_one_feature(rising[:, i], falling[:, i]) for i in range(2)),"
+        " 'together': frechet(rising, falling)}",
+        "value['added up'] < 0.1 and value['together'] > 1",
+    ),
+    Claim(
+        "This *bias* falls about as $1/N$: twice the images, half the floor.",
+        "floor",
+        "[before / after for before, after in zip(distances['test images'], distances['test images'][1:])]",
+        "all(1.5 < factor < 2.5 for factor in value)",
+    ),
+    Claim(
+        "judged with 125 images, true faces come out several times worse than our samples do with 2,000",
+        "floor",
+        "{'true faces, few': distances['test images'][0], 'samples, all': distances['samples'][-1]}",
+        "value['true faces, few'] > 3 * value['samples, all']",
+    ),
+    Claim(
+        "Both are small, a fraction of 1 or little more (or nothing that can be told from 0), beside the next step",
+        "ladder-of-images",
+        STEPS_BETWEEN,
+        "max(value['reconstructions'], value['samples']) < 1.5 and value['unigram codes'] > 100",
+    ),
+    Claim(
+        "one huge ball around a lone real point counts little",
+        "precision-check",
+        "{'precision': precision, 'recall': recall, 'density': density}",
+        "value['recall'] > value['precision']",
+    ),
+    Claim(
+        "our samples are nearly as good as test images: a precision near 1, a little less coverage",
+        "all-four",
+        NEAR,
+        "value['samples'][0] > 0.97 and value['test'][3] - 0.06 < value['samples'][3] < value['test'][3]",
+    ),
+    Claim(
+        "The generated images lie no nearer than the held-out ones: no sign of copying.",
+        "copies",
+        "{'nearer': verdict.near.found, 'p': verdict.near.p_value}",
+        "value['p'] > 0.05",
+    ),
+    Claim(
+        "Far more samples than one in a hundred lie *farther* from all training images than the held-out ones do.",
+        "copies",
+        "{'farther': verdict.far.found, 'p': verdict.far.p_value}",
+        "value['farther'] > 0.02 and value['p'] < 0.01",
+    ),
+    Claim(
+        "One or two in a hundred of the *test* grids occur among the training grids",
+        "copies-grids",
+        "repeated.held_out.value",
+        "0.005 < value < 0.025",
+    ),
+    Claim(
+        "Ours hardly ever does, and that is no virtue.",
+        "copies-grids",
+        "{'samples': repeated.generated.value, 'test grids': repeated.held_out.value}",
+        "value['samples'] < 0.01 and value['samples'] < 0.5 * value['test grids']",
+    ),
+    Claim(
+        "With one copy among twenty images the first p-value becomes tiny.",
+        "planted",
+        "{'nearer': planted_verdict.near.found, 'p': planted_verdict.near.p_value}",
+        "value['p'] < 0.01",
+    ),
+    Claim(
+        "In ours the column of the face is off by more than twice as much as in true faces",
+        "truth-all",
+        "{one.name: [one.samples, one.calibration] for one in truths if one.name in ('column', 'row', 'size', 'eyes')}",
+        "value['column'][0] > 2 * value['column'][1]",
+    ),
+    Claim(
+        "the usual measures notice late, when a fifth of all faces have it, or half, or all, or never",
+        "damage-table",
+        "{fault: min(of_measures[name] for name in names if name not in ('true to the renderer', 'plainly wrong'))"
+        f" for fault, of_measures in {SEEN}.items()}}",
+        "min(value[fault] for fault in ('one eye of another kind', 'a second background', 'a broken outline')) >= 0.2",
+    ),
+    Claim(
+        "The nearest true face notices one in a hundred.",
+        "damage-table",
+        f"{{fault: of_measures['true to the renderer'] for fault, of_measures in {SEEN}.items()}}",
+        "max(value[fault] for fault in ('one eye of another kind', 'a second background', 'a broken outline')) <= 0.01",
+    ),
+    Claim(
+        "Nothing sees them but the search for copies.",
+        "damage-table",
+        f"{SEEN}['copies of training images']",
+        "all((seen <= 1) == (name == 'nearer than held-out') for name, seen in value.items())",
+    ),
+    Claim(
+        "No row is dark throughout.",
+        "damage-table",
+        f"{{name: sum({SEEN}[fault][name] <= 0.05 for fault in faulty) for name in names}}",
+        "max(value.values()) < len(faulty)",
+    ),
+    Claim(
+        "more faces are true, and only half as many are plainly wrong",
+        "temperature",
+        KNOBS,
+        "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and 0.3 < value['T = 0.7'][1] / value['T = 1.0'][1] < 0.7",
+    ),
+    Claim(
+        "A lower temperature draws fewer faults, and fewer of the faces that the prior finds improbable.",
+        "temperature",
+        KNOBS,
+        "value['T = 0.7'][1] < value['T = 1.0'][1] and value['T = 0.7'][3] < 0.2 * value['T = 1.0'][3]"
+        " and value['T = 0.7'][2] < value['T = 1.0'][2]",
+    ),
+    Claim(
+        "(At T = 1 there are *more* such grids than one in ten",
+        "temperature",
+        KNOBS,
+        "value['T = 1.0'][3] > 12",
+    ),
+    Claim(
+        "After a quarter of the training only a third of the faces are true to the renderer.",
+        "rule-count",
+        "is_true.float().mean()",
+        "0.25 < value < 0.42",
+    ),
+    Claim(
+        "The prior draws faces that were left out nearly as often as the source would: a rule, not a list.",
+        "rule-count",
+        "{'share': share.value, 'standard error': share.error}",
+        "0.07 < value['share'] < 0.13",
+    ),
+    Claim(
+        "it beats 32 entries in *both* numbers",
+        "two-look",
+        RECIPES,
+        "all(max(value['128, rate weighed'][i]) < min(value['32'][i]) for i in (0, 1))",
+    ),
+    Claim(
+        "it loses hardly more than the other 128 at about half the nats",
+        "two-look",
+        RECIPES,
+        "mean(value['128, rate weighed'][1]) < 1.3 * mean(value['128'][1])"
+        " and 0.4 < mean(value['128, rate weighed'][0]) / mean(value['128'][0]) < 0.65",
+    ),
+    Claim(
+        "But between it and the 8 entries there is no winner: one loses less, the other costs less.",
+        "two-look",
+        RECIPES,
+        "max(value['128, rate weighed'][1]) < min(value['8 entries'][1])"
+        " and max(value['8 entries'][0]) < min(value['128, rate weighed'][0])",
+    ),
+]

@@ -1,0 +1,134 @@
+"""What 10 claims. Its waiting room, which is an exercise, is the same in all runs."""
+
+from claims import BY_TRAINER, Claim, exact
+
+TRAININGS = {"vqvae": BY_TRAINER, "prior": BY_TRAINER}
+CLAIMS = [
+    Claim(
+        "Nearly all faces have the right mouth. About a quarter are plainly wrong.",
+        "healthy-sheet",
+        "{name: sheets['healthy'][name] for name in ('right class (%)', 'plainly wrong (%)')}",
+        "value['right class (%)'] > 90 and 15 < value['plainly wrong (%)'] < 35",
+    ),
+    Claim(
+        "The prior needs somewhat less than one bit per code, and a few hundredths less on what it learned from.",
+        "healthy-sheet",
+        "{name: sheets['healthy'][name] for name in ('bits per code', 'gap to training')}",
+        "0.7 < value['bits per code'] < 1 and 0.01 < value['gap to training'] < 0.1",
+    ),
+    Claim(
+        "A label saves 1.58 bits a picture, which is $\\log_2 3$",
+        "healthy-sheet",
+        "sheets['healthy']['a label saves']",
+        "abs(value - 1.585) < 0.03",
+    ),
+    Claim(
+        "hardly any unseen grid was seen before",
+        "healthy-sheet",
+        "sheets['healthy']['seen before (%)']",
+        "value < 3",
+    ),
+    Claim(
+        "Pictures that are not centred: the place tells little, whatever the prior.",
+        "one-sheet",
+        "{name: sheet['the place tells'] for name, sheet in sheets.items()}",
+        "value['patient one'] < 0.25 and value['healthy'] > 0.4",
+    ),
+    Claim(
+        "*The place tells* 0.14 bits, not half a bit",
+        "one-sheet",
+        "sheets['patient one']['the place tells']",
+        "0.12 < value < 0.16",
+    ),
+    exact("that was found by counting codes: **the prior has no part in it.**", "one-map"),
+    Claim(
+        "most *test pictures* are plainly wrong",
+        "one-pictures",
+        "wrong",
+        "value > 0.5",
+    ),
+    Claim(
+        "All ten lines are back where the healthy one has them",
+        "one-treat",
+        "{name: [sheets[which][name] for which in ('healthy', 'one, treated')] for name in sheets['healthy']}",
+        "abs(value['the place tells'][0] - value['the place tells'][1]) < 0.05"
+        " and abs(value['bits per code'][0] - value['bits per code'][1]) < 0.1"
+        " and abs(value['a label saves'][0] - value['a label saves'][1]) < 0.05"
+        " and abs(value['plainly wrong (%)'][0] - value['plainly wrong (%)'][1]) < 12",
+    ),
+    Claim(
+        "Shuffled labels: a label saves less than nothing.",
+        "two-sheet",
+        "{'a label saves': sheets['patient two']['a label saves'],"
+        " 'right class (%)': sheets['patient two']['right class (%)']}",
+        "value['a label saves'] < 0 and 22 < value['right class (%)'] < 45",
+    ),
+    exact("From the third file on, each picture has the label of another.", "two-folder"),
+    Claim(
+        "A label saves 1.58 bits again, and nearly all mouths are as asked.",
+        "two-treat",
+        "{name: sheets['two, treated'][name] for name in ('a label saves', 'right class (%)')}",
+        "abs(value['a label saves'] - 1.585) < 0.03 and value['right class (%)'] > 90",
+    ),
+    Claim(
+        "A leak: fewer bits, worse drawings, and a gradient from later codes.",
+        "three",
+        "{name: [sheets[which][name] for which in ('healthy', 'patient three')]"
+        " for name in ('bits per code', 'plainly wrong (%)')}",
+        "value['bits per code'][1] < value['bits per code'][0] - 0.03"
+        " and value['plainly wrong (%)'][1] > value['plainly wrong (%)'][0] + 10",
+    ),
+    Claim(
+        "the bits per code fell by more than a tenth",
+        "three",
+        "{'fell by': 1 - sheets['patient three']['bits per code'] / sheets['healthy']['bits per code']}",
+        "value['fell by'] > 0.1",
+    ),
+    Claim(
+        "And yet half the faces are plainly wrong, if not more.",
+        "three",
+        "sheets['patient three']['plainly wrong (%)']",
+        "value > 45",
+    ),
+    exact(
+        "In the other map there are crosses on all later codes, and on the very code that is to be predicted.",
+        "influence",
+    ),
+    Claim(
+        "The bits per code have gone *up*, to where honest ones are",
+        "three-after",
+        "{which: sheets[which]['bits per code'] for which in ('healthy', 'patient three', 'three, treated')}",
+        "value['three, treated'] > value['patient three'] and abs(value['three, treated'] - value['healthy']) < 0.07",
+    ),
+    Claim(
+        "The drawn faces are about as good as the healthy one's.",
+        "three-after",
+        "{which: sheets[which]['plainly wrong (%)'] for which in ('healthy', 'patient three', 'three, treated')}",
+        "value['three, treated'] < value['healthy'] + 8",
+    ),
+    Claim(
+        "Then they part: from there on the prior learns these grids rather than letters.",
+        "prior",
+        "{'training': history[-1]['train_loss'], 'validation': history[-1]['valid_loss']}",
+        "value['validation'] > value['training'] + 0.1",
+    ),
+    Claim(
+        "Of 7 bits per code, frequency and place explain two or three, and the prior all but about 1.3.",
+        "card",
+        "bits",
+        "2 <= value['uniform'] - value['unigram per position'] < 3.5 and 1.1 < value['prior'] < 1.5",
+    ),
+    Claim(
+        "That gap of a third of a bit, several times that of the clinic, is what ails this model",
+        "card",
+        "{'letters': found['gap to training'], 'clinic': sheets['healthy']['gap to training']}",
+        "0.25 < value['letters'] < 0.45 and value['letters'] > 3 * value['clinic']",
+    ),
+    Claim(
+        "none was nearer to a training picture than the nearest unseen ones. But a few too many are too far away",
+        "card",
+        "{'nearer': near, 'farther': far}",
+        "value['nearer'] <= 0.01 and value['farther'] > 0.02",
+    ),
+    exact("The file of codes remembers a checksum of the VQ-VAE that made them.", "keep"),
+]

@@ -1,0 +1,102 @@
+"""What 11 claims. The shipped weights at its end are the same in all runs."""
+
+from claims import BY_TRAINER, Claim, exact
+
+TRAININGS = {"train-plain": BY_TRAINER}
+SIDE_BY_SIDE = (
+    "{name: [drawn - real for drawn, real in zip(curve[:6], beginnings['real images'])]"
+    " for name, curve in beginnings.items() if name != 'real images'}"
+)
+WRONG = "{name: shares['plainly wrong'] for name, shares in counts.items()}"
+CLAIMS = [
+    exact("You described an image by two grids", "codes-shapes"),
+    Claim(
+        "35 to 60 % of the faces are plainly wrong, and hardly any are true",
+        "count",
+        "counts['one level']",
+        "0.35 <= value['plainly wrong'] <= 0.6 and value['true to the renderer'] < 0.05",
+    ),
+    Claim(
+        "The curves say no. They run side by side.",
+        "empty",
+        SIDE_BY_SIDE,
+        "max(map(abs, value['one level'][:5])) < 0.12",
+    ),
+    Claim(
+        "made a guess about the cause, and rejected it with a curve",
+        "look-position",
+        SIDE_BY_SIDE,
+        "all(max(map(abs, off[:5])) < 0.12 for off in value.values())",
+    ),
+    Claim(
+        "three to five faces in ten are still plainly wrong",
+        "look-position",
+        WRONG,
+        "0.3 <= value['position'] <= 0.5",
+    ),
+    Claim(
+        "That may be ten or fifteen in a hundred fewer than before",
+        "look-position",
+        WRONG,
+        "0 < value['one level'] - value['position'] < 0.2",
+    ),
+    Claim("position is not what this prior lacks most", "look-position", WRONG, "value['position'] > 0.2"),
+    exact("You wrote the module that tells the fine prior what the coarse grid decodes to", "features-check"),
+    Claim(
+        "They keep the colours, the place, the size, the eyes and the mouth of the sketch",
+        "draw-coarse",
+        "{name: (find_nearest_faces(coarse_vqvae.decode(sketches).cpu()).factors[name]"
+        " == find_nearest_faces(by_levels).factors[name]).float().mean()"
+        " for name in ('background', 'skin', 'size', 'eyes', 'mouth')}",
+        "min(value.values()) > 0.9",
+    ),
+    Claim(
+        "four to eight times fewer faces are plainly wrong",
+        "count-all",
+        WRONG,
+        "4 <= value['one level'] / max(value['two levels'], 1e-3) <= 8",
+    ),
+    Claim(
+        "trained a prior with it, and counted again",
+        "count-all",
+        WRONG,
+        "value['two levels'] < 0.4 * min(value['one level'], value['position'])",
+    ),
+    Claim(
+        "Some of the remaining faults come from the sketches, about one in thirty of which is wrong itself.",
+        "count-all",
+        "far_off(coarse_vqvae.decode(sketches))",
+        "0.015 < value < 0.055",
+    ),
+    Claim(
+        "Two levels need more nats than one, although their faces are so much better.",
+        "nats-table",
+        "{'one level': grid_nll(plain, bare).mean(), 'position': grid_nll(with_position, bare).mean(),"
+        " 'two levels': coarse_nats + fine_nats}",
+        "value['two levels'] > max(value['one level'], value['position'])",
+    ),
+    Claim(
+        "The same face six times. Even so, a fair share of the fine codes differ.",
+        "anew",
+        "(fine_anew[0] != fine_anew[1]).float().mean()",
+        "0.1 < value < 0.5",
+    ),
+    Claim(
+        "Three different faces, and hardly a code in common",
+        "reverse",
+        "(others[0] != others[1]).float().mean()",
+        "value > 0.9",
+    ),
+    Claim(
+        "Background, skin, size, eyes and mouth stay the same in nearly all faces.",
+        "kept",
+        "{name: kept[name].value for name in ('background', 'skin', 'size', 'eyes', 'mouth')}",
+        "min(value.values()) > 0.9",
+    ),
+    Claim(
+        "the sketch holds the face, and the fine codes say exactly where its edges run",
+        "kept",
+        "{name: kept[name].value for name in FACTORS}",
+        "min(value.values()) > 0.8",
+    ),
+]
