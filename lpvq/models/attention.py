@@ -39,7 +39,7 @@ class AttentionToRowsAbove(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = gcd(_HEADS, channels)
+        self.heads = heads_for(channels)
         self.norm = nn.LayerNorm(channels)
         self.query = nn.Linear(channels, channels)
         self.query_place = nn.Linear(POSITION_CHANNELS, channels, bias=False)
@@ -109,6 +109,11 @@ class AttentionToRowsAbove(nn.Module):
     def _in_heads(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, d)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def heads_for(channels: int) -> int:
+    """Return how many heads a layer of so many channels has."""
+    return gcd(_HEADS, channels)
 
 
 def rows_above(height: int, width: int, like: Tensor) -> Tensor:

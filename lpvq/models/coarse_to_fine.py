@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from lpvq.errors import InputError
 from lpvq.models.checks import ArrayLike
-from lpvq.models.pixelcnn import ImageSize, PixelCNN
+from lpvq.models.grid_prior import ImageSize
+from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
 
 _FILES: dict[str, type[VQVAE] | type[PixelCNN]] = {

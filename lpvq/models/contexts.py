@@ -37,13 +37,13 @@ def position_features(height: int, width: int, like: Tensor) -> Tensor:
         width: W, columns of the grid.
         like: a tensor of the type and on the device that they are needed in.
     """
-    rows, columns = _waves(height)[:, :, None], _waves(width)[:, None, :]  # (P / 2, H, 1), (P / 2, 1, W)
+    rows, columns = axis_features(height)[:, :, None], axis_features(width)[:, None, :]  # (P / 2, H, 1), (P / 2, 1, W)
     shape = POSITION_CHANNELS // 2, height, width
     return torch.cat([rows.expand(shape), columns.expand(shape)])[None].to(like)
 
 
-def _waves(length: int) -> Tensor:
-    """A sine and a cosine of each wavelength along ``length`` positions: float64 (P / 2, ``length``)."""
+def axis_features(length: int) -> Tensor:
+    """Return a sine and a cosine of each wavelength along ``length`` positions: float64 (P / 2, ``length``)."""
     turns = torch.arange(length, dtype=torch.float64) / torch.tensor(_WAVELENGTHS, dtype=torch.float64)[:, None]
     return torch.cat([(2 * pi * turns).sin(), (2 * pi * turns).cos()])
 

@@ -6,7 +6,7 @@ Van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel Recurrent Neural Networks,
 gives the factors is in ``lpvq.models.gated``; ``lpvq.models.cached_sampler`` runs it one code at a time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Literal, cast
 
@@ -16,15 +16,13 @@ from torch import Tensor, nn
 
 from lpvq.errors import InputError
 from lpvq.models.cached_sampler import CachedSampler, cache_bytes
-from lpvq.models.checks import ArrayLike, bool_tensor, check_codes, int64_tensor, whole_number
+from lpvq.models.checks import ArrayLike, int64_tensor, whole_number
 from lpvq.models.gated import Stacks
+from lpvq.models.grid_prior import GridPrior, ImageSize, height_and_width
 from lpvq.models.sampling import FullForwardSampler, GridSampler, SamplingOptions, sample_grid
 from lpvq.models.saving import Pretrained
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import autocast, full_precision, in_eval_mode, progress
-
-ImageSize = int | Sequence[int]
-"""Height and width, or one number for both."""
 
 # Grids are drawn in parts whose caches together stay below this. More would not be faster.
 _CACHE_BYTES = 128 * 2**20
@@ -33,7 +31,7 @@ _CACHE_BYTES = 128 * 2**20
 _OPTIONS = ("position", "num_attentions", "code_dim")
 
 
-class PixelCNN(Stacks, Pretrained):
+class PixelCNN(Stacks, GridPrior, Pretrained):
     """A gated PixelCNN over grids of codes.
 
     Codes and labels are int64; they are also taken in any other integer type, as arrays of numpy and as lists.
@@ -103,6 +101,11 @@ class PixelCNN(Stacks, Pretrained):
         self.num_coarse_codes: int | None = None if coarse is None else config["coarse_vqvae"]["num_codes"]
         self.coarse_factor: int = config["coarse_factor"]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.embedding.weight.device
+
     def extra_repr(self) -> str:
         """Return what the model was made with, for a printed model; of the options those that are set."""
         without = {"coarse_vqvae", *(name for name in _OPTIONS if not self.config[name])}  # a part, printed as such
@@ -130,7 +133,7 @@ class PixelCNN(Stacks, Pretrained):
         Raises:
             InputError: no codes, or codes or labels of another type, shape or range.
         """
-        codes = int64_tensor("codes", codes, self.embedding.weight.device)
+        codes = int64_tensor("codes", codes, self.device)
         labels = self._as_labels(labels)
         coarse = self._as_coarse(coarse)
         self._check(codes, labels, coarse)
@@ -200,7 +203,7 @@ class PixelCNN(Stacks, Pretrained):
         options = SamplingOptions(temperature, top_k, top_p)
         if method not in ("cached", "plain"):
             raise InputError(f"method must be 'cached' or 'plain', got {method!r}")
-        device = self.embedding.weight.device
+        device = self.device
         _check_generator(generator, device)
         codes, mask = self.start(start_sequence, image_size, batch_size, labels, known, coarse)
         labels, coarse = self._as_labels(labels), self._as_coarse(coarse)
@@ -237,105 +240,6 @@ class PixelCNN(Stacks, Pretrained):
                 )
                 for _ in sample_grid(sampler, codes[part], mask[part], options, uniform[part]):
                     bar.update()
-
-    def start(
-        self,
-        start_sequence: ArrayLike | None,
-        image_size: ImageSize | None,
-        batch_size: int | None,
-        labels: ArrayLike | None,
-        known: ArrayLike | None,
-        coarse: ArrayLike | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the grids that ``generate`` would fill, given the same.
-
-        Returns:
-            int64 (B, H, W) with 0 where nothing is known; bool (B, H, W), True where a code is known.
-
-        Raises:
-            InputError: arguments that contradict each other, or are of another type or shape.
-        """
-        device = self.embedding.weight.device
-        labels = self._as_labels(labels)
-        coarse = None if coarse is None else self._as_coarse(coarse)
-        start = None if start_sequence is None else int64_tensor("start_sequence", start_sequence, device)
-        if known is not None and (start is None or start.ndim != 3):
-            raise InputError("known needs start_sequence to be full grids of shape (B, H, W)")
-        if start is not None and start.ndim != (2 if known is None else 3):
-            raise InputError(
-                f"start_sequence must have shape (B, n), or (B, H, W) together with known; got {tuple(start.shape)}"
-            )
-        batch = _number_of_grids(
-            {
-                "start_sequence": None if start is None else len(start),
-                "labels": None if labels is None else len(labels),
-                "coarse": None if coarse is None else len(coarse),
-                "batch_size": None if batch_size is None else whole_number("batch_size", batch_size),
-            }
-        )
-        if known is not None and start is not None:
-            return _keep_known(start, bool_tensor("known", known, device), image_size)
-        size = self.image_size if coarse is None else [self.coarse_factor * side for side in coarse.shape[1:]]
-        height, width = height_and_width(size if image_size is None else image_size)
-        sequence = torch.empty(batch, 0, dtype=torch.int64, device=device) if start is None else start
-        return _keep_first(sequence, height, width)
-
-    def _as_labels(self, labels: ArrayLike | None) -> Tensor | None:
-        """Return labels as int64 (B,) on the model's device; None for a model without classes."""
-        if self.num_classes is None:
-            if labels is not None:
-                raise InputError("this model has no classes: leave labels out")
-            return None
-        if labels is None:
-            raise InputError(f"this model has {self.num_classes} classes: give labels, one for each grid")
-        labels = int64_tensor("labels", labels, self.embedding.weight.device)
-        if labels.ndim != 1:
-            raise InputError(f"labels must have shape (B,), one for each grid, got shape {tuple(labels.shape)}")
-        return labels
-
-    def _as_coarse(self, coarse: ArrayLike | None) -> Tensor | None:
-        """Return coarse codes as int64 (B, h, w) on the model's device; None for a model without them."""
-        if self.num_coarse_codes is None:
-            if coarse is not None:
-                raise InputError("this model knows no coarse codes: leave coarse out")
-            return None
-        if coarse is None:
-            raise InputError("this model draws codes given coarse ones: give coarse, a grid for each grid")
-        coarse = int64_tensor("coarse", coarse, self.embedding.weight.device)
-        if coarse.ndim != 3:
-            raise InputError(f"coarse must have shape (B, h, w), got {tuple(coarse.shape)}")
-        return coarse
-
-    def _check(self, codes: Tensor, labels: Tensor | None, coarse: Tensor | None) -> None:
-        if codes.ndim != 3:
-            raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
-        if torch.compiler.is_compiling():  # sizes may be symbols in there, and values cannot be looked at
-            return
-        if codes.numel() == 0:
-            raise InputError(f"expected at least one grid with at least one code, got shape {tuple(codes.shape)}")
-        check_codes(codes, self.latent_dim)
-        if coarse is not None and self.num_coarse_codes is not None:
-            self._check_coarse(codes, coarse, self.num_coarse_codes)
-        if labels is None or self.num_classes is None:
-            return
-        if labels.shape != codes.shape[:1]:
-            raise InputError(f"labels must have shape ({len(codes)},), one for each grid, got {tuple(labels.shape)}")
-        if labels.min() < 0 or labels.max() >= self.num_classes:
-            raise InputError(
-                f"labels must be in 0 … {self.num_classes - 1}, got {labels.min().item()} … {labels.max().item()}"
-            )
-
-    def _check_coarse(self, codes: Tensor, coarse: Tensor, num_coarse_codes: int) -> None:
-        batch, height, width = codes.shape
-        factor = self.coarse_factor
-        if height % factor or width % factor or coarse.shape != (batch, height // factor, width // factor):
-            raise InputError(
-                f"{batch} grids of {height} × {width} need coarse codes of shape ({batch}, {height / factor:g}, "
-                f"{width / factor:g}), got {tuple(coarse.shape)}"
-            )
-        lowest, highest = (int(bound) for bound in coarse.aminmax())
-        if lowest < 0 or highest >= num_coarse_codes:
-            raise InputError(f"coarse codes must be in 0 … {num_coarse_codes - 1}, got {lowest} … {highest}")
 
     def without_codebook(self) -> "PixelCNN":
         """Return a model that gives the same logits and is told no codebook.
@@ -402,51 +306,3 @@ def _check_generator(generator: torch.Generator | None, device: torch.device) ->
         raise InputError(
             f"the generator is on {generator.device}, the model on {device}: use torch.Generator({device.type!r})"
         )
-
-
-def _number_of_grids(given: dict[str, int | None]) -> int:
-    """Return the number that all who name one agree on, 1 if nobody does."""
-    named = {name: number for name, number in given.items() if number is not None}
-    if len(set(named.values())) > 1:
-        raise InputError(f"these must agree on the number of grids: {named}")
-    number = next(iter(named.values()), 1)
-    if number < 1:
-        raise InputError(f"the number of grids must be at least 1, got {number}")
-    return number
-
-
-def _keep_known(grids: Tensor, known: Tensor, image_size: ImageSize | None) -> tuple[Tensor, Tensor]:
-    """Grids (B, H, W) without what is not known, and the mask for each of them."""
-    batch, height, width = grids.shape
-    if image_size is not None and height_and_width(image_size) != (height, width):
-        raise InputError(f"start_sequence is {height} × {width}, but image_size is {image_size}")
-    if known.shape not in ((height, width), grids.shape):
-        raise InputError(
-            f"known must have shape ({height}, {width}) or ({batch}, {height}, {width}), got {tuple(known.shape)}"
-        )
-    mask = known.expand(grids.shape)
-    return grids.masked_fill(~mask, 0), mask
-
-
-def _keep_first(sequence: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Grids that begin with the codes of ``sequence`` (B, n), and the mask for each of them."""
-    batch, length = sequence.shape
-    if length > height * width:
-        raise InputError(f"start_sequence has {length} codes, a grid of {height} × {width} only {height * width}")
-    codes = F.pad(sequence, (0, height * width - length)).view(batch, height, width)
-    mask = torch.arange(height * width, device=sequence.device) < length
-    return codes, mask.view(height, width).expand(codes.shape)
-
-
-def height_and_width(size: ImageSize) -> tuple[int, int]:
-    """Return (H, W) of a size given as one number or as a pair.
-
-    Raises:
-        InputError: anything but positive whole numbers, or another number of them.
-    """
-    lengths = tuple(size) if isinstance(size, Sequence) else (size, size)
-    try:
-        height, width = (whole_number("a size", length) for length in lengths)
-    except ValueError as error:  # an InputError is one too; the other comes from a number of lengths that is not two
-        raise InputError(f"a size is a positive whole number or a pair of them, got {size!r}") from error
-    return height, width

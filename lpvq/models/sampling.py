@@ -4,16 +4,15 @@ A grid is drawn in raster order: row by row from the top, each row from the left
 distribution of a single code; top-p ("nucleus sampling") is from Holtzman et al. (2020), arXiv:1904.09751.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from lpvq.errors import InputError
 from lpvq.models.checks import real_number, whole_number
-from lpvq.models.gated import Stacks
 
 
 @dataclass(frozen=True)
@@ -129,6 +128,10 @@ def _at_least_float32(logits: Tensor) -> Tensor:
     return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
+Draw = Callable[[Tensor, SamplingOptions, Tensor], Tensor]
+"""From logits (B, K), options and random numbers (B,) to codes, int64 (B,)."""
+
+
 class GridSampler(Protocol):
     """What ``sample_grid`` asks for logits; ``codes`` int64 (B, H, W) is the grid as drawn so far."""
 
@@ -140,7 +143,12 @@ class GridSampler(Protocol):
 
 
 def sample_grid(
-    sampler: GridSampler, codes: Tensor, mask: Tensor, options: SamplingOptions, uniform: Tensor
+    sampler: GridSampler,
+    codes: Tensor,
+    mask: Tensor,
+    options: SamplingOptions,
+    uniform: Tensor,
+    draw: Draw | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Sample the codes that are not known, in raster order and in place; a position that all grids know costs nothing.
 
@@ -150,6 +158,7 @@ def sample_grid(
         mask: bool (B, H, W), True where a code is known: it stays as it is.
         options: temperature, top-k, top-p.
         uniform: the noise, random numbers in [0, 1), (B, H, W).
+        draw: from logits (B, K), the options and the noise (B,) to codes (B,); as ``sample_code`` does where None.
 
     Yields:
         each position (row, column), once its codes are sampled.
@@ -157,6 +166,7 @@ def sample_grid(
     Raises:
         InputError: the sampler's logits describe no distribution: NaN, +∞, or −∞ for all codes.
     """
+    draw = draw or _sample_or_fail
     wanted_by_all, wanted = (~mask).all(dim=0).tolist(), (~mask).any(dim=0).tolist()
     for row in range(codes.shape[1]):
         columns = [column for column, is_wanted in enumerate(wanted[row]) if is_wanted]
@@ -164,7 +174,7 @@ def sample_grid(
             sampler.begin_row(codes, row)
         for column in columns:
             logits = sampler.logits_at(codes, row, column)
-            sampled = _sample_or_fail(logits, options, uniform[:, row, column])
+            sampled = draw(logits, options, uniform[:, row, column])
             if not wanted_by_all[row][column]:
                 sampled = torch.where(mask[:, row, column], codes[:, row, column], sampled)
             codes[:, row, column] = sampled
@@ -178,12 +188,12 @@ class FullForwardSampler:
     """The logits of one position by a forward pass over the whole grid: simple, and a reference for the cache.
 
     Args:
-        network: whose logits to compute.
+        network: whose logits to compute: a ``PixelCNN``, or what is used as one is.
         labels: int64 (B,), for a network with classes.
         coarse: int64 (B, h, w), for a network with coarse codes.
     """
 
-    def __init__(self, network: Stacks, labels: Tensor | None, coarse: Tensor | None = None) -> None:
+    def __init__(self, network: Any, labels: Tensor | None, coarse: Tensor | None = None) -> None:
         self.network = network
         self.labels = labels
         self.coarse = coarse
@@ -193,5 +203,5 @@ class FullForwardSampler:
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
         """Return logits (B, K) for a position, given the codes (B, H, W) before it."""
-        _refuse_failures(codes, len(self.network.embedding.weight))  # the network would refuse them in other words
+        _refuse_failures(codes, self.network.latent_dim)  # the network would refuse them in other words
         return self.network(codes, self.labels, coarse=self.coarse)[:, :, row, column]

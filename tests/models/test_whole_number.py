@@ -1,0 +1,102 @@
+"""The prior in whole numbers: the same on every machine, and nearly the one that it was made of."""
+
+import pytest
+import torch
+
+from lpvq import InputError, PixelCNN
+from lpvq.models.exact_sums import LARGEST_SUM, ExactLinear, Source, fit, largest_sum
+from lpvq.models.whole_number import rounded_quotient, whole_root
+from lpvq.models.whole_number_conversion import whole_number_prior
+from lpvq.models.whole_number_prior import WholeNumberPixelCNN
+
+LABELS = torch.arange(6) % 3
+
+
+@pytest.fixture(scope="module")
+def prior() -> PixelCNN:
+    torch.manual_seed(0)
+    model = PixelCNN(7, (4, 5), 3, 5, 8, num_classes=3, position=True, num_attentions=2, code_dim=2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.set_codebook(torch.randn(7, 2))
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def codes() -> torch.Tensor:
+    return torch.randint(7, (6, 4, 5), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def model(prior: PixelCNN, codes: torch.Tensor) -> WholeNumberPixelCNN:
+    return whole_number_prior(prior, codes, LABELS)
+
+
+def test_cached_and_plain_logits_are_equal_and_so_are_those_of_other_batches(
+    model: WholeNumberPixelCNN, codes: torch.Tensor
+) -> None:
+    full = model(codes, LABELS)
+    assert torch.equal(full[:1], model(codes[:1], LABELS[:1]))
+    sampler = model.sampler(LABELS, 6, (4, 5), "cached")
+    for row in range(4):
+        sampler.begin_row(codes, row)
+        for column in range(5):
+            assert torch.equal(sampler.logits_at(codes, row, column), full[:, :, row, column])
+
+
+def test_float64_gives_the_same(model: WholeNumberPixelCNN, codes: torch.Tensor) -> None:
+    full = model(codes, LABELS)
+    try:
+        assert torch.equal(model.double()(codes, LABELS), full.double())
+    finally:
+        model.float()
+
+
+def test_it_is_nearly_the_prior_that_it_was_made_of(
+    model: WholeNumberPixelCNN, prior: PixelCNN, codes: torch.Tensor
+) -> None:
+    torch.testing.assert_close(model.nll(codes, LABELS), prior.nll(codes, LABELS).double(), rtol=0.01, atol=0)
+
+
+def test_cached_and_plain_draw_the_same(model: WholeNumberPixelCNN) -> None:
+    options = {"labels": LABELS, "temperature": 0.8, "top_k": 5, "top_p": 0.9}
+    drawn = [
+        model.generate(**options, method=method, generator=torch.Generator().manual_seed(3))
+        for method in ("cached", "plain")
+    ]
+    assert torch.equal(*drawn)
+
+
+def test_frequencies_add_up_and_none_is_zero(model: WholeNumberPixelCNN, codes: torch.Tensor) -> None:
+    sizes = model.frequencies(model(codes, LABELS).movedim(1, -1))
+    assert (sizes.sum(-1) == 2**22).all()
+    assert sizes.min() >= 1
+
+
+def test_it_can_be_kept(model: WholeNumberPixelCNN, codes: torch.Tensor, tmp_path) -> None:
+    model.save_pretrained(tmp_path)
+    again = WholeNumberPixelCNN.from_pretrained(tmp_path)
+    again.check_sums()
+    assert torch.equal(again(codes, LABELS), model(codes, LABELS))
+
+
+def test_a_sum_that_would_become_too_large_is_made_coarser() -> None:
+    weight = torch.randn(5, 3000, generator=torch.Generator().manual_seed(0))
+    layer = ExactLinear(3000, 5)
+    found, bias = fit([Source(weight, -9, 2**11)], torch.zeros(5), -7)
+    layer.keep(*found[0], bias)
+    assert LARGEST_SUM / 2.1 < largest_sum([(layer, 2**11)]) < LARGEST_SUM
+    layer.weight.mul_(0).add_(127)
+    assert largest_sum([(layer, 2**11)]) > LARGEST_SUM
+    with pytest.raises(InputError, match="too large"):
+        fit([Source(weight, 15, 2**11)], torch.zeros(5), -7)
+
+
+def test_quotients_and_roots_are_exact() -> None:
+    a = torch.arange(-50, 50, dtype=torch.float64)
+    for b in range(1, 20):
+        expected = [(2 * int(n) + b) // (2 * b) for n in a]
+        assert rounded_quotient(a, torch.tensor(float(b))).tolist() == expected
+    roots = torch.arange(1, 200, dtype=torch.float64) * 300_001
+    assert torch.equal(whole_root(roots.square()), roots)
+    assert torch.equal(whole_root(roots.square() - 1), roots - 1)
