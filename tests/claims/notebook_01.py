@@ -44,15 +44,15 @@ CLAIMS = [
         "value['autoencoder'] < value['PCA']",
     ),
     Claim(
-        "the autoencoder's error is about a quarter smaller",
+        "the autoencoder's error is clearly smaller",
         "compare",
         "{'smaller by': 1 - relative_error(learned, test_images) / relative_error(linear, test_images)}",
-        "0.18 < value['smaller by'] < 0.35",
+        "value['smaller by'] > 0.1",
     ),
     Claim(
-        "From 128 bits on, which is 16 levels, both curves are nearly flat",
+        "From 160 bits on, which is 32 levels, both curves are nearly flat",
         "round-curve",
-        "{name: of_levels[counts.index(16)] / of_levels[-1] for name, of_levels in errors_of.items()}",
+        "{name: of_levels[counts.index(32)] / of_levels[-1] for name, of_levels in errors_of.items()}",
         "all(ratio < 1.05 for ratio in value.values())",
     ),
     Claim(
@@ -68,10 +68,10 @@ CLAIMS = [
         "max(value) < 1",
     ),
     Claim(
-        "it loses about fifteen times less",
+        "it loses more than ten times less",
         "round-curve",
         "{'times': errors_of['autoencoder'][-1] / vqvae_error}",
-        "11 < value['times'] < 19",
+        "value['times'] > 10",
     ),
     Claim(
         "round things with dark spots on a blotchy background, and no clean smiley among them",

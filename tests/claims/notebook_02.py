@@ -12,7 +12,7 @@ ERRORS = "{name: [history[-1][2] for history in runs] for name, runs in historie
 CLAIMS = [
     exact("the search for the nearest code as one matrix product", "find-nearest"),
     Claim(
-        "With one random entry the error is about 2",
+        "With one random entry the error is 1.5 to 2.5",
         "sizes",
         "{'1': errors[0], '256': errors[-1]}",
         "1.5 < value['1'] < 2.5 and 0.007 < value['256'] < 0.014",
@@ -41,10 +41,10 @@ CLAIMS = [
         "min(value['times as long']) > 100",
     ),
     Claim(
-        "at the end the vectors are a hundred thousand times as long",
+        "at the end the vectors are many thousand times as long",
         "commitment",
         "{'times as long': [history[-1][3] / history[0][3] for history in histories['β = 0']]}",
-        "3e4 < min(value['times as long']) and max(value['times as long']) < 3e5",
+        "min(value['times as long']) > 5e3",
     ),
     Claim(
         "The error stays at 1, that of a flat grey: the model has learned nothing.",
@@ -59,10 +59,10 @@ CLAIMS = [
         "max(value) < 10",
     ),
     Claim(
-        "you pay for 256 codes and use a dozen",
+        "you pay for 256 codes and use a handful",
         "collapse",
         "[history[-1][1] for _, history in with_beta]",
-        "max(value) <= 16",
+        "max(value) <= 20",
     ),
     Claim(
         "and a codebook collapse, from three seeds each",
@@ -92,10 +92,10 @@ CLAIMS = [
         "mean(value['averages, from data']) < 1.5 * mean(value['averages'])",
     ),
     Claim(
-        "All entries are in use at first",
+        "the vectors move away within a few steps, and most entries are left behind",
         "cures-look",
         "{'in use at the first look after step 0': [history[1][1] for history in histories['averages, from data']]}",
-        "min(value['in use at the first look after step 0']) > 0.9 * 256",
+        "max(value['in use at the first look after step 0']) < 0.5 * 256",
     ),
     Claim(
         "About 200 entries are in use (150 to 256 is fine)",
@@ -111,10 +111,10 @@ CLAIMS = [
         " value['averages'], value['averages, from data']))",
     ),
     Claim(
-        "Averages and a start from data hardly helped; restarts brought nearly all entries into use.",
+        "Averages and a start from data hardly helped; restarts brought most entries into use.",
         "cures-look",
         USED,
         "max(value['averages'] + value['averages, from data']) < 0.2 * 256"
-        " and min(value['averages, from data, restarts']) > 0.85 * 256",
+        " and min(value['averages, from data, restarts']) > 0.5 * 256",
     ),
 ]

@@ -48,7 +48,7 @@ CLAIMS = [
         "all(sorted(off)[-2] < 0.35 for off in value.values())",
     ),
     time(
-        "4 or 5 for your cache and between 12 and 20 for the package's, close to what was measured",
+        "about 4 for your cache and between 12 and 20 for the package's, not far from what was measured",
         "fit",
         "[(costs['plain'][2] + 64 * costs['plain'][3]) / (costs[name][2] + costs[name][3])"
         " for name in ('your cache', \"lpvq's cache\")]",

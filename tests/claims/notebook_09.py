@@ -118,7 +118,7 @@ CLAIMS = [
         "value['samples'][0] > 0.97 and value['test'][3] - 0.06 < value['samples'][3] < value['test'][3]",
     ),
     Claim(
-        "The generated images lie no nearer than the held-out ones: no sign of copying.",
+        "ours reach it less often: no sign of copying.",
         "copies",
         "{'nearer': verdict.near.found, 'p': verdict.near.p_value}",
         "value['p'] > 0.05",
@@ -130,28 +130,22 @@ CLAIMS = [
         "value['farther'] > 0.02 and value['p'] < 0.01",
     ),
     Claim(
-        "One or two in a hundred of the *test* grids occur among the training grids",
+        "Of the *test* grids, one in eight occurs among the 109,000 training grids.",
         "copies-grids",
         "repeated.held_out.value",
-        "0.005 < value < 0.025",
+        "0.09 < value < 0.16",
     ),
     Claim(
-        "Ours hardly ever does, and that is no virtue.",
+        "Ours does so a quarter as often, and that is no virtue",
         "copies-grids",
         "{'samples': repeated.generated.value, 'test grids': repeated.held_out.value}",
-        "value['samples'] < 0.01 and value['samples'] < 0.5 * value['test grids']",
+        "value['samples'] < 0.5 * value['test grids']",
     ),
     Claim(
-        "With one copy among twenty images the first p-value becomes tiny.",
+        "With one copy among ten images the first p-value becomes tiny.",
         "planted",
         "{'nearer': planted_verdict.near.found, 'p': planted_verdict.near.p_value}",
         "value['p'] < 0.01",
-    ),
-    Claim(
-        "In ours the column of the face is off by more than twice as much as in true faces",
-        "truth-all",
-        "{one.name: [one.samples, one.calibration] for one in truths if one.name in ('column', 'row', 'size', 'eyes')}",
-        "value['column'][0] > 2 * value['column'][1]",
     ),
     Claim(
         "the usual measures notice late, when a fifth of all faces have it, or half, or all, or never",
@@ -179,10 +173,10 @@ CLAIMS = [
         "max(value.values()) < len(faulty)",
     ),
     Claim(
-        "more faces are true, and only half as many are plainly wrong",
+        "more faces are true, and fewer are plainly wrong",
         "temperature",
         KNOBS,
-        "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and 0.3 < value['T = 0.7'][1] / value['T = 1.0'][1] < 0.7",
+        "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and value['T = 0.7'][1] < value['T = 1.0'][1]",
     ),
     Claim(
         "A lower temperature draws fewer faults, and fewer of the faces that the prior finds improbable.",
