@@ -43,7 +43,7 @@ Summary = Callable[[Tensor], Tensor]
 """From embedded codes (B, C, H, W) to what each position is told of its grid, (B, C, H, W) or (B, C, 1, 1)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Folder:
     """What a patient has brought.
 
@@ -68,7 +68,7 @@ def by_number(names: Sequence[str], table: Tensor) -> Tensor:
     return table[[int(name.removeprefix("face_").removesuffix(".png")) for name in names]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pipeline:
     """The way from a folder to a prior. As it stands here, it is healthy.
 
