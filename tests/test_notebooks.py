@@ -201,6 +201,13 @@ def has_outputs_to_compare(notebook: NotebookNode) -> list[str]:
     return [f"{line!r} is tagged {CHECKED} and has nothing to compare" for line in empty]
 
 
+def has_no_bar_to_compare(notebook: NotebookNode) -> list[str]:
+    """Look for a bar in a cell that is compared: nbval keeps its first state, a file its last."""
+    shown = [(cell, output.get("data", {}).get("text/html", "")) for cell, output in outputs(notebook)]
+    barred = [cell for cell, html in shown if CHECKED in tags(cell) and "<progress" in html]
+    return [f"{first_line(cell)!r} is tagged {CHECKED} and shows a progress bar" for cell in barred]
+
+
 # --- checks of a lesson
 
 
@@ -282,6 +289,7 @@ CHECKS: list[Check] = [
     has_lines_that_fit,
     has_tags_that_nbval_knows,
     has_outputs_to_compare,
+    has_no_bar_to_compare,
 ]
 LESSON_CHECKS: list[Check] = [
     has_a_title,
@@ -434,6 +442,11 @@ FAULTS: list[tuple[Check, str, Callable[[NotebookNode], object]]] = [
     (has_lines_that_fit, "a long line", lambda nb: put(nb, 1, source="x" * 89)),
     (has_tags_that_nbval_knows, "misspelt", lambda nb: put(nb, 2, metadata={"tags": ["nbval-checks-output"]})),
     (has_outputs_to_compare, "a bare tag", lambda nb: put(nb, 1, metadata={"tags": [CHECKED]})),
+    (
+        has_no_bar_to_compare,
+        "a bar",
+        lambda nb: put(nb, 2, outputs=[v4.new_output("display_data", data={"text/html": "<div><progress></div>"})]),
+    ),
     (has_a_title, "no title", lambda nb: put(nb, 0, source="Codes")),
     (has_a_title, "code first", lambda nb: nb.cells.pop(0)),
     (states_its_objectives, "no heading", lambda nb: put(nb, 0, source="# Codes\n\n- a\n- b\n- c")),

@@ -85,6 +85,7 @@ class Workspace:
         coarse: with two levels, the workspace of the same images, smaller, whose codes are the coarse ones; else None.
         watch: what to show of a training while it goes: from this workspace, the model and what it is validated on to
             an ``AfterStep``; None for nothing.
+        offer: what to say before a model is trained from nothing to its end; None for nothing.
 
     Raises:
         InputError: an unknown data set, profile or device, a number that is not a size or a seed. Asking for an
@@ -122,6 +123,7 @@ class Workspace:
         self.artefacts = ArtefactStore(home / below)
         self._splits = Splits(self.dataset, self.recipe, self.profile, home / _PICTURES)
         self.watch: Callable[[Workspace, Any, ImageData | LatentCodes], AfterStep | None] | None = None
+        self.offer: str | None = None
         self.coarse: Workspace | None = None
         if self.recipe.levels == 2:
             smaller = coarse_size(self.recipe.size, self.recipe.downsample)
@@ -347,6 +349,8 @@ class Workspace:
         artefact = _snapshot(name, share) if is_past else name
         marks = () if is_past or name == "classifier" else SNAPSHOTS
         self._announce(artefact, self._steps_done(artefact, identity))
+        if self.offer and until == steps and name != "classifier" and not self.path(f"{artefact}.checkpoint").exists():
+            print(self.offer, flush=True)
         shown, there = steps * training.config.batch_size, len(training.data)
         if self.prepared is not None and shown < there:
             print(f"in the profile {self.profile} it is shown {shown:,} of {there:,} pictures", flush=True)

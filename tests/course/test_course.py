@@ -24,6 +24,36 @@ def test_a_notebook_begins_with_its_profile_and_seed(
     assert torch.__version__ in course.describe_setup()
 
 
+def test_a_notebook_takes_the_models_that_come_with_the_project(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    assert course.begin(pretrained=True).prior.latent_dim == 256
+    assert "training" not in capsys.readouterr().out
+
+
+def test_they_are_offered_where_training_takes_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    monkeypatch.setenv("LPVQ_PROFILE", "laptop")
+    assert "pretrained=True" in (course.begin().offer or "")
+    assert course.begin("mnist").offer is None  # there are none
+    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+    assert course.begin().offer is None
+
+
+def test_the_offer_is_made_before_a_whole_training_and_not_before_a_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+    workspace = course.begin()
+    workspace.offer = "or take ours"
+    assert workspace.vqvae is not None
+    assert capsys.readouterr().out.count("or take ours") == 1
+    assert workspace.train_until("prior", 0.5) is not None and workspace.prior is not None
+    assert "or take ours" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
