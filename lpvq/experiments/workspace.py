@@ -42,7 +42,7 @@ from lpvq.models.pretrained import load_pretrained_and_about
 from lpvq.models.saving import Pretrained
 from lpvq.models.vqvae import VQVAE
 from lpvq.paths import output_folder
-from lpvq.runtime import choose_device
+from lpvq.runtime import choose_device, progress, without_bars
 from lpvq.training.checkpoints import OtherDataError, steps_done
 from lpvq.training.config import HOW_FAST, real_number
 from lpvq.training.trainer import AfterStep, History
@@ -416,12 +416,22 @@ class Workspace:
         def extract() -> LatentCodes:
             if path.exists():
                 print(f"{path} has the codes of other images or of another VQ-VAE: they are extracted anew", flush=True)
-            codes = join_codes([self._extract(part, coarse) for part in parts()])
-            codes = replace(codes, data_checksum=data_checksum)
+            codes = replace(self._extract_all(parts(), coarse, number), data_checksum=data_checksum)
             codes.save(path)
             return codes
 
         return self.artefacts.find_or_make(find, extract)
+
+    def _extract_all(self, parts: Iterator[ImageData], coarse: VQVAE | None, number: int | None) -> LatentCodes:
+        """The codes of all parts; of smileys, a ``number`` that is known, with one bar."""
+        if number is None:
+            return join_codes([self._extract(part, coarse) for part in parts])
+        found = []
+        with progress(None, "drawing images and extracting codes", total=number) as bar, without_bars():
+            for part in parts:
+                found.append(self._extract(part, coarse))
+                bar.update(len(part))
+        return join_codes(found)
 
     def _extract(self, images: ImageData, coarse: VQVAE | None) -> LatentCodes:
         if coarse is None:

@@ -9,6 +9,7 @@ import torch
 from lpvq import course
 from lpvq.course.exercises import notebook_00
 from lpvq.course.exercises.comparing import compare_number
+from lpvq.runtime import progress
 
 
 def test_a_notebook_begins_with_its_profile_and_seed(
@@ -76,6 +77,16 @@ def test_a_check_says_how_an_answer_stands(
     monkeypatch.setitem(notebook_00.CHECKERS, "0.9", lambda given: compare_number(given, 2, 0.1))
     course.check("0.9", answer)
     assert capsys.readouterr().out == f"exercise 0.9: {verdict}\n"
+
+
+def test_a_check_shows_no_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setitem(
+        notebook_00.CHECKERS, "0.9", lambda _: [print("seen") for _ in progress(range(3), "x")] and None
+    )
+    course.check("0.9", 3)
+    shown = capsys.readouterr()
+    assert shown.out.startswith("seen\nseen\nseen\n") and shown.err == ""
 
 
 def test_a_checker_that_fails_gives_a_sentence_not_a_traceback(
