@@ -102,7 +102,8 @@ def _picture(questions: Sequence[Mapping[str, Any]], graded: Sequence[Grade]) ->
     totals.hist(values, bins=np.arange(-0.5, sum(question["of"] for question in questions) + 1), color="#0072B2")
     totals.set_xlabel("points in all")
     totals.set_ylabel("students")
-    totals.yaxis.get_major_locator().set_params(integer=True)
+    for axis in (bars.xaxis, totals.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     for axes in (bars, totals):
         axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
