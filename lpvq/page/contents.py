@@ -1,0 +1,163 @@
+"""What the page holds of the models: a prior in whole numbers, a VQ-VAE with rounded weights, patches, names."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lpvq.models.exact_sums import ExactLinear
+from lpvq.models.other_quantizers import EntropyConstrainedQuantizer
+from lpvq.models.vqvae import VQVAE, ResidualBlock, Upsampling
+from lpvq.models.whole_number import (
+    ASKED,
+    FEATURES,
+    GATED,
+    HIDDEN,
+    TOTAL,
+    Attention,
+    Layer,
+    normalised_largest,
+)
+from lpvq.models.whole_number_prior import WholeNumberPixelCNN
+from lpvq.page.packing import Packed, whole
+
+Arrays = dict[str, Packed]
+
+_STEPS = 2  # to a unit, of what labels and places add
+
+
+def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:
+    """Return the facts and the arrays that ``js/prior.js`` computes with."""
+    layers = cast(list[Layer], list(model.layers))
+    attentions = [number for number, layer in enumerate(layers) if layer.attention is not None]
+    facts = {
+        "codes": model.latent_dim,
+        "height": model.image_size[0],
+        "width": model.image_size[1],
+        "channels": model.channels,
+        "reach": model.reach,
+        "blocks": model.num_blocks,
+        "attentions": attentions,
+        "heads": cast(Attention, layers[attentions[0]].attention).heads if attentions else 1,
+        "total": TOTAL,
+        "largest": {
+            "gated": GATED,
+            "features": FEATURES,
+            "hidden": HIDDEN,
+            "asked": ASKED,
+            "normalised": normalised_largest(model.channels),
+        },
+    }
+    arrays: Arrays = {"vectors": whole(model.vectors.numpy())}
+    for name, module in model.named_modules():
+        if isinstance(module, ExactLinear):
+            arrays |= _matrix(name, module)
+        elif isinstance(module, Layer):
+            for what in ("label", "row", "column"):
+                table = getattr(module, f"{what}_shifts")
+                if table is not None:
+                    arrays[f"{name}.{what}_shifts"] = _in_steps(table)
+        elif isinstance(module, Attention):
+            for what in ("query", "key_value"):
+                for axis in ("rows", "columns"):
+                    arrays[f"{name}.{what}_{axis}"] = _in_steps(getattr(module, f"{what}_{axis}"))
+            arrays[f"{name}.nothing"] = whole(_integers(module.nothing))
+            arrays[f"{name}.alike"] = Packed(module.alike.numpy(), "int8")
+            arrays[f"{name}.epsilon"] = Packed(module.epsilon.view(1).numpy(), "float64")
+            arrays[f"{name}.score_shift"] = Packed(module.score_shift.view(1).numpy(), "int8")
+    for name in ("gate_table", "weight_table", "frequency_table"):
+        arrays[name] = Packed(getattr(model, name).numpy(), "int32", 24)
+    return facts, arrays
+
+
+def vqvae_contents(vqvae: VQVAE, largest: int) -> tuple[dict[str, Any], Arrays]:
+    """Return the facts and the arrays that ``js/vqvae.js`` computes with.
+
+    Args:
+        vqvae: its weights are rounded.
+        largest: whole number that a weight becomes.
+    """
+    arrays: Arrays = {}
+    facts = {
+        "encoder": _layers("encoder", vqvae.encoder, arrays, largest),
+        "decoder": _layers("decoder", vqvae.decoder, arrays, largest),
+    }
+    quantizer = vqvae.quantizer
+    arrays["codebook"] = Packed(quantizer.codebook.detach().numpy(), "float64")
+    rates = torch.zeros(quantizer.num_codes)
+    if isinstance(quantizer, EntropyConstrainedQuantizer):
+        rates = quantizer.rates()
+    arrays["rates"] = Packed(rates.numpy(), "float64")
+    return facts, arrays
+
+
+def patches_contents(patches: Tensor) -> Packed:
+    """Return the patches that codes stand for, (K, C, s, s) in [0, 1], as bytes (K, s, s, C)."""
+    return Packed((patches.permute(0, 2, 3, 1) * 255).round().byte().numpy(), "uint8")
+
+
+def _matrix(name: str, layer: ExactLinear) -> Arrays:
+    """A matrix of whole numbers, each row without the factors of two that all of its numbers have."""
+    weight = layer.weight.numpy().astype(np.int64)
+    joined = np.bitwise_or.reduce(weight, axis=1)
+    twos = np.where(joined == 0, 0, np.log2(np.maximum(joined & -joined, 1)).astype(np.int64))
+    arrays = {
+        f"{name}.weight": Packed(weight >> twos[:, None], "int8"),
+        f"{name}.exponent": Packed(layer.exponent.numpy() + twos, "int8"),
+    }
+    if layer.bias is not None:
+        arrays[f"{name}.bias"] = Packed(layer.bias.numpy(), "float64")
+    return arrays
+
+
+def _layers(path: str, layers: Sequence[nn.Module] | nn.Sequential, arrays: Arrays, largest: int) -> list[dict]:
+    """Facts about the layers of a network; their weights go to ``arrays``."""
+    facts = []
+    for number, layer in enumerate(cast(Sequence[nn.Module], layers)):
+        name = f"{path}.{number}"
+        match layer:
+            case nn.ReLU():
+                facts.append({"kind": "relu"})
+                continue
+            case ResidualBlock():
+                facts.append({"kind": "residual", "parts": _layers(name, layer.layers, arrays, largest)})
+                continue
+            case Upsampling():
+                facts.append({"kind": "upsampling"})
+            case nn.Conv2d():
+                kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
+                facts.append({"kind": "convolution", "kernel": kernel, "stride": stride, "padding": padding})
+        matrix = flat(layer)
+        step = matrix.abs().amax(1) / largest
+        arrays[f"{name}.weight"] = whole(_integers(matrix / step[:, None]))
+        arrays[f"{name}.step"] = Packed(step.numpy(), "float64")
+        arrays[f"{name}.bias"] = Packed(cast(Tensor, layer.bias).detach().numpy(), "float64")
+    return facts
+
+
+def flat(layer: nn.Module) -> Tensor:
+    """Return a kernel as a matrix for what stands side by side, (out, rows · columns · in).
+
+    Of a transposed convolution, the four convolutions that make an even or odd row and column, one below another.
+    """
+    weight = cast(Tensor, layer.weight).detach()
+    if isinstance(layer, nn.Conv2d):
+        return weight.permute(0, 2, 3, 1).flatten(1)
+    # An even row is made by rows 3 and 1 of the kernel, an odd one by 2 and 0; and so are columns.
+    parts = [
+        weight[:, :, rows][:, :, :, columns].permute(1, 2, 3, 0).flatten(1)
+        for rows in ((3, 1), (2, 0))
+        for columns in ((3, 1), (2, 0))
+    ]
+    return torch.cat(parts)
+
+
+def _in_steps(table: Tensor) -> Packed:
+    return whole(_integers(table * _STEPS))
+
+
+def _integers(numbers: Tensor) -> NDArray[np.int64]:
+    return numbers.round().numpy().astype(np.int64)
