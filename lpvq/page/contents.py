@@ -1,10 +1,10 @@
 """What the page holds of the models: a prior in whole numbers, a VQ-VAE with rounded weights, patches, names."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -23,10 +23,14 @@ from lpvq.models.whole_number import (
 )
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.page.packing import Packed, whole
+from lpvq.page.rounding import round_rows, noting_moments
 
 Arrays = dict[str, Packed]
 
 _STEPS = 2  # to a unit, of what labels and places add
+# The largest whole numbers that weights of the VQ-VAE become. Those of the encoder decide a code; those of the decoder
+# are pixels, which are to be within 2/255.
+_LARGEST_OF_ENCODER, _LARGEST_OF_DECODER = 127, 400
 
 
 def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:
@@ -73,20 +77,23 @@ def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:
     return facts, arrays
 
 
-def vqvae_contents(vqvae: VQVAE, largest: int) -> tuple[dict[str, Any], Arrays]:
+@torch.no_grad()
+def vqvae_contents(vqvae: VQVAE, images: Tensor) -> tuple[dict[str, Any], Arrays]:
     """Return the facts and the arrays that ``js/vqvae.js`` computes with.
 
     Args:
         vqvae: its weights are rounded.
-        largest: whole number that a weight becomes.
+        images: like those that it is for, (B, C, H, W) in [0, 1].
     """
+    kernels = {name: layer for name, layer in vqvae.named_modules() if isinstance(layer, nn.Conv2d | Upsampling)}
+    with noting_moments(kernels, _seen) as moments:
+        vqvae.decode(vqvae.encode(images))
     arrays: Arrays = {}
-    facts = {
-        "encoder": _layers("encoder", vqvae.encoder, arrays, largest),
-        "decoder": _layers("decoder", vqvae.decoder, arrays, largest),
-    }
+    for name, layer in kernels.items():
+        arrays |= _kernel(name, layer, moments[name])
+    facts = {"encoder": _layers(vqvae.encoder), "decoder": _layers(vqvae.decoder)}
     quantizer = vqvae.quantizer
-    arrays["codebook"] = Packed(quantizer.codebook.detach().numpy(), "float64")
+    arrays["codebook"] = Packed(quantizer.codebook.numpy(), "float64")
     rates = torch.zeros(quantizer.num_codes)
     if isinstance(quantizer, EntropyConstrainedQuantizer):
         rates = quantizer.rates()
@@ -113,37 +120,51 @@ def _matrix(name: str, layer: ExactLinear) -> Arrays:
     return arrays
 
 
-def _layers(path: str, layers: Sequence[nn.Module] | nn.Sequential, arrays: Arrays, largest: int) -> list[dict]:
-    """Facts about the layers of a network; their weights go to ``arrays``."""
-    facts = []
-    for number, layer in enumerate(cast(Sequence[nn.Module], layers)):
-        name = f"{path}.{number}"
+def _layers(layers: nn.Module) -> list[dict[str, Any]]:
+    """Facts about the layers of a network, in their order."""
+    facts: list[dict[str, Any]] = []
+    for layer in layers.children():
         match layer:
             case nn.ReLU():
                 facts.append({"kind": "relu"})
-                continue
             case ResidualBlock():
-                facts.append({"kind": "residual", "parts": _layers(name, layer.layers, arrays, largest)})
-                continue
+                facts.append({"kind": "residual", "layers": _layers(layer.layers)})
             case Upsampling():
                 facts.append({"kind": "upsampling"})
             case nn.Conv2d():
                 kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
                 facts.append({"kind": "convolution", "kernel": kernel, "stride": stride, "padding": padding})
-        matrix = flat(layer)
-        step = matrix.abs().amax(1) / largest
-        arrays[f"{name}.weight"] = whole(_integers(matrix / step[:, None]))
-        arrays[f"{name}.step"] = Packed(step.numpy(), "float64")
-        arrays[f"{name}.bias"] = Packed(cast(Tensor, layer.bias).detach().numpy(), "float64")
     return facts
 
 
-def flat(layer: nn.Module) -> Tensor:
+def _kernel(name: str, layer: nn.Module, moments: Tensor) -> Arrays:
+    """A kernel in whole numbers, with a step for each row."""
+    weight = _flat(layer).double()
+    largest = _LARGEST_OF_ENCODER if name.startswith("encoder") else _LARGEST_OF_DECODER
+    step = weight.abs().amax(1) / largest
+    return {
+        f"{name}.weight": whole(_integers(round_rows(weight, step, moments, largest))),
+        f"{name}.step": Packed(step.float().numpy(), "float64"),
+        f"{name}.bias": Packed(cast(Tensor, layer.bias).numpy(), "float64"),
+    }
+
+
+def _seen(layer: nn.Module, x: Tensor) -> Tensor:
+    """What the kernel of a layer is multiplied with, (N, rows · columns · in), of features (B, in, H, W)."""
+    around, kernel, stride = 1, 2, 1  # of one of the four convolutions that an upsampling is
+    if isinstance(layer, nn.Conv2d):
+        around, kernel, stride = int(layer.padding[0]), layer.kernel_size[0], layer.stride[0]
+    x = F.pad(x, [around] * 4, mode="replicate") if around else x
+    windows = F.unfold(x, kernel, stride=stride).unflatten(1, (x.shape[1], -1))  # (B, in, rows · columns, positions)
+    return windows.permute(0, 3, 2, 1).flatten(2).flatten(0, 1)
+
+
+def _flat(layer: nn.Module) -> Tensor:
     """Return a kernel as a matrix for what stands side by side, (out, rows · columns · in).
 
     Of a transposed convolution, the four convolutions that make an even or odd row and column, one below another.
     """
-    weight = cast(Tensor, layer.weight).detach()
+    weight = cast(Tensor, layer.weight)
     if isinstance(layer, nn.Conv2d):
         return weight.permute(0, 2, 3, 1).flatten(1)
     # An even row is made by rows 3 and 1 of the kernel, an odd one by 2 and 0; and so are columns.

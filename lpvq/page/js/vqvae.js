@@ -7,8 +7,8 @@ class Vqvae {
     const read = (list, name) =>
       list.map((layer, number) => {
         const path = `${name}.${number}`;
-        const parts = layer.parts && read(layer.parts, path);
-        return { ...layer, parts, weight: scaledRows(arrays, path), bias: arrays[`${path}.bias`] };
+        const layers = layer.layers && read(layer.layers, `${path}.layers`);
+        return { ...layer, layers, weight: scaledRows(arrays, path), bias: arrays[`${path}.bias`] };
       });
     this.encoder = read(facts.encoder, "encoder");
     this.decoder = read(facts.decoder, "decoder");
@@ -66,8 +66,8 @@ function run(layers, features) {
 
 const LAYERS = {
   relu: (x) => ({ ...x, data: x.data.map((value) => Math.max(value, 0)) }),
-  residual: (x, { parts }) => {
-    const change = run(parts, x).data;
+  residual: (x, { layers }) => {
+    const change = run(layers, x).data;
     return { ...x, data: x.data.map((value, i) => value + change[i]) };
   },
   convolution: (x, { weight, bias, kernel, stride, padding }) => {
