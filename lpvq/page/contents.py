@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lpvq.models.exact_sums import ExactLinear
+from lpvq.models.exact_sums import ExactLinear, scaled
 from lpvq.models.other_quantizers import EntropyConstrainedQuantizer
 from lpvq.models.vqvae import VQVAE, ResidualBlock, Upsampling
 from lpvq.models.whole_number import (
@@ -23,14 +23,15 @@ from lpvq.models.whole_number import (
 )
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.page.packing import Packed, whole
-from lpvq.page.rounding import round_rows, noting_moments
+from lpvq.page.rounding import noting_moments, round_rows
 
 Arrays = dict[str, Packed]
 
+_BIAS_STEP = -1
 _STEPS = 2  # to a unit, of what labels and places add
 # The largest whole numbers that weights of the VQ-VAE become. Those of the encoder decide a code; those of the decoder
 # are pixels, which are to be within 2/255.
-_LARGEST_OF_ENCODER, _LARGEST_OF_DECODER = 127, 400
+_LARGEST_OF_ENCODER, _LARGEST_OF_DECODER, _LARGEST_OF_CODEBOOK = 127, 300, 2047
 
 
 def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:
@@ -60,6 +61,7 @@ def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:
         if isinstance(module, ExactLinear):
             arrays |= _matrix(name, module)
         elif isinstance(module, Layer):
+            arrays[f"{name}.link_shift"] = Packed(module.link_shift.view(1).numpy(), "int8")
             for what in ("label", "row", "column"):
                 table = getattr(module, f"{what}_shifts")
                 if table is not None:
@@ -72,8 +74,11 @@ def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:
             arrays[f"{name}.alike"] = Packed(module.alike.numpy(), "int8")
             arrays[f"{name}.epsilon"] = Packed(module.epsilon.view(1).numpy(), "float64")
             arrays[f"{name}.score_shift"] = Packed(module.score_shift.view(1).numpy(), "int8")
-    for name in ("gate_table", "weight_table", "frequency_table"):
-        arrays[name] = Packed(getattr(model, name).numpy(), "int32", 24)
+    arrays["gate_table"] = whole(model.gate_table.numpy())
+    for name in ("weight_table", "frequency_table"):
+        table = getattr(model, name).numpy()
+        arrays[f"{name}.first"] = Packed(table[:2], "int32", 24)
+        arrays[f"{name}.off"] = Packed(_off_series(table), "int8")
     return facts, arrays
 
 
@@ -93,7 +98,10 @@ def vqvae_contents(vqvae: VQVAE, images: Tensor) -> tuple[dict[str, Any], Arrays
         arrays |= _kernel(name, layer, moments[name])
     facts = {"encoder": _layers(vqvae.encoder), "decoder": _layers(vqvae.decoder)}
     quantizer = vqvae.quantizer
-    arrays["codebook"] = Packed(quantizer.codebook.numpy(), "float64")
+    codebook = quantizer.codebook
+    step = codebook.abs().amax() / _LARGEST_OF_CODEBOOK
+    arrays["codebook"] = whole(_integers(codebook / step))
+    arrays["codebook_step"] = Packed(step.view(1).numpy(), "float64")
     rates = torch.zeros(quantizer.num_codes)
     if isinstance(quantizer, EntropyConstrainedQuantizer):
         rates = quantizer.rates()
@@ -112,11 +120,13 @@ def _matrix(name: str, layer: ExactLinear) -> Arrays:
     joined = np.bitwise_or.reduce(weight, axis=1)
     twos = np.where(joined == 0, 0, np.log2(np.maximum(joined & -joined, 1)).astype(np.int64))
     arrays = {
-        f"{name}.weight": Packed(weight >> twos[:, None], "int8"),
+        f"{name}.weight": whole(weight >> twos[:, None], "int16"),
         f"{name}.exponent": Packed(layer.exponent.numpy() + twos, "int8"),
     }
     if layer.bias is not None:
-        arrays[f"{name}.bias"] = Packed(layer.bias.numpy(), "float64")
+        # A bias is so many of the smallest steps that its row can have.
+        step = scaled(torch.ones(len(twos)), torch.from_numpy(layer.exponent.numpy() + twos).clamp(max=_BIAS_STEP))
+        arrays[f"{name}.bias"] = whole(_integers(layer.bias / step))
     return arrays
 
 
@@ -174,6 +184,16 @@ def _flat(layer: nn.Module) -> Tensor:
         for columns in ((3, 1), (2, 0))
     ]
     return torch.cat(parts)
+
+
+def _off_series(table: NDArray) -> NDArray[np.int64]:
+    """How far each entry of a table of exp is from one that goes on as its first two do; the page makes it of these.
+
+    Products and quotients of doubles are the same everywhere, unlike exp.
+    """
+    first, second = table[:2].astype(np.float64)
+    expected = np.floor(table[1:-1] * second / first + 0.5)
+    return (table[2:] - expected).astype(np.int64)
 
 
 def _in_steps(table: Tensor) -> Packed:

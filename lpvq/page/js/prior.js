@@ -14,8 +14,8 @@ class Prior {
     this.inner = matrix("inner");
     this.outer = matrix("outer");
     this.gateTable = arrays.gate_table;
-    this.weightTable = arrays.weight_table;
-    this.frequencyTable = arrays.frequency_table;
+    this.weightTable = seriesOf(arrays, "weight_table");
+    this.frequencyTable = seriesOf(arrays, "frequency_table");
     this.layers = Array.from({ length: facts.blocks }, (_, number) => {
       const name = `layers.${number}`;
       return {
@@ -23,6 +23,7 @@ class Prior {
         link: matrix(`${name}.link`),
         horizontal: matrix(`${name}.horizontal`),
         output: matrix(`${name}.output`),
+        linkScale: 2 ** arrays[`${name}.link_shift`][0],
         shifts: ["label", "row", "column"].map((what) => arrays[`${name}.${what}_shifts`]),
         attention: facts.attentions.includes(number) ? this.readAttention(arrays, `${name}.attention`) : null,
       };
@@ -101,7 +102,8 @@ class Sampler {
       for (let column = 0; column < width; column++) {
         const features = layer.vertical.bias.slice();
         this.addWindow(layer.vertical, layer.seen, reach + 1, column, features);
-        const cut = whole(features, largest.features, new Int32Array(2 * channels));
+        const scaled = features.map((x) => x * layer.linkScale);
+        const cut = whole(scaled, largest.features, new Int32Array(2 * channels));
         const links = layer.links.subarray(column * 2 * channels, (column + 1) * 2 * channels);
         links.set(layer.link.bias);
         layer.link.add(cut, 0, cut.length, 0, links);

@@ -2,7 +2,8 @@
 //
 // The text is base 85: five characters for four bytes, most significant first. The bytes are gzip; in them, the length of
 // a header, the header as JSON, and the numbers of one array after another. An array is cut in two where that packs better:
-// `low` bits of each number, packed eight to a byte, and above them what is left, as signed bytes.
+// `low` bits of each number, packed eight to a byte, and above them what is left, as signed bytes; and factors of two that
+// all of its numbers have are left out.
 
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
@@ -36,11 +37,11 @@ async function unpack(text) {
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
   const arrays = {};
   let at = start;
-  for (const { name, shape, type, low } of header.arrays) {
+  for (const { name, shape, type, low, twos } of header.arrays) {
     const count = shape.reduce((product, length) => product * length, 1);
     const lowBytes = Math.ceil((count * low) / 8);
     const { numbers, bytesRead } = READERS[type](bytes, at + lowBytes, count);
-    if (low) joinLowBits(numbers, bytes, at, low);
+    if (low || twos) joinLowBits(numbers, bytes, at, low, 2 ** twos);
     arrays[name] = numbers;
     numbers.shape = shape;
     at += lowBytes + bytesRead;
@@ -48,19 +49,19 @@ async function unpack(text) {
   return { ...header, arrays };
 }
 
-function joinLowBits(numbers, bytes, at, low) {
+function joinLowBits(numbers, bytes, at, low, factor) {
   for (let index = 0, bit = 0; index < numbers.length; index++) {
     let value = 0;
     for (let i = 0; i < low; i++, bit++) value = 2 * value + ((bytes[at + (bit >> 3)] >> (7 - (bit & 7))) & 1);
-    numbers[index] = numbers[index] * 2 ** low + value;
+    numbers[index] = (numbers[index] * 2 ** low + value) * factor;
   }
 }
 
 const READERS = {
-  // Small whole numbers; weights of the prior stay in eight bits.
   int8: (bytes, at, count) => ({ numbers: new Int8Array(bytes.buffer.slice(at, at + count)), bytesRead: count }),
   uint8: (bytes, at, count) => ({ numbers: bytes.slice(at, at + count), bytesRead: count }),
-  // What has low bits of its own, or is added up with others.
+  // Larger whole numbers: what is read here stands above their low bits.
+  int16: (bytes, at, count) => ({ numbers: Int16Array.from(new Int8Array(bytes.buffer, at, count)), bytesRead: count }),
   int32: (bytes, at, count) => ({ numbers: Int32Array.from(new Int8Array(bytes.buffer, at, count)), bytesRead: count }),
   float64: (bytes, at, count) => ({
     numbers: Float64Array.from(new Float32Array(bytes.buffer.slice(at, at + 4 * count))),

@@ -12,9 +12,9 @@ class Vqvae {
       });
     this.encoder = read(facts.encoder, "encoder");
     this.decoder = read(facts.decoder, "decoder");
-    this.codebook = arrays.codebook;
+    this.codebook = Float64Array.from(arrays.codebook, (x) => x * arrays.codebook_step[0]);
     this.rates = arrays.rates; // what the name of each code costs, in squared distances
-    this.dimension = this.codebook.shape[1];
+    this.dimension = arrays.codebook.shape[1];
     // What stands for a code that is not there: the mean of all.
     this.mean = new Float64Array(this.dimension);
     this.codebook.forEach((x, i) => (this.mean[i % this.dimension] += x / this.rates.length));

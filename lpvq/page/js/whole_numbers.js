@@ -1,6 +1,6 @@
 // Arithmetic in which nothing is rounded by the machine; see lpvq/models/whole_number.py.
 //
-// A matrix holds whole numbers of eight bits and a power of two for each row. Products are added up as 32-bit whole
+// A matrix holds small whole numbers and a power of two for each row. Products are added up as 32-bit whole
 // numbers; what is added to that are multiples of small powers of two, which a double holds exactly.
 
 class Matrix {
@@ -8,7 +8,9 @@ class Matrix {
     this.weight = arrays[`${name}.weight`];
     [this.outputs, this.inputs] = this.weight.shape;
     this.scale = Float64Array.from(arrays[`${name}.exponent`], (exponent) => 2 ** exponent);
-    this.bias = arrays[`${name}.bias`];
+    // A bias is so many of the smallest steps that its row can have: half of a unit at most.
+    const bias = arrays[`${name}.bias`];
+    this.bias = bias && Float64Array.from(bias, (x, row) => x * Math.min(0.5, this.scale[row]));
   }
 
   // Adds to `out` the products with `count` numbers of x from `at` on, which meet the columns from `first` on.
@@ -61,6 +63,16 @@ function falling(below, table) {
 // a / b, rounded to a whole number.
 function roundedQuotient(a, b) {
   return Math.floor((2 * a + b) / (2 * b));
+}
+
+// A table that goes on as its first two entries do, but for what is kept of how far it is off.
+function seriesOf(arrays, name) {
+  const [first, second] = arrays[`${name}.first`];
+  const off = arrays[`${name}.off`];
+  const table = new Float64Array(2 + off.length);
+  table.set([first, second]);
+  for (let i = 2; i < table.length; i++) table[i] = Math.floor((table[i - 1] * second) / first + 0.5) + off[i - 2];
+  return table;
 }
 
 // The largest whole number whose square is at most this.
