@@ -4,14 +4,19 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
+from torch import Tensor
+
 from lpvq.data import smileys
+from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import extract_codes
 from lpvq.data.loading import load
 from lpvq.errors import InputError
-from lpvq.evaluation.codes import mean_patches
+from lpvq.evaluation.codes import decode_entries, mean_patches
 from lpvq.files import write_atomically
+from lpvq.models.code_usage import code_counts
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.pretrained import load_pretrained_and_about
+from lpvq.models.vqvae import VQVAE
 from lpvq.models.whole_number_conversion import whole_number_prior
 from lpvq.page import contents, packing
 from lpvq.page.coarsening import coarsen
@@ -56,23 +61,17 @@ def export_page(path: Path) -> str:
         InputError: the page would be too large.
         OSError: the disk is full or not writable.
     """
-    made_of = {name: about["weights_sha256"] for name, about in zip(("vqvae", "prior"), _about(), strict=True)}
-    made_of["recipe"] = RECIPE
     models = models_in(path.read_text(encoding="utf-8")) if path.exists() else ""
-    again = models and packing.unpack(models)[0]["made_of"] == made_of
-    page = make_page(models if again else pack_models(made_of)).encode()
+    again = models and packing.unpack(models)[0]["made_of"] == made_of()
+    page = make_page(models if again else pack_models()).encode()
     if len(page) > LARGEST:
         raise InputError(f"the page would have {len(page):,} bytes, more than {LARGEST:,}")
     write_atomically(path, page)
     return f"{len(page):,} bytes, {'the models as they were' if again else 'the models packed anew'}"
 
 
-def pack_models(made_of: dict[str, Any]) -> str:
-    """Return the trained models that come with the project as the page holds them; takes half a minute.
-
-    Args:
-        made_of: what they are, to be kept with them.
-    """
+def pack_models() -> str:
+    """Return the trained models that come with the project as the page holds them; takes half a minute."""
     (vqvae, _), (prior, _) = load_pretrained_and_about(_NAME)
     faces = load(_NAME, limit=_PATCHES_OF)
     codes = extract_codes(vqvae, faces)
@@ -83,10 +82,9 @@ def pack_models(made_of: dict[str, Any]) -> str:
     vqvae_facts, vqvae_arrays = contents.vqvae_contents(vqvae, faces.floats(slice(_LOOKED_AT)))
     arrays = {f"prior.{name}": packed for name, packed in prior_arrays.items()}
     arrays |= {f"vqvae.{name}": packed for name, packed in vqvae_arrays.items()}
-    patches = mean_patches(codes.codes, faces, vqvae.downsample, vqvae.quantizer.num_codes)
-    arrays["patches"] = contents.patches_contents(patches)
+    arrays["patches"] = contents.patches_contents(_patches(vqvae, codes.codes, faces))
     facts = {
-        "made_of": made_of,
+        "made_of": made_of(),
         "labels": faces.class_names,
         "colours": {name: [round(255 * float(part)) for part in rgb] for name, rgb in smileys.palette().items()},
         "prior": prior_facts,
@@ -113,8 +111,18 @@ def make_page(models: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
-def _about() -> list[dict[str, Any]]:
-    return [about for _, about in load_pretrained_and_about(_NAME)]
+def _patches(vqvae: VQVAE, codes: Tensor, faces: ImageData) -> Tensor:
+    """What each code stands for in faces: the mean of its patches; of one that they do not have, what it decodes to."""
+    number = vqvae.quantizer.num_codes
+    means = mean_patches(codes, faces, vqvae.downsample, number)
+    known = code_counts(codes.flatten().long(), number) > 0
+    return means.where(known[:, None, None, None], decode_entries(vqvae))
+
+
+def made_of() -> dict[str, Any]:
+    """Return what tells models that are packed in one way from others: checksums of their weights, and the recipe."""
+    (_, vqvae), (_, prior) = load_pretrained_and_about(_NAME)
+    return {"vqvae": vqvae["weights_sha256"], "prior": prior["weights_sha256"], "recipe": RECIPE}
 
 
 def models_in(page: str) -> str:

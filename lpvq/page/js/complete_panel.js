@@ -12,8 +12,9 @@ class CompletePanel {
     this.results = models.labels.map((label) => {
       const box = make("div", { className: "picture" });
       const canvas = addCanvas(box, this.canvas.width, `Completed as ${label}`);
-      find("completions").append(make("figure", {}, box, make("figcaption", { textContent: label })));
-      return canvas;
+      const caption = make("figcaption", { textContent: label });
+      find("completions").append(make("figure", {}, box, caption));
+      return { canvas, caption };
     });
     this.listen();
   }
@@ -94,6 +95,7 @@ class CompletePanel {
   async complete() {
     this.showErased();
     const turn = ++this.turn;
+    find("completions").ariaBusy = "true";
     const number = this.erased.reduce((sum, x) => sum + x, 0);
     const known = this.erased.map((x) => 1 - x);
     const { prior, vqvae, labels } = this.models;
@@ -101,16 +103,21 @@ class CompletePanel {
       const codes = this.codes.slice();
       const uniforms = randomNumbers(1000 * this.seed + label, codes.length);
       let since = performance.now();
-      for (const _ of drawGrid(prior, label, codes, known, { temperature: 1, topP: 1 }, uniforms)) {
+      let bits = 0;
+      for (const { position, logits } of drawGrid(prior, label, codes, known, { temperature: 1, topP: 1 }, uniforms)) {
+        if (!known[position]) bits += bitsOf(prior, logits, codes[position]);
         if (performance.now() - since < 12) continue;
         await moment();
         if (turn !== this.turn) return;
         since = performance.now();
       }
-      putPixels(this.results[label], vqvae.decode(codes));
+      putPixels(this.results[label].canvas, vqvae.decode(codes));
+      this.results[label].caption.textContent = `${labels[label]}, ${bits.toFixed(1)} bits`;
     }
     find("complete-status").textContent = number
-      ? `${number} of ${this.codes.length} codes are drawn anew, given those above and to the left. What comes later is kept, but not looked at.`
+      ? `${number} of ${this.codes.length} codes are drawn anew, each given those before it; those after it are not looked at. ` +
+        "Bits say how free the choice was: with 0 there was no other."
       : "Nothing is erased.";
+    find("completions").ariaBusy = "false";
   }
 }

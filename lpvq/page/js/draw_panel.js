@@ -54,13 +54,12 @@ class DrawPanel {
   // Draws what follows the first codes, and shows it as it comes.
   async draw(kept, seconds) {
     this.stop();
-    const whole = this.drawing.drawAfter(kept);
-    if (!seconds || matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      if (await whole) this.goTo(this.count);
-    } else {
-      this.play(seconds, kept);
-      await whole;
-    }
+    find("draw-codes").ariaBusy = "true";
+    const atOnce = !seconds || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (!atOnce) this.play(seconds, kept);
+    if (!(await this.drawing.drawAfter(kept))) return; // something else is being drawn by now
+    if (atOnce) this.goTo(this.count);
+    find("draw-codes").ariaBusy = "false";
   }
 
   // Other settings: the same random numbers draw another face, which is shown as soon as it is there.
@@ -162,10 +161,7 @@ class DrawPanel {
     const own = drawing.own.size ? ` Chosen by you: ${drawing.own.size}.` : "";
     if (shown < count) return `A ${mood} face, ${shown} of ${count} codes.${own}`;
     const { prior, logits, codes } = drawing;
-    const bits = codes.reduce(
-      (sum, code, position) => sum - Math.log2(frequencies(prior, logits[position], 1)[code] / prior.total),
-      0,
-    );
+    const bits = codes.reduce((sum, code, position) => sum + bitsOf(prior, logits[position], code), 0);
     return `A ${mood} face. Its ${count} codes cost ${Math.round(bits)} bits in all: the less expected, the more.${own}`;
   }
 }

@@ -70,7 +70,12 @@ function moment() {
   });
 }
 
+// What a code costs at a place with these logits, in bits: the less it was expected, the more.
+function bitsOf(prior, logits, code) {
+  return -Math.log2(frequencies(prior, logits, 1)[code] / prior.total);
+}
+
 function percent(x) {
   if (x >= 0.0995) return `${Math.round(100 * x)} %`;
-  return x >= 0.0005 || x === 0 ? `${(100 * x).toFixed(1)} %` : "< 0.1 %";
+  return x >= 0.0005 || x === 0 ? `${(100 * x).toFixed(1)} %` : "<0.1 %";
 }
