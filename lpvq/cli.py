@@ -81,6 +81,10 @@ def _workspace_options(command: Callable) -> Callable:
     return _with(_WORKSPACE_OPTIONS, command)
 
 
+def _options_without_dataset(command: Callable) -> Callable:
+    return _with(_WORKSPACE_OPTIONS[1:], command)
+
+
 def _drawing_options(command: Callable) -> Callable:
     return _with(_DRAWING_OPTIONS, command)
 
@@ -327,6 +331,65 @@ def decode(codes: tuple[Path, ...], **options: Any) -> None:
     from lpvq.experiments import own_pictures
 
     _echo_paths(own_pictures.decode_files(_workspace(options), codes))
+
+
+@cli.command()
+@click.option("--dataset", metavar="NAME", help="Whose models to use.  [default: those of FOLDER_OR_SET itself]")
+@_options_without_dataset
+@_PRETRAINED
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test", "all"]),
+    default="all",
+    show_default=True,
+    help="Which part of a set.",
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="The first N images.  [default: all]")
+@click.option("--with-model", is_flag=True, help="Put the models into the file: it can be decompressed without them.")
+@click.argument("folder_or_set")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def compress(
+    folder_or_set: str,
+    file: Path,
+    dataset: str | None,
+    split: str,
+    count: int | None,
+    with_model: bool,
+    **options: Any,
+) -> None:
+    """Compress images to a file of the size of their likelihood: the codes, packed with a prior in whole numbers.
+
+    Example: lpvq compress smileys faces.lpvq --pretrained --split test
+    """  # fmt: skip
+    from lpvq.experiments import compressing
+
+    source = compressing.as_dataset(folder_or_set)
+    workspace = _workspace({"dataset": dataset or source, **options})
+    splits = ("train", "test") if split == "all" else (split,)
+    number = compressing.compress_images(workspace, source, file, splits, count, with_model)
+    size = file.stat().st_size
+    click.echo(f"{number:,} images in {size:,} bytes, {size / number:.2f} for each")
+    _echo_paths([file])
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@click.argument("file", type=_PICTURE)
+@click.argument("folder", type=click.Path(path_type=Path))
+def decompress(file: Path, folder: Path, **options: Any) -> None:
+    """Turn a file that lpvq compress has written back into pictures, a folder for each class.
+
+    The models are those in the file, or where it has none those of --dataset, which have to be the ones that it was
+    compressed with.
+
+    Example: lpvq decompress faces.lpvq faces --pretrained
+    """
+    from lpvq.experiments import compressing
+
+    number = compressing.decompress_images(_workspace(options), file, folder)
+    click.echo(f"{number:,} pictures")
+    _echo_paths([folder])
 
 
 @cli.command()
