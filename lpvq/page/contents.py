@@ -31,7 +31,7 @@ _BIAS_STEP = -1
 _STEPS = 2  # to a unit, of what labels and places add
 # The largest whole numbers that weights of the VQ-VAE become. Those of the encoder decide a code; those of the decoder
 # are pixels, which are to be within 2/255.
-_LARGEST_OF_ENCODER, _LARGEST_OF_DECODER, _LARGEST_OF_CODEBOOK = 127, 300, 2047
+_LARGEST_OF_ENCODER, _LARGEST_OF_DECODER, _LARGEST_OF_CODEBOOK = 127, 380, 2047
 
 
 def prior_contents(model: WholeNumberPixelCNN) -> tuple[dict[str, Any], Arrays]:

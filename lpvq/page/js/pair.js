@@ -4,6 +4,7 @@ class Pair {
   constructor(models, faceBox, codesBox, title) {
     this.models = models;
     const side = models.prior.width;
+    this.faceBox = faceBox;
     this.face = addCanvas(faceBox, side * models.patches.shape[1], "A face");
     this.mosaic = addCanvas(codesBox, this.face.width);
     this.mosaic.setAttribute("aria-hidden", "true");
@@ -37,6 +38,7 @@ class Pair {
     if (!this.codes) return 0;
     const decides = position >= 0 && position < this.shown;
     for (const cells of [this.cells, this.overFace]) cells.mark("pointed", (at) => decides && at === position);
+    this.faceBox.classList.toggle("pointing", decides);
     if (!decides) {
       this.putFace(() => 1);
       return 0;
