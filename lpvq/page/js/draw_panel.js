@@ -1,7 +1,7 @@
 // The first panel: a face is drawn, and the visitor interferes.
 
 const CANDIDATES = 6;
-const SECONDS = { first: 0.9, new: 1.6, after: 1.2, play: 5 }; // how long a whole face takes to appear
+const SECONDS = { first: 0.6, new: 1.6, after: 1.2, play: 5 }; // how long a whole face takes to appear
 
 class DrawPanel {
   constructor(models, onFinished) {
