@@ -81,6 +81,10 @@ def _workspace_options(command: Callable) -> Callable:
     return _with(_WORKSPACE_OPTIONS, command)
 
 
+def _options_without_dataset(command: Callable) -> Callable:
+    return _with(_WORKSPACE_OPTIONS[1:], command)
+
+
 def _drawing_options(command: Callable) -> Callable:
     return _with(_DRAWING_OPTIONS, command)
 
@@ -330,6 +334,65 @@ def decode(codes: tuple[Path, ...], **options: Any) -> None:
 
 
 @cli.command()
+@click.option("--dataset", metavar="NAME", help="Whose models to use.  [default: those of FOLDER_OR_SET itself]")
+@_options_without_dataset
+@_PRETRAINED
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test", "all"]),
+    default="all",
+    show_default=True,
+    help="Which part of a set.",
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="The first N images.  [default: all]")
+@click.option("--with-model", is_flag=True, help="Put the models into the file: it can be decompressed without them.")
+@click.argument("folder_or_set")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def compress(
+    folder_or_set: str,
+    file: Path,
+    dataset: str | None,
+    split: str,
+    count: int | None,
+    with_model: bool,
+    **options: Any,
+) -> None:
+    """Compress images to a file of the size of their likelihood: the codes, packed with a prior in whole numbers.
+
+    Example: lpvq compress smileys faces.lpvq --pretrained --split test
+    """  # fmt: skip
+    from lpvq.experiments import compressing
+
+    source = compressing.as_dataset(folder_or_set)
+    workspace = _workspace({"dataset": dataset or source, **options})
+    splits = ("train", "test") if split == "all" else (split,)
+    number = compressing.compress_images(workspace, source, file, splits, count, with_model)
+    size = file.stat().st_size
+    click.echo(f"{number:,} images in {size:,} bytes, {size / number:.2f} for each")
+    _echo_paths([file])
+
+
+@cli.command()
+@_workspace_options
+@_PRETRAINED
+@click.argument("file", type=_PICTURE)
+@click.argument("folder", type=click.Path(path_type=Path))
+def decompress(file: Path, folder: Path, **options: Any) -> None:
+    """Turn a file that lpvq compress has written back into pictures, a folder for each class.
+
+    The models are those in the file, or where it has none those of --dataset, which have to be the ones that it was
+    compressed with.
+
+    Example: lpvq decompress faces.lpvq faces --pretrained
+    """
+    from lpvq.experiments import compressing
+
+    number = compressing.decompress_images(_workspace(options), file, folder)
+    click.echo(f"{number:,} pictures")
+    _echo_paths([folder])
+
+
+@cli.command()
 @_workspace_options
 @_PRETRAINED
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this; may be given again.")
@@ -383,6 +446,25 @@ def bench_command(as_json: bool, runs: int) -> None:
     else:
         click.echo(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items()))
         click.echo(f"{bench.format_table(rows)}\nMedians of {runs} runs.")
+
+
+@cli.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where it goes.  [default: live.html in LPVQ_OUTPUT or output/]",
+)
+def export_page(output: Path | None) -> None:
+    """Make live.html: one file in which the trained models are played with, in any browser, without a network.
+
+    Example: lpvq export-page --output faces.html
+    """
+    from lpvq.page import export
+
+    path = output or output_folder() / "live.html"
+    click.echo(f"one page, {export.export_page(path)}:")
+    _echo_paths([path])
 
 
 @cli.command()

@@ -8,9 +8,12 @@ import hashlib
 import io
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,21 +34,63 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         OSError: the disk is full or not writable; the old file, if there was one, is untouched.
     """
     path = Path(path)
+    try:
+        with new_file(path) as file:
+            file.write(content)
+    except OSError as error:
+        size = len(content) / 2**20
+        error.filename = str(path)
+        error.strerror = f"{error.strerror}: {size:.1f} MiB could not be written, the file is as it was before"
+        raise
+
+
+@contextmanager
+def new_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` once all of it is written; where that fails, nothing is left of it.
+
+    Raises:
+        OSError: the disk is full or not writable; the old file, if there was one, is untouched.
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem[:_NAMED]}.{token_hex(8)}")
+    temporary = _beside(path)
     try:
         with temporary.open("xb") as file:  # readable by whom the user's umask says
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            size = len(content) / 2**20
-            error.filename = str(path)
-            error.strerror = f"{error.strerror}: {size:.1f} MiB could not be written, the file is as it was before"
         raise
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Make a folder that is called ``path`` once all is in it; where that fails, nothing is left of it.
+
+    Raises:
+        InputError: there is something of this name that is no empty folder.
+        OSError: the disk is full or not writable.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} is there already: name a folder that is not, or delete it")
+    temporary = _beside(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        with suppress(FileNotFoundError):
+            path.rmdir()
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder that nothing has."""
+    return path.with_name(f".{path.stem[:_NAMED]}.{token_hex(8)}")
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -67,6 +67,23 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """The pictures in a folder.
+
+    Attributes:
+        files: in the order of their paths.
+        class_names: in alphabetical order.
+        labels: of each file by its name, an index into ``class_names``.
+        left_out: what is not read.
+    """
+
+    files: list[PictureFile]
+    class_names: tuple[str, ...]
+    labels: dict[str, int]
+    left_out: list[LeftOut]
+
+
+@dataclass(frozen=True)
 class Split:
     """Which files of a folder are learned from, and which are tested on; each in the order in which they are read.
 
@@ -137,6 +154,23 @@ def split_folder(folder: Path) -> Split:
     Raises:
         InputError: the folder is missing or has no pictures.
     """
+    found = all_pictures(folder)
+    tested = set(_tested([class_of(file.name, folder) for file in found.files]))
+    parts = {
+        "train": [file for index, file in enumerate(found.files) if index not in tested],
+        "test": [file for index, file in enumerate(found.files) if index in tested],
+    }
+    for part in parts.values():
+        Random(0).shuffle(part)
+    return Split(parts, found.class_names, found.labels, found.left_out)
+
+
+def all_pictures(folder: Path) -> Pictures:
+    """Find the pictures in a folder by the beginnings of its files.
+
+    Raises:
+        InputError: the folder is missing or has no pictures.
+    """
     files, left_out = find_files(folder)
     with patient_pillow():
         looked_at = progress(
@@ -152,18 +186,11 @@ def split_folder(folder: Path) -> Split:
         found = f": {describe_left_out(left_out, folder)}" if left_out else ": there are no files in it"
         raise InputError(f"folder {folder_shown(folder)} has no pictures{found}")
     names = [class_of(file.name, folder) for file in pictures]
-    tested = set(_tested(names))
-    parts = {
-        "train": [file for index, file in enumerate(pictures) if index not in tested],
-        "test": [file for index, file in enumerate(pictures) if index in tested],
-    }
-    for part in parts.values():
-        Random(0).shuffle(part)
     shown = _names_of_classes(sorted(set(names)))
     class_names = tuple(sorted(shown.values()))
     numbers = {name: class_names.index(text) for name, text in shown.items()}
     labels = {file.name: numbers[name] for file, name in zip(pictures, names, strict=True)}
-    return Split(parts, class_names, labels, left_out)
+    return Pictures(pictures, class_names, labels, left_out)
 
 
 def find_files(folder: Path) -> tuple[list[PictureFile], list[LeftOut]]:

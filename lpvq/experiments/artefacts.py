@@ -24,7 +24,7 @@ About = dict[str, Any]
 
 # Of all settings, those that change when somebody replaces pictures. What was made of the old ones is made anew; where
 # other settings differ, somebody asks for another model, and what is there may have taken hours.
-_OF_DATA = {"data_checksum", "vqvae_checksum", "coarse_vqvae_checksum"}
+_OF_DATA = {"data_checksum", "vqvae_checksum", "coarse_vqvae_checksum", "prior_checksum"}
 _SAID: dict[str, Any] = {"settings": dict, "history": list, "seconds": int | float | None, "precision": str | None}
 
 

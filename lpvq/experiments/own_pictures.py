@@ -98,12 +98,17 @@ def decode_files(workspace: Workspace, files: Sequence[Path]) -> list[Path]:
 def write_each(images: Tensor, folder: Path, description: str, settings: Mapping[str, Any]) -> None:
     """Write each of ``images`` (N, C, H, W), floats in [0, 1], pixel for pixel, to ``000.png`` and so on."""
     for number, image in enumerate(images):
-        about = PngImagePlugin.PngInfo()
-        for name, text in plotting.texts_of(description, {**settings, "number": number}).items():
-            about.add_itxt(name, text)
-        buffer = BytesIO()
-        as_picture(image).save(buffer, "PNG", pnginfo=about)
-        write_atomically(folder / f"{number:03}.png", buffer.getvalue())
+        write_atomically(folder / f"{number:03}.png", as_png(image, description, {**settings, "number": number}))
+
+
+def as_png(image: Tensor, description: str, settings: Mapping[str, Any]) -> bytes:
+    """Return an image (C, H, W), floats in [0, 1], as a PNG file that says what it is."""
+    about = PngImagePlugin.PngInfo()
+    for name, text in plotting.texts_of(description, settings).items():
+        about.add_itxt(name, text)
+    buffer = BytesIO()
+    as_picture(image).save(buffer, "PNG", pnginfo=about)
+    return buffer.getvalue()
 
 
 def as_picture(image: Tensor) -> Image.Image:

@@ -10,6 +10,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
                                          and their prior are those of the workspace of a smaller size
     *.checkpoint                         a training that is not finished
     snapshots/                           the models as they were at some steps of their training
+    whole_number_prior.pt, .json         the prior in whole numbers, for compression
     classifier.pt, classifier.json       the classifier that evaluation needs
     evaluation.json, *.png               what is measured and shown
     studies/                             workspaces of the same data with other recipes
@@ -24,6 +25,8 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lpvq.data.folders import readable
 from lpvq.data.images import ImageData
@@ -41,6 +44,8 @@ from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.pretrained import load_pretrained_and_about
 from lpvq.models.saving import Pretrained
 from lpvq.models.vqvae import VQVAE
+from lpvq.models.whole_number_conversion import whole_number_prior
+from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.paths import output_folder
 from lpvq.runtime import choose_device, progress, without_bars
 from lpvq.training.checkpoints import OtherDataError, steps_done
@@ -62,6 +67,7 @@ _DECIDES = {
 }
 _DECIDES["fine"] = _DECIDES["prior"]
 _PICTURES = "pictures"
+_WHOLE, _MEASURED_ON = "whole_number_prior", 512
 _OF_IMAGES = {"size", "train_images", "test_images", "validation_images", "levels"}
 
 
@@ -236,6 +242,36 @@ class Workspace:
     def prior(self) -> PixelCNN | CoarseToFine:
         """The trained prior, in eval mode, on the device."""
         return self._prior_and_about[0]
+
+    @cached_property
+    def whole_number_prior(self) -> WholeNumberPixelCNN:
+        """The prior in whole numbers, made once of the prior that there is now, and kept; on the device.
+
+        Raises:
+            InputError: the prior has two levels.
+        """
+        prior = self.prior
+        if not isinstance(prior, PixelCNN):
+            raise InputError("a prior of two levels cannot be turned into whole numbers: choose --levels 1")
+        settings = {"dataset": self.dataset, "prior_checksum": checksum(prior), "measured_on": _MEASURED_ON}
+        device = self.device if self.device.type != "mps" else torch.device("cpu")  # MPS has no float64
+
+        def find() -> WholeNumberPixelCNN | None:
+            found = self.artefacts.find(WholeNumberPixelCNN, _WHOLE, settings, device)
+            return None if found is None else found[0]
+
+        def make() -> WholeNumberPixelCNN:
+            codes = extract_codes(self.vqvae, self.all_train_data[:_MEASURED_ON])
+            labels = None if prior.num_classes is None else codes.labels
+            model = whole_number_prior(prior, codes.codes, labels)
+            self.artefacts.keep(model, _WHOLE, settings, [])
+            return model.to(device)
+
+        return self.artefacts.find_or_make(find, make)
+
+    def is_trained(self) -> bool:
+        """Whether there are models already."""
+        return self.pretrained or all(self.artefacts.has(name) for name in ("vqvae", self._prior_name))
 
     @property
     def prior_about(self) -> About:

@@ -89,7 +89,7 @@ class CoarseToFine(nn.Module):
             InputError: as ``PixelCNN.nll``.
         """
         if coarse is None:
-            coarse = self.coarsen(torch.as_tensor(codes, device=self._device))
+            coarse = self.coarsen(torch.as_tensor(codes, device=self.device))
         return self.coarse_prior.nll(coarse, labels) + self.fine_prior.nll(codes, labels, coarse)
 
     def generate(
@@ -160,7 +160,8 @@ class CoarseToFine(nn.Module):
         return self.fine_prior.num_blocks
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """Where the model is."""
         return self.fine_prior.embedding.weight.device
 
     def save_pretrained(self, path: str | Path) -> None:

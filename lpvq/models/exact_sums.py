@@ -19,7 +19,9 @@ from lpvq.errors import InputError
 LARGEST_SUM = 2**24
 """What a sum must stay below, in its smallest step."""
 
-_LARGEST_WEIGHT = 127  # of eight bits
+COARSE, FINE = 2**7 - 1, 2**11 - 1
+"""The largest weights: of eight bits, which most matrices can do with, and of twelve, for those that cannot."""
+
 _SHIFT_STEP = -1  # what is added to a sum beside products is a multiple of half of the sum's unit
 
 
@@ -60,7 +62,7 @@ class ExactLinear(nn.Module):
         bias: whether there is a bias.
 
     Attributes:
-        weight: int8 (out, in).
+        weight: int16 (out, in).
         exponent: int8 (out,): a row of ``weight`` is multiplied by 2 to the power of it.
         bias: float32 (out,), multiples of the row's step.
     """
@@ -71,9 +73,14 @@ class ExactLinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.zeros(outputs, inputs, dtype=torch.int8))
+        self.register_buffer("weight", torch.zeros(outputs, inputs, dtype=torch.int16))
         self.register_buffer("exponent", torch.zeros(outputs, dtype=torch.int8))
         self.register_buffer("bias", torch.zeros(outputs) if bias else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs (…, out) for whole numbers (…, in), in their type."""
+        products = x @ self.matrix(x.dtype)
+        return products if self.bias is None else products + self.bias
 
     def matrix(self, dtype: torch.dtype) -> Tensor:
         """Return the matrix as products from the right need it, (in, out)."""
@@ -104,21 +111,26 @@ def largest_sum(layers: Sequence[tuple[ExactLinear, int]], more: Tensor | float 
 
 
 def fit(
-    sources: Sequence[Source], bias: Tensor, unit: int | Tensor, more: Tensor | float = 0.0
+    sources: Sequence[Source],
+    bias: Tensor,
+    unit: int | Tensor,
+    more: Tensor | float = 0.0,
+    largest_weight: int = COARSE,
 ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     """Find whole numbers for the matrices of a sum such that it is always exact.
 
-    Each row of each matrix gets the smallest power of two with which its numbers fit into eight bits. Where a sum could
-    become too large for that, the finest of its rows are made coarser.
+    Each row of each matrix gets the smallest power of two with which its numbers are whole numbers up to
+    ``largest_weight``. Where a sum could become too large for that, the finest of its rows are made coarser.
 
     Args:
         sources: the products.
         bias: what is added, (out,); half a step of the sum's unit comes on top, so that to round down is to round.
         unit: of the sum; one for all outputs, or one for each, int64 (out,).
         more: what else is added at most, in the unit of the sum; multiples of a half.
+        largest_weight: ``COARSE`` or ``FINE``.
 
     Returns:
-        for each source the int8 matrix (out, in) and its exponents (out,); the bias (out,) in the unit of the sum.
+        for each source the int16 matrix (out, in) and its exponents (out,); the bias (out,) in the unit of the sum.
 
     Raises:
         InputError: numbers for which there is no such sum.
@@ -128,7 +140,7 @@ def fit(
     if not all(source.weight.isfinite().all() for source in sources) or not bias.isfinite().all():
         raise InputError("the model holds NaN or infinity: it cannot be turned into whole numbers")
     weights = [scaled(source.weight.double(), source.unit - unit) for source in sources]
-    exponents = [_smallest_exponent(weight.abs().amax(1), _LARGEST_WEIGHT) for weight in weights]
+    exponents = [_smallest_exponent(weight.abs().amax(1), largest_weight) for weight in weights]
     while True:
         rounded = [
             scaled(weight, -exponent[:, None]).round() for weight, exponent in zip(weights, exponents, strict=True)
@@ -144,7 +156,7 @@ def fit(
             raise InputError("the numbers of the model are too large for exact sums")
         exponents = [exponent + (too_large & (exponent == step)) for exponent in exponents]
     found = [
-        (whole.to(torch.int8), exponent.to(torch.int8)) for whole, exponent in zip(rounded, exponents, strict=True)
+        (whole.to(torch.int16), exponent.to(torch.int8)) for whole, exponent in zip(rounded, exponents, strict=True)
     ]
     return found, scaled(scaled(bias, -step).round(), step).float()
 

@@ -5,7 +5,7 @@ another processor, or by the cache. To draw faces, that does not matter. To unpa
 does: one probability that differs in its last digit, and all that follows is noise. So this is the network of
 ``lpvq.models.gated`` once more, for use and not for training, such that nothing is ever rounded by a machine:
 
-- weights are whole numbers of eight bits, with a power of two for each output (``lpvq.models.exact_sums``);
+- weights are whole numbers of eight or twelve bits, with a power of two for each output (``lpvq.models.exact_sums``);
 - what goes from layer to layer is a whole number of so many *units*, rounded down to one, and cut off at a largest one;
 - the gate, and the exponential functions of attention and of the probabilities, are looked up in tables, which are kept
   with the weights: no two machines need have the same exp;
@@ -61,6 +61,8 @@ class Layer(nn.Module):
     Attributes:
         vertical: from (R + 1) · kernel_size · C numbers to 2C.
         link: 2C to 2C; its bias is that of the horizontal gate.
+        link_shift: the power of two that vertical features, in ``GATE_UNIT``, are multiplied by before the link. A gate
+            sees no difference between 8 and 80; the link does.
         horizontal: from (R + 1) · C numbers to 2C.
         output: C to C.
         label_shifts: (num_classes, 4C), multiples of a half.
@@ -68,6 +70,7 @@ class Layer(nn.Module):
         column_shifts: what a column adds, (W, 4C).
     """
 
+    link_shift: Tensor
     label_shifts: Tensor | None
     row_shifts: Tensor | None
     column_shifts: Tensor | None
@@ -86,6 +89,7 @@ class Layer(nn.Module):
         self.link = ExactLinear(2 * channels, 2 * channels)
         self.horizontal = ExactLinear((reach + 1) * channels, 2 * channels, bias=False)
         self.output = ExactLinear(channels, channels, bias=False)
+        self.register_buffer("link_shift", torch.zeros((), dtype=torch.int8))
         self.register_buffer("label_shifts", None if num_classes is None else torch.zeros(num_classes, 4 * channels))
         self.register_buffer("row_shifts", None if size is None else torch.zeros(size[0], 4 * channels))
         self.register_buffer("column_shifts", None if size is None else torch.zeros(size[1], 4 * channels))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lpvq.errors import InputError
 from lpvq.models.attention import AttentionToRowsAbove
 from lpvq.models.contexts import axis_features
-from lpvq.models.exact_sums import Source, fit, scaled, unit_for, units_for
+from lpvq.models.exact_sums import FINE, Source, fit, scaled, unit_for, units_for
 from lpvq.models.gated import GatedBlock
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.whole_number import (
@@ -80,7 +80,8 @@ def _convert(prior: PixelCNN, ranges: dict[str, Tensor], model: WholeNumberPixel
     units_v = [unit_v, *[GATED_UNIT] * (prior.num_blocks - 1)]
     for number, (layer, unit) in enumerate(zip(cast(list[Layer], list(model.layers)), units_v, strict=True)):
         block = cast(GatedBlock, prior.blocks[number])
-        _convert_block(block, layer, unit, units_h, prior.image_size)
+        largest = float(ranges[f"features {number}"].max())
+        _convert_block(block, layer, unit, units_h, largest, prior.image_size)
         sources.append(Source(block.output.weight.flatten(1), GATED_UNIT, GATED))
         readers.append(layer.output)
         if layer.attention is not None:
@@ -97,11 +98,15 @@ def _convert(prior: PixelCNN, ranges: dict[str, Tensor], model: WholeNumberPixel
     unit_u = unit_for(ranges["hidden"].max(), HIDDEN)
     found, bias = fit([Source(inner.weight.flatten(1), units_h, FEATURES)], cast(Tensor, inner.bias), unit_u)
     model.inner.keep(*found[0], bias)
-    found, bias = fit([Source(outer.weight.flatten(1), unit_u, HIDDEN)], cast(Tensor, outer.bias), LOGIT_UNIT)
+    found, bias = fit(
+        [Source(outer.weight.flatten(1), unit_u, HIDDEN)], cast(Tensor, outer.bias), LOGIT_UNIT, largest_weight=FINE
+    )
     model.outer.keep(*found[0], bias)
 
 
-def _convert_block(block: GatedBlock, layer: Layer, unit_v: int, units_h: Tensor, size: tuple[int, int]) -> None:
+def _convert_block(
+    block: GatedBlock, layer: Layer, unit_v: int, units_h: Tensor, largest: float, size: tuple[int, int]
+) -> None:
     twice = torch.ones(2 * block.output.weight.shape[0], dtype=torch.float64)
     twice[: len(twice) // 2] = 2  # what adds to a, see ``lpvq.models.whole_number``
     if layer.label_shifts is not None and block.label_shift is not None:
@@ -117,13 +122,18 @@ def _convert_block(block: GatedBlock, layer: Layer, unit_v: int, units_h: Tensor
     )
     layer.vertical.keep(*vertical[0], bias)
     link = block.link.weight.flatten(1).double() * twice[:, None] / twice
+    unit = unit_for(torch.tensor(2 * largest), FEATURES)
+    layer.link_shift.fill_(GATE_UNIT - unit)
+    # Half a step of the gate's unit has been added to what the link reads, and it rounds down to its own unit.
+    too_much = (2.0**GATE_UNIT - 2.0**unit) / 2
+    bias = cast(Tensor, block.link.bias) * twice - link.sum(1) * too_much
     horizontal = _flat(block.horizontal.conv) * twice[:, None]
     found, bias = fit(
         [
             Source(horizontal, units_h.repeat(horizontal.shape[1] // len(units_h)), FEATURES),
-            Source(link, GATE_UNIT, FEATURES),
+            Source(link, unit, FEATURES),
         ],
-        cast(Tensor, block.link.bias) * twice,
+        bias,
         GATE_UNIT,
         more_h,
     )
@@ -154,7 +164,9 @@ def _convert_attention(
     norm, query = attention.norm, attention.query
     weight = query.weight.double() * scale
     bias = cast(Tensor, query.bias) * scale + weight @ norm.bias.double()
-    found, bias = fit([Source(weight * norm.weight, NORM_UNIT, normalised_largest(channels))], bias, unit_q, more_q)
+    found, bias = fit(
+        [Source(weight * norm.weight, NORM_UNIT, normalised_largest(channels))], bias, unit_q, more_q, FINE
+    )
     layer.query.keep(*found[0], bias)
     unit = int(units_h.min())
     layer.alike.copy_(units_h - unit)
@@ -162,9 +174,8 @@ def _convert_attention(
     factor = _of_values(channels, unit_k - unit_values)
     weight = attention.key_value.weight.double() * factor[:, None]
     weight[:, channels:] *= 2.0 ** (unit_e - GATED_UNIT)  # as if embedded codes were in the unit of vertical features
-    found, bias = fit(
-        [Source(weight, GATED_UNIT, GATED)], cast(Tensor, attention.key_value.bias) * factor, unit_k, more_kv
-    )
+    bias = cast(Tensor, attention.key_value.bias) * factor
+    found, bias = fit([Source(weight, GATED_UNIT, GATED)], bias, unit_k, more_kv, FINE)
     layer.key_value.keep(*found[0], bias)
     nothing = scaled(attention.nothing.double() * factor, -unit_k)
     layer.nothing.copy_(nothing.round().clamp(-ASKED, ASKED))
@@ -208,8 +219,10 @@ def _noting(prior: PixelCNN, note: Any) -> Iterator[None]:
         prior.vertical_input.register_forward_hook(lambda _, __, out: note("v", out)),
         prior.horizontal_input.register_forward_hook(lambda _, __, out: note("h", out)),
         prior.head[2].register_forward_hook(lambda _, __, out: note("hidden", out)),
-        *[block.register_forward_hook(lambda _, __, out: note("h", out[1])) for block in prior.blocks],
     ]
+    for index, block in enumerate(cast(list[GatedBlock], list(prior.blocks))):
+        hooks.append(block.register_forward_hook(lambda _, __, out: note("h", out[1])))
+        hooks.append(block.vertical.register_forward_hook(lambda _, __, out, name=f"features {index}": note(name, out)))
     for number, layer in prior.attentions.items():
         hooks.append(layer.register_forward_hook(lambda _, __, out: note("h", out)))
         _note_attention(cast(AttentionToRowsAbove, layer), number, note)

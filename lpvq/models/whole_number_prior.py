@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lpvq.errors import InputError
 from lpvq.models.attention import heads_for
 from lpvq.models.checks import ArrayLike, int64_tensor
-from lpvq.models.exact_sums import LARGEST_SUM, ExactLinear, largest_sum
+from lpvq.models.exact_sums import LARGEST_SUM, ExactLinear, largest_sum, scaled
 from lpvq.models.gated import evenly
 from lpvq.models.grid_prior import GridPrior, ImageSize
 from lpvq.models.sampling import FullForwardSampler, GridSampler, SamplingOptions, sample_grid
@@ -158,7 +158,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         h = _sum(self.horizontal_input, _windows(embedded, [0], range(-reach, 0)))
         for layer in cast(list[Layer], list(self.layers)):
             features = _sum(layer.vertical, _windows(v, range(-reach, 1), range(-reach, reach + 1)))  # (B, H, W, 2C)
-            mixed = _sum(layer.link, whole(features, FEATURES))
+            mixed = _sum(layer.link, whole(scaled(features, layer.link_shift), FEATURES))
             mixed = mixed + _sum(layer.horizontal, _windows(whole(h, FEATURES), [0], range(-reach, 1)))
             shifts = layer.shifts(labels, size)
             if shifts is not None:
@@ -378,8 +378,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
 
 def _sum(layer: ExactLinear, x: Tensor) -> Tensor:
     """What a layer makes of whole numbers (…, in): (…, out)."""
-    products = x @ layer.matrix(x.dtype)
-    return products if layer.bias is None else products + layer.bias
+    return cast(Tensor, layer(x))
 
 
 def _windows(x: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Tensor:

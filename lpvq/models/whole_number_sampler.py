@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from lpvq.models.exact_sums import ExactLinear
+from lpvq.models.exact_sums import ExactLinear, scaled
 from lpvq.models.whole_number import FEATURES, GATED, HIDDEN, Attention, Layer, gate, whole
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class WholeNumberSampler:
         for layer, links in zip(self.layers, self.links, strict=True):
             _push(layer.seen, v)
             features = layer.vertical(_beside(layer.seen, self.width))  # (B, W, 2C)
-            links.copy_(layer.link(whole(features, FEATURES)))
+            links.copy_(layer.link(whole(features * layer.link_factor, FEATURES)))
             if layer.shifts is not None:
                 shift_v, shift_h = (shift[:, min(row, shift.shape[1] - 1)] for shift in layer.shifts)
                 features.add_(shift_v)
@@ -160,6 +160,7 @@ class _CachedLayer:
     ) -> None:
         kind, channels, reach = model.dtype, model.channels, model.reach
         self.vertical, self.link = _Matrix.of(layer.vertical, kind), _Matrix.of(layer.link, kind)
+        self.link_factor = scaled(self.link.bias.new_ones(()), layer.link_shift)
         horizontal = layer.horizontal.matrix(kind)
         self.left, self.own = horizontal[: reach * channels], horizontal[reach * channels :].contiguous()
         self.output = layer.output.matrix(kind)

@@ -8,6 +8,7 @@ from lpvq.data.latent_codes import LatentCodes
 from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
+from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.runtime import in_eval_mode
 
 
@@ -29,23 +30,23 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
     return total / data.images.numel()
 
 
-def grid_nll(model: PixelCNN | CoarseToFine, codes: LatentCodes) -> Tensor:
+def grid_nll(model: PixelCNN | CoarseToFine | WholeNumberPixelCNN, codes: LatentCodes) -> Tensor:
     """Return −log p of each grid of a set, in nats: float32 (N,), on the CPU.
 
     Args:
         model: used in eval mode; left in the mode it was in.
         codes: N grids; where the model has classes, each is predicted given its label.
     """
-    device = next(model.parameters()).device
+    device = model.device
     nats = torch.empty(len(codes))  # in one place: many small tensors would hold large gaps open
     with in_eval_mode(model), torch.inference_mode():
         for batch in codes.batches():
-            nats[batch] = model.nll(*given(model, codes, batch, device)).cpu()
+            nats[batch] = model.nll(*given(model, codes, batch, device)).cpu().float()
     return nats
 
 
 def given(
-    model: PixelCNN | CoarseToFine, codes: LatentCodes, indices: Tensor, device: torch.device
+    model: PixelCNN | CoarseToFine | WholeNumberPixelCNN, codes: LatentCodes, indices: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return what ``nll`` is given for some grids: their codes, and labels and coarse codes if the model takes them.
 

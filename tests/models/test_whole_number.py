@@ -1,5 +1,7 @@
 """The prior in whole numbers: the same on every machine, and nearly the one that it was made of."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -56,6 +58,18 @@ def test_it_is_nearly_the_prior_that_it_was_made_of(
     model: WholeNumberPixelCNN, prior: PixelCNN, codes: torch.Tensor
 ) -> None:
     torch.testing.assert_close(model.nll(codes, LABELS), prior.nll(codes, LABELS).double(), rtol=0.01, atol=0)
+
+
+def test_vertical_features_far_beyond_what_a_gate_can_tell_apart_reach_the_link(
+    prior: PixelCNN, codes: torch.Tensor
+) -> None:
+    wide = deepcopy(prior)
+    for block in wide.blocks:
+        block.vertical.conv.weight.mul_(10)
+        block.link.weight.mul_(1 / 10)
+    assert wide.blocks[1].vertical(torch.ones(1, 8, 4, 5)).abs().max() > 20
+    nats = whole_number_prior(wide, codes, LABELS).nll(codes, LABELS)
+    torch.testing.assert_close(nats, wide.nll(codes, LABELS).double(), rtol=0.03, atol=0)
 
 
 def test_cached_and_plain_draw_the_same(model: WholeNumberPixelCNN) -> None:

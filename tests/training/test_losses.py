@@ -12,6 +12,7 @@ from lpvq.data import images as images_module
 from lpvq.data import latent_codes
 from lpvq.data.images import ImageData
 from lpvq.files import checksum
+from lpvq.models.whole_number_conversion import whole_number_prior
 from lpvq.training.losses import grid_nll, reconstruction_error
 
 
@@ -41,6 +42,12 @@ def test_the_nll_of_each_grid_is_its_own_and_given_its_label(
     assert nats.shape == (96,) and torch.allclose(nats, expected, rtol=1e-5)
     assert not torch.allclose(nats, wrong, rtol=1e-3)
     assert prior.training and not nats.requires_grad and not nats.is_inference()
+
+
+def test_a_prior_in_whole_numbers_has_a_nll_too(codes: LatentCodes) -> None:
+    prior = make_prior().requires_grad_(False)
+    whole = whole_number_prior(prior, codes.codes, codes.labels)
+    assert torch.allclose(grid_nll(whole, codes), grid_nll(prior, codes), rtol=0.01)
 
 
 def test_a_prior_without_classes_takes_no_labels(codes: LatentCodes) -> None:
