@@ -1,12 +1,11 @@
 """A browser for the page that draws, and what its scripts compute."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lab import find_browser, launch
-from playwright.sync_api import Browser, Page, sync_playwright
+from lab import a_browser
+from playwright.sync_api import Browser, Page
 
 from lpvq.page.export import ENGINE, scripts
 
@@ -30,14 +29,8 @@ _COMPUTE = """async ({models, labels, uniforms, options, change}) => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if find_browser() is None:
-        if os.environ.get("LPVQ_BROWSER"):
-            pytest.fail("LPVQ_BROWSER is set, but there is no Chromium on this machine")
-        pytest.skip("no Chromium on this machine: the page is not tried in a browser")
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    with a_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
