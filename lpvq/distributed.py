@@ -22,7 +22,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from lpvq.errors import InputError
+from lpvq.errors import InputError, ProcessLostError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,10 +33,6 @@ _ITEMS_AT_ONCE = 8  # of each process, between two exchanges of results: what is
 _SMALL = 2**16  # numbers that are sent to all as they are: to share out their sum would take longer
 # How long a process waits for the others: the first one draws pictures meanwhile, or reads a large folder.
 _PATIENCE = timedelta(minutes=30)
-
-
-class ProcessLostError(RuntimeError):
-    """Another process of this work has ended, or cannot be reached any more."""
 
 
 class _State(Enum):

@@ -35,13 +35,15 @@ def choose_device(name: str | None = None) -> torch.device:
     if not name:
         has_mps = torch.backends.mps.is_available() and of_several is None
         name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+        if of_several is None:
+            return torch.device(name)
     if name == "cuda" and of_several is not None:
-        if of_several >= torch.cuda.device_count():
-            raise InputError(
-                f"this machine has {torch.cuda.device_count()} GPUs, and torchrun has started more processes on it: "
-                "start as many as there are GPUs, or say --device cpu"
-            )
         name = f"cuda:{of_several}"
+        if of_several >= (number := torch.cuda.device_count()):
+            raise InputError(
+                f"torchrun has started more processes on this machine than it has GPUs ({number}): start one for each "
+                "GPU, or say --device cpu"
+            )
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps"):
