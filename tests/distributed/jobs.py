@@ -13,10 +13,10 @@ import torch.distributed as dist
 from several import joined
 from torch import Tensor
 
-from lpvq import VQVAE, PixelCNN, TrainConfig, cli, distributed, train_prior, train_vqvae
+from lpvq import VQVAE, PixelCNN, TrainConfig, cli, distributed, plotting, train_prior, train_vqvae
 from lpvq.data import images, latent_codes
-from lpvq.data.loading import load
 from lpvq.data.latent_codes import LatentCodes
+from lpvq.data.loading import load
 from lpvq.experiments.profiles import PROFILES
 from lpvq.experiments.report import Report
 from lpvq.experiments.samples import sample_codes
@@ -53,6 +53,7 @@ def whole_way(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
         patch.object(images, "_PIXELS_AT_ONCE", 2**13),
         patch.object(latent_codes, "_POSITIONS_AT_ONCE", 2**10),
         patch.object(pixelcnn, "_CACHE_BYTES", 2**19),
+        patch.object(plotting, "save"),  # which takes the longest
         joined(),
     ):
         workspace = Workspace("smileys", "smoke", folder, device="cpu", **options)

@@ -21,7 +21,8 @@ PARTS = torch.randn(8, 1000, generator=torch.Generator().manual_seed(0)) * 10.0 
 def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
     """What each process has found, for each number of processes."""
     return {
-        number: results_of(number, jobs.whole_way, tmp_path_factory.mktemp("way"), {"shards": 4}) for number in (1, 2, 4)
+        number: results_of(number, jobs.whole_way, tmp_path_factory.mktemp("way"), {"shards": 4})
+        for number in (1, 2, 4)
     }
 
 
