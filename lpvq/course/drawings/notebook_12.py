@@ -118,7 +118,9 @@ def plot_bytes(groups: Mapping[str, Mapping[str, float]]) -> Figure:
         where = np.arange(len(names)) + (place - (len(groups) - 1) / 2) * height
         values = [sizes[name] for name in names]
         bars = axis.barh(where, values, 0.92 * height, color=colour, hatch=hatch, edgecolor="white", label=group)
-        axis.bar_label(bars, [f"{value:.0f}" if value >= 100 else f"{value:.3g}" for value in values], padding=3, fontsize=9)
+        axis.bar_label(
+            bars, [f"{value:.0f}" if value >= 100 else f"{value:.3g}" for value in values], padding=3, fontsize=9
+        )
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_xscale("log")
