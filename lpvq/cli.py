@@ -481,6 +481,9 @@ def bench_command(as_json: bool, runs: int) -> None:
 @click.option(
     "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that a day after it costs."
 )
+@click.option(
+    "--own-work", multiple=True, help="A student who counts, although the notebook has the id of another in the class."
+)
 @click.option("--class", "class_name", default="", help="The name of the class, as given to lpvq release.")
 @click.option("--question", help="Grade this test alone anew, by its id; all other points stay as they were.")
 @click.option(
@@ -497,6 +500,7 @@ def grade(
     class_name: str,
     deadline: datetime | None,
     late: float,
+    own_work: tuple[str, ...],
     question: str | None,
     unconfined: bool,
 ) -> None:
@@ -521,7 +525,7 @@ def grade(
     output = output or folder.resolve().with_name(f"{folder.resolve().name}-graded")
     limits = Limits(seconds=seconds, memory=int(memory * 2**30))
     listed = tuple(rosters.read(roster)) if roster else ()
-    of_class = rules.Rules(deadline, late / 100, roster=listed, question=question)
+    of_class = rules.Rules(deadline, late / 100, roster=listed, own_work=own_work, question=question)
     known = assignments.load_assignments(sources, class_name)
     graded = grading.grade(folder, known, output, limits, jobs, not unconfined, of_class)
     if unconfined:

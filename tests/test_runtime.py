@@ -22,6 +22,7 @@ from lpvq.runtime import (
     in_batches,
     keep_memory,
     progress,
+    without_bars,
 )
 
 
@@ -185,6 +186,16 @@ def test_a_short_loop_shows_no_bar_whatever_its_time(monkeypatch: pytest.MonkeyP
     assert stream.getvalue() == ""
     list(progress(range(4), "counting", least=4))
     assert "counting" in stream.getvalue()
+
+
+def test_one_bar_stands_for_all_that_begins_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress(None, "outer", total=3) as bar, without_bars():
+        bar.update(len(list(progress(range(3), "inner"))))
+    list(progress(range(3), "later"))
+    assert "outer" in stream.getvalue() and "inner" not in stream.getvalue() and "later" in stream.getvalue()
 
 
 def test_the_bar_of_a_notebook_is_html_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,12 +57,12 @@ def write(
         }
         for pair in pairs[:30]
     ]
+    to_look_at = [(grade, [one_line(said, 300) for said in grade.all_remarks]) for grade in graded if grade.all_remarks]
     content = page_templates().get_template("class.html").render(
         policy=safe_html.POLICY, assignment=assignment, questions=questions, picture=_picture(questions, graded),
         graded=graded, without=[grade for grade in grades if not grade.points], pairs=shown, more=len(pairs[30:]),
         missing=missing, most=most(assignment.questions), code=safe_html.code, code_style=safe_html.style_of_code(),
-        remarks=[(grade, [one_line(remark, 300) for remark in grade.remarks]) for grade in graded if grade.remarks],
-        file_name=file_name,
+        remarks=to_look_at, file_name=file_name,
     )  # fmt: skip
     write_anyway(path, content.encode())
 
@@ -102,7 +102,8 @@ def _picture(questions: Sequence[Mapping[str, Any]], graded: Sequence[Grade]) ->
     totals.hist(values, bins=np.arange(-0.5, sum(question["of"] for question in questions) + 1), color="#0072B2")
     totals.set_xlabel("points in all")
     totals.set_ylabel("students")
-    totals.yaxis.get_major_locator().set_params(integer=True)
+    for axis in (bars.xaxis, totals.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     for axes in (bars, totals):
         axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()

@@ -20,7 +20,8 @@ class Grade:
         student: see ``HandedIn``.
         points: of each question by name; None where a person has to grade it. Empty where there is no grade: nothing
             was handed in, or it could not be run.
-        remarks: what a teacher has to know: what was put back, what stopped the notebook, why it cannot be read.
+        remarks: what both have to know: what was put back, what stopped the notebook, why it cannot be read.
+        notes: what only the teacher has to know.
         messages: what failed tests say, by question.
         by_hand: points and a comment that a person gave, by question; in them is None where points are still open.
         identity: of the submission, the source and the limits; where it is the same, nothing is run again.
@@ -30,11 +31,13 @@ class Grade:
         of: the most that each question can bring.
         days_late: after the deadline, begun days; 0 where it was in time, or there is none.
         factor: what the points are multiplied by for that.
+        is_held_back: whether somebody has to say first whose work it is.
     """
 
     student: str
     points: dict[str, float | None]
     remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     by_hand: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     identity: str = ""
@@ -44,6 +47,12 @@ class Grade:
     of: dict[str, float] = field(default_factory=dict)
     days_late: int = 0
     factor: float = 1.0
+    is_held_back: bool = False
+
+    @property
+    def all_remarks(self) -> list[str]:
+        """All that the teacher has to know."""
+        return [*self.notes, *self.remarks]
 
     @property
     def all_points(self) -> dict[str, float | None]:
@@ -54,7 +63,7 @@ class Grade:
     @property
     def total(self) -> float | None:
         """All points together, less what being late costs; None where there is no grade."""
-        if not self.points:
+        if not self.points or self.is_held_back:
             return None
         return round(self.factor * sum(value for value in self.all_points.values() if value is not None), 2)
 

@@ -7,6 +7,7 @@ with one submission is that student's remark, and everybody else's grade is as i
 """
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -205,7 +206,8 @@ class _Work:
             said = f"no grade: handed out to the class {theirs!r}, whose numbers these are: grade with --class"
             return Grade(submission.student, {}, [said]), v4.new_notebook(), None
         notebook, remarks = restore(assignment, cells, submission.student)
-        remarks = [*_on_identity(submission.student, notebook), *_on_meddling(notebook), *remarks]
+        remarks = [*_on_identity(submission.student, notebook), *remarks]
+        notes = _on_meddling(notebook)
         made = run(notebook, self.limits, self.cancelled, self.is_confined)
         if made.is_lost:
             return Grade(submission.student, {}, [f"no grade: {made.stopped}", *remarks]), made.notebook, made
@@ -214,7 +216,7 @@ class _Work:
         if feedback.shows_hidden(made.notebook, feedback.hidden_lines(assignment)):
             remarks.append("an output showed hidden tests: taken out of the feedback")
         points, messages = points_of(assignment, made.notebook)
-        one = Grade(submission.student, points, remarks, messages, of=of)
+        one = Grade(submission.student, points, remarks, notes, messages, of=of)
         one.answers = by_hand.answers_of(assignment, made.notebook)
         return one, made.notebook, made
 
@@ -259,13 +261,12 @@ def _on_identity(student: str, notebook: NotebookNode) -> list[str]:
     return [f"calls itself {named!r}, not {student!r}: its own numbers are those of that name"]
 
 
-def _on_others(student: str, notebook: NotebookNode, given: Sequence[Grade]) -> list[str]:
-    """Whether a notebook has the id of somebody else in the class."""
+def _other_named(student: str, notebook: NotebookNode, given: Sequence[Grade]) -> str | None:
+    """Somebody else in the class whose id a notebook has; None where it has nobody's but the student's own."""
     named = named_in(notebook)
     if named is None or is_within(named, student):
-        return []
-    others = [one.student for one in given if is_within(named, one.student)]
-    return [f"has the id of {others[0]}, who is in this class too: whose work is it?"] if others else []
+        return None
+    return next((one.student for one in given if is_within(named, one.student)), None)
 
 
 def _on_meddling(notebook: NotebookNode) -> list[str]:
@@ -296,7 +297,11 @@ def _finish(assignment: Assignment, given: list[Grade], graded: Graded, folder: 
     executed = {}
     for one in given:
         executed[one.student] = grades.executed_of(folder, one.student) if one.points else v4.new_notebook()
-        one.remarks[:0] = _on_others(one.student, executed[one.student], given)
+        other = _other_named(one.student, executed[one.student], given)
+        one.is_held_back = other is not None and one.student not in rules.own_work
+        if other is not None:
+            asked = f": whose work is it? No total until you say: --own-work {shlex.quote(one.student)}"
+            one.notes.insert(0, f"has the id of {other}, who is in this class too{asked * one.is_held_back}")
         mine = {name: read.points.get((one.student, name), (None, "")) for name in one.points}
         mine = {name: given for name, given in mine.items() if given != (None, "")}
         one.by_hand = mine

@@ -32,7 +32,7 @@ def page_of(folder: Path, student: str) -> Path:
 def all_remarks(grade: Grade) -> list[str]:
     """Return a grade's remarks, with what is still to be graded by hand."""
     open_ones = grade.still_open
-    return [*grade.remarks, *([f"to be graded by hand: {', '.join(open_ones)}"] if open_ones else [])]
+    return [*grade.all_remarks, *([f"to be graded by hand: {', '.join(open_ones)}"] if open_ones else [])]
 
 
 def write(folder: Path, assignment: Assignment, grades: Sequence[Grade], pairs: Sequence[Pair]) -> None:

@@ -21,6 +21,7 @@ class Rules:
         per_day: the share of the points that each begun day after it costs.
         longest: so many days late are accepted; after that nothing counts. None for any number.
         roster: who is in the class; empty where there is no list.
+        own_work: students whose work counts although it has the id of another in the class.
         question: the one test that is graded anew, all other points staying as they were; None for all.
     """
 
@@ -28,6 +29,7 @@ class Rules:
     per_day: float = 0.0
     longest: int | None = None
     roster: tuple[Listed, ...] = ()
+    own_work: tuple[str, ...] = ()
     question: str | None = None
 
     def apply(self, assignment: Assignment, grades: Sequence[Grade]) -> None:

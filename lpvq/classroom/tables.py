@@ -15,9 +15,10 @@ def format_grades(grades: Mapping[str, Sequence[Grade]]) -> str:
     for name, given in sorted(grades.items()):
         if name:
             rows = [
-                (one_line(one.student, 40), one.in_words, one_line("; ".join(one.remarks), _LONGEST)) for one in given
+                (one_line(one.student, 40), one.in_words, one_line("; ".join(one.all_remarks), _LONGEST))
+                for one in given
             ]
             parts.append(text_table(name, ["", "points", ""], rows))
         else:
-            parts += [one_line(f"{one.student}: {remark}", _LONGEST) for one in given for remark in one.remarks]
+            parts += [one_line(f"{one.student}: {remark}", _LONGEST) for one in given for remark in one.all_remarks]
     return "\n".join(parts)

@@ -17,7 +17,7 @@ from lpvq.runtime import full_precision
 GROUP = 256
 """How many images are coded side by side."""
 
-_CODES_PER_LANE, _LARGEST_LANES = 2**16, 64  # a lane costs six bytes
+_CODES_PER_LANE, _LARGEST_LANES = 2**16, 64  # a lane costs eight bytes
 
 
 def _nothing(number: int) -> None:

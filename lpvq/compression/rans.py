@@ -11,7 +11,8 @@ x mod M lies in s … s + f − 1 and so tells the symbol, and
     x ← (x div M) · f + (x mod M) − s
 
 is what was there before. The last symbol comes off first, so a file is written from its end. So that x stays a number
-below 2⁴⁸, its lower sixteen bits are moved to a list of words when it would grow too large, and back when it is small.
+below 2⁶², its lower 32 bits are moved to a list of words when it would grow too large, and back when it is small. One
+word is always enough: no symbol costs more than 22 bits.
 
 Several states (*lanes*) take turns, so that numpy works on all of them at once; they share one list of words.
 """
@@ -24,11 +25,12 @@ from lpvq.errors import InputError
 SCALE_BITS = 22
 """Frequencies add up to 2 to the power of this: M."""
 
-STATE_BYTES = 6
+STATE_BYTES = 8
 """What the state of a lane takes in a file."""
 
-_WORD_BITS = 16
-_LOWEST = 2**32  # a state is at least this, and below 2⁴⁸
+_WORD_BITS, _LOWEST_BITS = 32, 30
+_LOWEST = 2**_LOWEST_BITS  # a state is at least this, and below 2⁶²
+_WORD_BYTES = _WORD_BITS // 8
 _MASK, _WORD = 2**SCALE_BITS - 1, 2**_WORD_BITS - 1
 
 Whole = NDArray[np.int64]
@@ -53,7 +55,7 @@ class Encoder:
             size: its own frequency, at least 1, int64 (n,).
         """
         x = self.states[: len(size)]  # a view
-        full = x >= size << (32 + _WORD_BITS - SCALE_BITS)
+        full = x >= size << (_LOWEST_BITS + _WORD_BITS - SCALE_BITS)
         # The decoder reads the lanes in rising order, and what was written last first.
         self._words.append((x[full] & _WORD)[::-1])
         x[full] >>= _WORD_BITS
@@ -70,7 +72,7 @@ class Encoder:
         """Return states and words as a decoder reads them."""
         words = np.concatenate([*self._words, np.empty(0, dtype=np.int64)])[::-1]
         states = b"".join(int(x).to_bytes(STATE_BYTES, "little") for x in self.states)
-        return states + words.astype("<u2").tobytes()
+        return states + words.astype("<u4").tobytes()
 
 
 class Decoder:
@@ -86,14 +88,14 @@ class Decoder:
 
     def __init__(self, content: bytes, lanes: int) -> None:
         head = lanes * STATE_BYTES
-        if len(content) < head or (len(content) - head) % 2:
+        if len(content) < head or (len(content) - head) % _WORD_BYTES:
             raise InputError(f"{len(content)} bytes are not what a coder with {lanes} states wrote")
         states = [int.from_bytes(content[i : i + STATE_BYTES], "little") for i in range(0, head, STATE_BYTES)]
-        self.states = np.array(states, dtype=np.int64)
-        self._words = np.frombuffer(content, "<u2", offset=head).astype(np.int64)
+        self.states = np.array(states, dtype=np.uint64).astype(np.int64)  # one too large becomes negative
+        self._words = np.frombuffer(content, "<u4", offset=head).astype(np.int64)
         self._next = 0
-        if (self.states < _LOWEST).any():
-            raise InputError("a state of the coder is too small")
+        if ((self.states < _LOWEST) | (self.states >= _LOWEST << _WORD_BITS)).any():
+            raise InputError("a state of the coder is too small or too large")
 
     def peek(self, number: int) -> Whole:
         """Return where in 0 … 2²² − 1 the next symbols of the first ``number`` lanes are, int64."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from lpvq.runtime import without_bars
+
 
 def check(exercise: str, answer: Any) -> None:
     """Print what is to be said of an answer.
@@ -18,7 +20,8 @@ def check(exercise: str, answer: Any) -> None:
     notebook = exercise.partition(".")[0]
     checkers = import_module(f"lpvq.course.exercises.notebook_{notebook:0>2}").CHECKERS
     try:
-        complaint = checkers[exercise](answer)
+        with without_bars():  # which would stand there the first time only, as checks remember
+            complaint = checkers[exercise](answer)
     except Exception as error:  # whatever a half-finished answer does, the reader gets a sentence
         complaint = f"checking it failed with {type(error).__name__}: {error}"
     print(f"exercise {exercise}: " + ("correct" if complaint is None else f"not yet: {complaint}"))

@@ -6,7 +6,7 @@ It takes at most two per cent of the time, and what it leaves in the notebook is
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from copy import deepcopy
 from typing import Any
 
@@ -19,7 +19,7 @@ from lpvq import plotting
 from lpvq.data.latent_codes import LatentCodes
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
-from lpvq.runtime import in_eval_mode, progress, running_in_notebook
+from lpvq.runtime import in_eval_mode, progress, running_in_notebook, without_bars
 from lpvq.training.interrupts import Stopped, stop_requests
 from lpvq.training.losses import given
 from lpvq.training.trainer import History, Record
@@ -150,7 +150,7 @@ class Watch:
                     quietly.enter_context(in_eval_mode(part))
             quietly.enter_context(torch.no_grad())
             quietly.enter_context(torch.random.fork_rng())  # or what is random in the training would be different
-            quietly.enter_context(redirect_stdout(None))  # no bars of what is drawn
+            quietly.enter_context(without_bars())
             seen = self.look()
         pictures, codes = seen if isinstance(seen, tuple) else (seen, None)
         return pictures[:_SHOWN].clamp(0, 1).float().cpu(), None if codes is None else len(codes.unique())

@@ -221,7 +221,6 @@ def _animation(workspace: Workspace, codes: Tensor, name: str) -> list[str]:
 def _numbers(workspace: Workspace, codes: Tensor, measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lost = measured["codes"]["reconstruction"]["relative_error"]["value"]
     bits = {one["name"]: one["bits"]["value"] for one in measured["prior"]["likelihoods"]}
-    share = measured["prior"]["share_of_unigram"]
     copies = _copies(workspace, codes)
     told = [
         (
@@ -230,10 +229,9 @@ def _numbers(workspace: Workspace, codes: Tensor, measured: Mapping[str, Mapping
             "Less is better; 0 is perfect, and 100% what one colour for all would reach.",
         ),
         (
-            "none" if share is None else f"{share:.0%}",
-            f"of the bits that counting codes needs is what the prior needs: {bits['prior']:.2f} bits for each code "
-            f"instead of {bits['unigram']:.2f}, on test pictures. Less is better. On training pictures it needs "
-            f"{bits['prior, training images']:.2f}: much less there means memorised.",
+            f"{bits['prior']:.2f} bits",
+            f"for each code is what the prior needs on test pictures. {_beside_counting(bits)} On training pictures it "
+            f"needs {bits['prior, training images']:.2f}: much less there means memorised.",
         ),
         (
             f"{copies} of {len(codes)}",
@@ -243,6 +241,14 @@ def _numbers(workspace: Workspace, codes: Tensor, measured: Mapping[str, Mapping
     ]
     cards = [f'<div class="number"><b>{number}</b>{escape(text)}</div>' for number, text in told]
     return ["<h2>Three numbers</h2>", '<div class="numbers">', *cards, "</div>"]
+
+
+def _beside_counting(bits: Mapping[str, float]) -> str:
+    """Say what a prior's bits are worth."""
+    counting = f"If it only knew how often each code occurs, it would need {bits['unigram']:.2f}."
+    if bits["prior"] < bits["unigram"]:
+        return f"Less is better. {counting}"
+    return f"{counting} So it has learned nothing that holds for pictures it has not seen."
 
 
 def _copies(workspace: Workspace, codes: Tensor) -> int:

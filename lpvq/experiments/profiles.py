@@ -111,12 +111,14 @@ _SMOKE = replace(
 )
 
 
-# Grey images of clothes and digits need fewer codes, and there are fewer of them to learn from.
+# Grey images of clothes and digits need fewer codes, and there are fewer of them to learn from. With Muon their VQ-VAE
+# spends fewer nats at the same error, but decodes to pictures that a classifier tells from real ones more easily.
 _LAPTOP_GREY: dict[str, Any] = {
     "num_codes": 128,
+    "quantizer": {"kind": "entropy-constrained", "rate_weight": 0.46},
     "classifier": TrainConfig(steps=3000, batch_size=64, learning_rate=2e-3, weight_decay=0.01, validations=10),
-    "vqvae": TrainConfig(steps=2500, batch_size=64, learning_rate=2e-3, muon_rate=4e-3),
-    "prior": TrainConfig(steps=1500, batch_size=64, learning_rate=1e-3, muon_rate=4e-3),
+    "vqvae": TrainConfig(steps=4500, batch_size=64, learning_rate=2e-3),
+    "prior": TrainConfig(steps=2000, batch_size=64, learning_rate=1e-3, muon_rate=4e-3),
 }
 # Digits are simpler than clothes: they lose little by codes that are still easier to predict.
 _LAPTOP_DIGITS: dict[str, Any] = {**_LAPTOP_GREY, "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.0}}

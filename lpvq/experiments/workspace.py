@@ -47,7 +47,7 @@ from lpvq.models.vqvae import VQVAE
 from lpvq.models.whole_number_conversion import whole_number_prior
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.paths import output_folder
-from lpvq.runtime import choose_device
+from lpvq.runtime import choose_device, progress, without_bars
 from lpvq.training.checkpoints import OtherDataError, steps_done
 from lpvq.training.config import HOW_FAST, real_number
 from lpvq.training.trainer import AfterStep, History
@@ -91,6 +91,7 @@ class Workspace:
         coarse: with two levels, the workspace of the same images, smaller, whose codes are the coarse ones; else None.
         watch: what to show of a training while it goes: from this workspace, the model and what it is validated on to
             an ``AfterStep``; None for nothing.
+        offer: what to say before a model is trained from nothing to its end; None for nothing.
 
     Raises:
         InputError: an unknown data set, profile or device, a number that is not a size or a seed. Asking for an
@@ -128,6 +129,7 @@ class Workspace:
         self.artefacts = ArtefactStore(home / below)
         self._splits = Splits(self.dataset, self.recipe, self.profile, home / _PICTURES)
         self.watch: Callable[[Workspace, Any, ImageData | LatentCodes], AfterStep | None] | None = None
+        self.offer: str | None = None
         self.coarse: Workspace | None = None
         if self.recipe.levels == 2:
             smaller = coarse_size(self.recipe.size, self.recipe.downsample)
@@ -383,6 +385,8 @@ class Workspace:
         artefact = _snapshot(name, share) if is_past else name
         marks = () if is_past or name == "classifier" else SNAPSHOTS
         self._announce(artefact, self._steps_done(artefact, identity))
+        if self.offer and until == steps and name != "classifier" and not self.path(f"{artefact}.checkpoint").exists():
+            print(self.offer, flush=True)
         shown, there = steps * training.config.batch_size, len(training.data)
         if self.prepared is not None and shown < there:
             print(f"in the profile {self.profile} it is shown {shown:,} of {there:,} pictures", flush=True)
@@ -448,12 +452,22 @@ class Workspace:
         def extract() -> LatentCodes:
             if path.exists():
                 print(f"{path} has the codes of other images or of another VQ-VAE: they are extracted anew", flush=True)
-            codes = join_codes([self._extract(part, coarse) for part in parts()])
-            codes = replace(codes, data_checksum=data_checksum)
+            codes = replace(self._extract_all(parts(), coarse, number), data_checksum=data_checksum)
             codes.save(path)
             return codes
 
         return self.artefacts.find_or_make(find, extract)
+
+    def _extract_all(self, parts: Iterator[ImageData], coarse: VQVAE | None, number: int | None) -> LatentCodes:
+        """The codes of all parts; of smileys, a ``number`` that is known, with one bar."""
+        if number is None:
+            return join_codes([self._extract(part, coarse) for part in parts])
+        found = []
+        with progress(None, "drawing images and extracting codes", total=number) as bar, without_bars():
+            for part in parts:
+                found.append(self._extract(part, coarse))
+                bar.update(len(part))
+        return join_codes(found)
 
     def _extract(self, images: ImageData, coarse: VQVAE | None) -> LatentCodes:
         if coarse is None:

@@ -32,6 +32,11 @@ def load_pretrained(name: str = "smileys") -> tuple[VQVAE, PixelCNN | CoarseToFi
     return vqvae, prior
 
 
+def names_of_pretrained() -> list[str]:
+    """Return what ``load_pretrained`` takes."""
+    return sorted(path.name for path in shipped("pretrained").glob("*") if path.is_dir())
+
+
 def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[PixelCNN | CoarseToFine, About]]:
     """Return the trained VQ-VAE and prior that come with the project, and how each was trained.
 
@@ -45,8 +50,7 @@ def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[Pix
     Raises:
         InputError: there are no such weights, they are damaged, or the prior belongs to another VQ-VAE.
     """
-    home = shipped("pretrained")
-    available = sorted(path.name for path in home.glob("*") if path.is_dir())
+    home, available = shipped("pretrained"), names_of_pretrained()
     if name not in available:
         raise InputError(f"there are no trained weights for {name!r} in {home}; expected one of {', '.join(available)}")
     vqvae, vqvae_about = load_model(VQVAE, home / name / VQVAE.FILE)

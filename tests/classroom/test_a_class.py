@@ -27,11 +27,12 @@ def test_a_class_comes_out_as_planned(
     members = a_class.make(tmp_path / "in", 12, seed=4)
     assert {member.kind for member in members} == set(a_class.KINDS)
     rules = Rules(a_class.DUE, per_day=0.1)
+    before = psutil.Process().children(recursive=True)  # what a browser of another test may have left
     grade(tmp_path / "in", ASSIGNMENTS, tmp_path / "out", Limits(), 2, is_confined=True, rules=rules)
     folder = tmp_path / "out" / VECTORS.name
     pairs = {frozenset((row["student"], row["and"])) for row in rows_of(folder / "similar.csv")}
     assert a_class.complaints(members, rows_of(folder / "points.csv"), pairs) == []
-    assert psutil.Process().children(recursive=True) == [] and list(elsewhere.iterdir()) == []
+    assert set(psutil.Process().children(recursive=True)) <= set(before) and list(elsewhere.iterdir()) == []
     assert len(list((folder / "feedback").iterdir())) == len(members)
 
 

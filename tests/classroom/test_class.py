@@ -17,7 +17,7 @@ from nbformat import NotebookNode, v4
 from odd_inputs import PNG
 from submissions import ASSIGNMENTS, PROJECT, VECTORS, cell_of, hand_in, solved
 
-from lpvq.classroom import csv_files, feedback, grades, grading, hand_page, roster, similarity
+from lpvq.classroom import csv_files, feedback, grades, grading, hand_page, results, roster, similarity
 from lpvq.classroom.assignments import about, class_of, load_assignments
 from lpvq.classroom.grades import Grade
 from lpvq.classroom.grading import Graded, grade
@@ -493,7 +493,8 @@ def test_what_a_busy_machine_ended_is_no_grade_and_what_it_slowed_down_is_not_ke
     graded(tmp_path)
     (row,) = rows(tmp_path / "out" / VECTORS.name / "points.csv")
     assert row["total"] == "" and row["remarks"].startswith("no grade: took more than 240 s")
-    assert "No grade yet" in page.read_text() and "q1-2-tests" not in page.read_text()
+    assert "No grade yet" in page.read_text() and "whose work" not in page.read_text()
+    assert "q1-2-tests" not in page.read_text()
     monkeypatch.setattr(grading, "run", lambda notebook, *_: Run(_ran(notebook)))
     graded(tmp_path)  # nothing of that was kept
     assert totals(tmp_path) == {"ada": "17"}
@@ -503,10 +504,17 @@ def test_a_notebook_with_the_id_of_another_in_the_class_is_named(tmp_path: Path,
     for student, calls_itself in {"ada": "ada", "bob": "ada", "eve": "eva"}.items():
         hand_in(tmp_path / "in", student, VECTORS, solved(VECTORS, calls_itself))
     (ada, bob, eve) = graded(tmp_path).grades[VECTORS.name]
-    assert bob.remarks[0] == "has the id of ada, who is in this class too: whose work is it?"
+    asked = "has the id of ada, who is in this class too: whose work is it? No total until you say: --own-work bob"
+    assert bob.notes == [asked] and bob.total is None and (ada.total, eve.total) == (17, 17)
+    page = results.page_of(tmp_path / "out" / VECTORS.name, "bob")
+    assert "No grade yet" in page.read_text() and "whose work" not in page.read_text()
+    assert totals(tmp_path) == {"ada": "17", "bob": "", "eve": "17"}
     assert ada.remarks == [] and eve.remarks == [
         "calls itself 'eva', not 'eve': its own numbers are those of that name"
     ]
+    (_, bob, _) = graded(tmp_path, rules=Rules(own_work=("bob",))).grades[VECTORS.name]
+    assert bob.notes == ["has the id of ada, who is in this class too"] and bob.total == 17
+    assert "No grade yet" not in page.read_text()
 
 
 @pytest.mark.parametrize("spoil", ["garbage", "folder", "notebook"])
@@ -546,7 +554,7 @@ def test_a_cell_that_touches_what_tests_are_made_of_is_named(tmp_path: Path, cod
     notebook.cells.insert(5, v4.new_code_cell(code))
     hand_in(tmp_path / "in", "ada", VECTORS, notebook)
     (one,) = graded(tmp_path).grades[VECTORS.name]
-    assert "touches what tests are made of" in one.remarks[0]
+    assert "touches what tests are made of" in one.notes[0]
 
 
 def test_a_class_has_numbers_of_its_own_and_is_graded_by_them(tmp_path: Path, at_once: list[NotebookNode]) -> None:

@@ -9,6 +9,7 @@ import torch
 from lpvq import course
 from lpvq.course.exercises import notebook_00
 from lpvq.course.exercises.comparing import compare_number
+from lpvq.runtime import progress
 
 
 def test_a_notebook_begins_with_its_profile_and_seed(
@@ -22,6 +23,36 @@ def test_a_notebook_begins_with_its_profile_and_seed(
     assert torch.initial_seed() == 3
     assert capsys.readouterr().out == "profile smoke, device cpu, seed 3\n"
     assert torch.__version__ in course.describe_setup()
+
+
+def test_a_notebook_takes_the_models_that_come_with_the_project(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    assert course.begin(pretrained=True).prior.latent_dim == 256
+    assert "training" not in capsys.readouterr().out
+
+
+def test_they_are_offered_where_training_takes_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    monkeypatch.setenv("LPVQ_PROFILE", "laptop")
+    assert "pretrained=True" in (course.begin().offer or "")
+    assert course.begin("mnist").offer is None  # there are none
+    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+    assert course.begin().offer is None
+
+
+def test_the_offer_is_made_before_a_whole_training_and_not_before_a_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LPVQ_OUTPUT", str(tmp_path))
+    monkeypatch.setenv("LPVQ_PROFILE", "smoke")
+    workspace = course.begin()
+    workspace.offer = "or take ours"
+    assert workspace.vqvae is not None
+    assert capsys.readouterr().out.count("or take ours") == 1
+    assert workspace.train_until("prior", 0.5) is not None and workspace.prior is not None
+    assert "or take ours" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -46,6 +77,16 @@ def test_a_check_says_how_an_answer_stands(
     monkeypatch.setitem(notebook_00.CHECKERS, "0.9", lambda given: compare_number(given, 2, 0.1))
     course.check("0.9", answer)
     assert capsys.readouterr().out == f"exercise 0.9: {verdict}\n"
+
+
+def test_a_check_shows_no_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setitem(
+        notebook_00.CHECKERS, "0.9", lambda _: [print("seen") for _ in progress(range(3), "x")] and None
+    )
+    course.check("0.9", 3)
+    shown = capsys.readouterr()
+    assert shown.out.startswith("seen\nseen\nseen\n") and shown.err == ""
 
 
 def test_a_checker_that_fails_gives_a_sentence_not_a_traceback(
