@@ -12,7 +12,7 @@ LAYOUT := output/lab
 # How JupyterLab is set up for the course; what the user has set up for themselves counts where this says nothing.
 SETTINGS := $(CURDIR)/notebooks/.jupyter
 
-.PHONY: help demo lab test notebooks site assignments pretrained pictures check lint format lock
+.PHONY: help demo lab test notebooks page site assignments pretrained pictures check lint format lock
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +33,14 @@ test: $(INSTALLED) ## run the tests and every notebook, in the smoke profile; be
 notebooks: $(INSTALLED) ## run every notebook as a reader would and save its outputs
 	@$(BIN)/python tests/run_notebooks.py $(ARGS)
 
-site: $(INSTALLED) ## make the course as a site in output/site/, to be read in any browser, and check it
+site: page ## make the course as a site in output/site/, to be read in any browser, and check it
 	@$(BIN)/python notebooks/.site/build_site.py
 
 assignments: $(INSTALLED) ## make the student versions of the assignments in output/release/, and run each once
 	@$(BIN)/lpvq release $(ARGS)
+
+page: $(INSTALLED) ## make output/live.html, in which the models are played with in any browser
+	@$(BIN)/lpvq export-page --output output/live.html
 
 pretrained: $(INSTALLED) ## train the weights in data/pretrained/ anew: a day, or an hour on a GPU
 	@$(BIN)/python -m lpvq.experiments.shipping $(NEW)

@@ -449,6 +449,25 @@ def bench_command(as_json: bool, runs: int) -> None:
 
 
 @cli.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where it goes.  [default: live.html in LPVQ_OUTPUT or output/]",
+)
+def export_page(output: Path | None) -> None:
+    """Make live.html: one file in which the trained models are played with, in any browser, without a network.
+
+    Example: lpvq export-page --output faces.html
+    """
+    from lpvq.page import export
+
+    path = output or output_folder() / "live.html"
+    click.echo(f"one page, {export.export_page(path)}:")
+    _echo_paths([path])
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--output",

@@ -33,7 +33,7 @@ from quick import quick_recipe
 Captured = pytest.CaptureFixture[str]
 COMMANDS = ["demo", "train-vqvae", "extract-codes", "train-prior", "sample"]
 COMMANDS += ["complete", "interpolate", "encode", "decode", "compress", "decompress"]
-COMMANDS += ["evaluate", "study", "bench", "grade", "release"]
+COMMANDS += ["evaluate", "study", "bench", "export-page", "grade", "release"]
 SLOW = ("torch", "numpy", "matplotlib", "IPython", "nbformat", "nbclient", "nbgrader", "zmq", "jupyter_client")
 
 pytestmark = pytest.mark.usefixtures("in_a_moment")

@@ -21,7 +21,6 @@ class Grade:
         points: of each question by name; None where a person has to grade it. Empty where there is no grade: nothing
             was handed in, or it could not be run.
         remarks: what both have to know: what was put back, what stopped the notebook, why it cannot be read.
-        notes: what only the teacher has to know.
         messages: what failed tests say, by question.
         by_hand: points and a comment that a person gave, by question; in them is None where points are still open.
         identity: of the submission, the source and the limits; where it is the same, nothing is run again.
@@ -32,12 +31,12 @@ class Grade:
         days_late: after the deadline, begun days; 0 where it was in time, or there is none.
         factor: what the points are multiplied by for that.
         is_held_back: whether somebody has to say first whose work it is.
+        notes: what only the teacher has to know.
     """
 
     student: str
     points: dict[str, float | None]
     remarks: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     by_hand: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     identity: str = ""
@@ -48,6 +47,7 @@ class Grade:
     days_late: int = 0
     factor: float = 1.0
     is_held_back: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def all_remarks(self) -> list[str]:

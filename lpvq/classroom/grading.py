@@ -216,7 +216,7 @@ class _Work:
         if feedback.shows_hidden(made.notebook, feedback.hidden_lines(assignment)):
             remarks.append("an output showed hidden tests: taken out of the feedback")
         points, messages = points_of(assignment, made.notebook)
-        one = Grade(submission.student, points, remarks, notes, messages, of=of)
+        one = Grade(submission.student, points, remarks, messages, of=of, notes=notes)
         one.answers = by_hand.answers_of(assignment, made.notebook)
         return one, made.notebook, made
 

@@ -145,6 +145,16 @@ def colours(factors: Mapping[str, ArrayLike]) -> Tensor:
     return torch.from_numpy(np.stack([background, skin, white, dark], axis=1).astype(np.float32) / 255)
 
 
+def palette() -> dict[str, NDArray[np.float32]]:
+    """Return the colours that smileys are made of, by name, float32 (3,): backgrounds, skins, white, dark."""
+    names = FACTORS["background"] + FACTORS["skin"]
+    grounds, skins = len(FACTORS["background"]), len(FACTORS["skin"])
+    factors = {"background": np.arange(grounds), "skin": np.arange(grounds) % skins}
+    found = colours(factors).numpy()  # (grounds, 4, 3): background, skin, white, dark
+    every = [*found[:, 0], *found[:skins, 1], *found[0, 2:]]
+    return dict(zip((*names, "white", "dark"), every, strict=True))
+
+
 def place(index: ArrayLike) -> Tensor:
     """Return where the middle of a column or row is, for its index (N,), in picture widths: float64 (N,)."""
     return torch.from_numpy(np.asarray(_PLACES)[np.asarray(index)])

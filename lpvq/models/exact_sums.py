@@ -77,6 +77,11 @@ class ExactLinear(nn.Module):
         self.register_buffer("exponent", torch.zeros(outputs, dtype=torch.int8))
         self.register_buffer("bias", torch.zeros(outputs) if bias else None)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs (…, out) for whole numbers (…, in), in their type."""
+        products = x @ self.matrix(x.dtype)
+        return products if self.bias is None else products + self.bias
+
     def matrix(self, dtype: torch.dtype) -> Tensor:
         """Return the matrix as products from the right need it, (in, out)."""
         return scaled(self.weight.to(dtype), self.exponent[:, None]).T.contiguous()

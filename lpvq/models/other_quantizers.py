@@ -150,9 +150,13 @@ class EntropyConstrainedQuantizer(VectorQuantizer):
 
     def _choose(self, vectors: Tensor, codebook: Tensor) -> Tensor:
         """The code (N,) with the least distortion and rate for each of ``vectors`` (N, D)."""
-        rates = -(self.code_counts / self.code_counts.sum()).log()  # (K,), in nats
+        return nearest_codes(vectors, codebook, self.rates())
+
+    def rates(self) -> Tensor:
+        """Return what it costs to choose each entry, in squared distances, (K,)."""
+        nats = -(self.code_counts / self.code_counts.sum()).log()
         reached = self.rate_weight * (self.updates / _WARM_UP).clamp(max=1)
-        return nearest_codes(vectors, codebook, reached * self.scale * rates)
+        return reached * self.scale * nats
 
     @torch.no_grad()
     def _move_codebook(self, vectors: Tensor, codes: Tensor) -> None:

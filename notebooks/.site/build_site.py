@@ -12,7 +12,7 @@ from time import process_time
 from sphinx.application import Sphinx
 
 from site_checks import check
-from site_sources import LIVE, ROOT, find_live_page, write_sources
+from site_sources import LIVE, ROOT, write_sources
 
 HERE = Path(__file__).resolve().parent
 SITE = ROOT / "output" / "site"
@@ -20,17 +20,13 @@ SITE = ROOT / "output" / "site"
 
 def build(site: Path) -> int:
     """Make all pages anew; return 0 if Sphinx had nothing to say against them."""
-    live = find_live_page()
     shutil.rmtree(site, ignore_errors=True)
     with tempfile.TemporaryDirectory() as temporary:
         sources = Path(temporary, "sources")
         sources.mkdir()
-        write_sources(sources, live=live is not None)
+        write_sources(sources)
         status = make_pages(sources, site, Path(temporary, "doctrees"))
-    if live is None:
-        print(f"there is no {LIVE}, so the explorers stand still")
-    else:
-        shutil.copy(live, site / LIVE)
+    shutil.copy(LIVE, site)
     return status
 
 

@@ -15,9 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = ("README.md", "notebooks/README.md", "notebooks/RESULTS.md", "notebooks/assignments/README.md")
 PICTURES = ("output/*.png", "output/*.gif")
-LIVE = "live.html"
-DRAWING = "![A grid of codes is drawn code by code, and beside it the face that it becomes](output/drawing.gif)"
-"""What stands on the first page where there is no live page."""
+LIVE = ROOT / "output" / "live.html"
+"""The page in which the models are played with."""
 
 _WITH_LIVE_PAGE = ("00_", "04_", "07_")
 _EXPLORER = re.compile(r"\bwidgets\.[A-Z]")
@@ -25,13 +24,8 @@ _GLOSSARY = "## Glossary\n"
 _ROW = re.compile(r"^\| (.*) \| (.*) \| ([\d, ]+) \|$", re.MULTILINE)
 
 
-def find_live_page() -> Path | None:
-    """Return the file in which the models are played with: the package's own, or one that was exported; or None."""
-    return next((path for path in (ROOT / "lpvq" / "page" / LIVE, ROOT / "output" / LIVE) if path.exists()), None)
-
-
-def write_sources(folder: Path, live: bool) -> None:
-    """Write what all pages are made from to an empty folder; with the live page in its places if there is one."""
+def write_sources(folder: Path) -> None:
+    """Write what all pages are made from to an empty folder."""
     for name in TEXTS:
         _copy(ROOT / name, folder)
     for path in (picture for pattern in PICTURES for picture in ROOT.glob(pattern)):
@@ -39,7 +33,7 @@ def write_sources(folder: Path, live: bool) -> None:
     for path in LESSONS:
         solution = nbformat.read(path.parent / "solutions" / path.name, as_version=4)
         lesson = with_solutions(nbformat.read(path, as_version=4), solution)
-        if live and path.name.startswith(_WITH_LIVE_PAGE):
+        if path.name.startswith(_WITH_LIVE_PAGE):
             lesson = with_live_page(lesson)
         nbformat.write(lesson, folder / "notebooks" / path.name)
     guide = folder / "notebooks" / "README.md"
@@ -47,7 +41,7 @@ def write_sources(folder: Path, live: bool) -> None:
     guide.write_text(f"{text}{heading}\nThe [glossary](glossary.md) has a page of its own here.\n", encoding="utf-8")
     (guide.parent / "glossary.md").write_text(glossary(read_terms()), encoding="utf-8")
     first = (Path(__file__).parent / "index.md").read_text(encoding="utf-8")
-    (folder / "index.md").write_text(first.replace("{{live}}", frame(LIVE) if live else DRAWING), encoding="utf-8")
+    (folder / "index.md").write_text(first.replace("{{live}}", frame(LIVE.name)), encoding="utf-8")
 
 
 def with_solutions(lesson: NotebookNode, solution: NotebookNode) -> NotebookNode:
@@ -70,7 +64,7 @@ def with_live_page(lesson: NotebookNode) -> NotebookNode:
     for cell in lesson.cells:
         page.cells.append(cell)
         if cell.cell_type == "code" and _EXPLORER.search(cell.source):
-            page.cells.append(nbformat.v4.new_markdown_cell(frame(f"../{LIVE}"), id=f"{cell.id}-live"))
+            page.cells.append(nbformat.v4.new_markdown_cell(frame(f"../{LIVE.name}"), id=f"{cell.id}-live"))
     return page
 
 

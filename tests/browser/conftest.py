@@ -1,28 +1,20 @@
 """A server and a browser for the tests of each file: what they leave running ends with it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 
 import nbformat
 import pytest
-from lab import ROOT, SCREEN, Server, find_browser, launch, serve
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from lab import ROOT, SCREEN, Server, a_browser, serve
+from playwright.sync_api import Browser, BrowserContext
 
 import run_notebooks
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium; where there is none, the tests are skipped, unless LPVQ_BROWSER says that there must be one."""
-    if find_browser() is None:
-        if os.environ.get("LPVQ_BROWSER"):
-            pytest.fail("LPVQ_BROWSER is set, but there is no Chromium on this machine")
-        pytest.skip("no Chromium on this machine: notebooks are not tried in a browser")
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
+    with a_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "output" / "screenshots"
@@ -42,6 +43,19 @@ def find_browser() -> str | None:
 def launch(playwright: Playwright) -> Browser:
     """Start the browser without a window."""
     return playwright.chromium.launch(executable_path=find_browser(), args=list(_QUIET))
+
+
+@contextmanager
+def a_browser() -> Iterator[Browser]:
+    """A Chromium; where there is none, tests are skipped, unless LPVQ_BROWSER says that there must be one."""
+    if find_browser() is None:
+        if os.environ.get("LPVQ_BROWSER"):
+            pytest.fail("LPVQ_BROWSER is set, but there is no Chromium on this machine")
+        pytest.skip("no Chromium on this machine: nothing is tried in a browser")
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ CLAIMS = [
         "value['farther'] > 0.02 and value['p'] < 0.01",
     ),
     Claim(
-        "Of the *test* grids, one in eight occurs among the 109,000 training grids.",
+        "Of the *test* grids, about one in seven occurs among the 109,000 training grids.",
         "copies-grids",
         "repeated.held_out.value",
         "0.09 < value < 0.16",

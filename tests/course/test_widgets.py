@@ -22,10 +22,11 @@ from lpvq import VQVAE, InputError, PixelCNN, VectorQuantizer
 from lpvq.course import widgets
 from lpvq.course.widgets import lifetime, plane
 from lpvq.course.widgets.codebook import sort_by_likeness
-from lpvq.course.widgets.drawing import paint, palette
+from lpvq.course.widgets.drawing import paint
 from lpvq.course.widgets.explorer import TOUCH, Explorer, Spot
 from lpvq.course.widgets.receptive_field import layers_needed, seen_by_masked, seen_by_two_stacks
 from lpvq.course.widgets.sampling import find_candidates
+from lpvq.data import smileys as rendered
 from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.gated import Stacks
 from lpvq.models.sampling import SamplingOptions
@@ -568,7 +569,7 @@ def test_a_line_is_as_thick_as_the_brush_and_reaches_both_ends():
 
 
 def test_the_palette_is_what_smileys_are_made_of(board):
-    colours = palette()
+    colours = rendered.palette()
     assert len(colours) == 6 + 5 + 2 and colours["dark"] == pytest.approx([48 / 255, 36 / 255, 40 / 255])
     board.start_from_smiley()
     known = {tuple((255 * colour).round().astype(int)) for colour in colours.values()}

@@ -31,16 +31,6 @@ _MILLISECONDS = 25  # between two messages: a stroke follows the mouse
 _STREAM = 7  # of the random numbers of smileys: none that a data set is made of
 
 
-def palette() -> dict[str, npt.NDArray]:
-    """Return the colours that smileys are made of, by name, float (3,): backgrounds, skins, the white and the dark."""
-    names = smileys.FACTORS["background"] + smileys.FACTORS["skin"]
-    grounds, skins = len(smileys.FACTORS["background"]), len(smileys.FACTORS["skin"])
-    factors = {"background": np.arange(grounds), "skin": np.arange(grounds) % skins}
-    colours = smileys.colours(factors).numpy()  # (grounds, 4, 3): background, skin, white, dark
-    found = [*colours[:, 0], *colours[:skins, 1], *colours[0, 2:]]
-    return dict(zip((*names, "white", "dark"), found, strict=True))
-
-
 def paint(canvas: npt.NDArray, start: Place, end: Place, diameter: int, colour: npt.NDArray) -> None:
     """Draw a line with a round brush into a canvas (H, W, 3), from the middle of a pixel to that of another."""
     rows, columns = np.indices(canvas.shape[:2])
@@ -115,7 +105,7 @@ class DrawingBoard(Explorer):
             raise InputError(f"a drawing has 3 channels, this VQ-VAE has {vqvae.in_channels}: give one for colours")
         self.vqvae, self.prior, self.class_names = own_copy(vqvae), own_copy(prior), class_names
         self.patches = decode_entries(self.vqvae) if patches is None else patches
-        self.palette = palette()
+        self.palette = smileys.palette()
         self.colour = "sky"
         self._faces = 0  # how many smileys the board has begun with
         self._stage = _DRAWN
