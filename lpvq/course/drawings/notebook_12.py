@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, put_image
@@ -124,6 +125,9 @@ def plot_bytes(groups: Mapping[str, Mapping[str, float]]) -> Figure:
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     smallest, largest = (
         choose(value for sizes in groups.values() for value in sizes.values()) for choose in (min, max)
     )
