@@ -1,0 +1,93 @@
+"""What 12 claims. The shipped weights are the same in all runs; yours are those of the workspace."""
+
+from claims import Claim, Training, exact
+
+TRAININGS = {"leak": Training(("120",))}
+CAME_BACK = "{name: same(back, codes) for name, back in tries.items()}"
+CLAIMS = [
+    exact("a message of probability $p$ takes less than $-\\log_2 p + 1$ bits", "read"),
+    exact("it returned every symbol", "coder-check"),
+    exact("unpacked them with a cache, code by code", "first-files"),
+    Claim(
+        "none is more than one bit longer than promised",
+        "sizes",
+        "(lengths - promised).max()",
+        "value <= 1",
+    ),
+    Claim(
+        "To the byte.",
+        "together",
+        "[len(together) / 8, promised.sum() / 8]",
+        "abs(value[0] - value[1]) < 1",
+    ),
+    Claim(
+        "that is the end of most of the faces; in one file, of all of them",
+        "almost",
+        CAME_BACK,
+        "value['cache, then cache'] == 96 and value['forward pass, then cache, 96 files'] < 72"
+        " and value['forward pass, then cache, one file'] < 10",
+    ),
+    Claim(
+        "Rounding makes the fault rarer but does not remove it.",
+        "rounded",
+        "[same(back, codes), int(unequal)]",
+        "value[0] < 96 and value[1] > 0",
+    ),
+    exact("A float32 has 24 binary digits.", "orders"),
+    exact("the same probabilities, to the last digit, to the one who writes and to the one who reads", "convert"),
+    exact("whole numbers brought every grid back", "exact"),
+    Claim(
+        "Less than one part in a hundred.",
+        "price",
+        "[nats.mean(), whole_nats.mean()]",
+        "value[1] < 1.01 * value[0]",
+    ),
+    Claim(
+        "it beats the prior by far",
+        "leak",
+        "[leaky_nats, nats.mean()]",
+        "value[0] < value[1] / 4",
+    ),
+    Claim(
+        "The files are tiny, and nothing comes back.",
+        "leak-files",
+        "[mean_length, same(back, codes)]",
+        "value[0] < 8 and value[1] == 0",
+    ),
+    Claim(
+        "The same error in a hundredth of the bytes, roughly.",
+        "bytes",
+        "[together[kind] / together['the prior'] for kind in ('AVIF', 'JPEG')]",
+        "value[0] > 50 and value[1] > 100",
+    ),
+    Claim(
+        "A mirrored face is nearly a face like any other, and costs a byte or two more",
+        "strange",
+        "{name: cost.value for name, cost in costs.items()}",
+        "value['as they are'] + 0.5 < value['mirrored'] < value['as they are'] + 2.5",
+    ),
+    Claim(
+        "Faces in other colours and faces upside down cost more than ten times as much",
+        "strange",
+        "{name: cost.value for name, cost in costs.items()}",
+        "min(value['colours exchanged'], value['upside down']) > 10 * value['as they are']",
+    ),
+    Claim(
+        "your prior needs about a tenth of what the frequencies alone need, and still two fifths more than its floor",
+        "ladder",
+        "ladders['yours']",
+        "value['prior'] < 0.15 * value['frequencies only'] and 1.2 < value['prior'] / value['floor'] < 1.7",
+    ),
+    Claim(
+        "The shipped one comes within a sixth of its own.",
+        "ladder",
+        "ladders['shipped']",
+        "value['prior'] < 1.17 * value['floor']",
+    ),
+    Claim(
+        "its pictures have a quarter of the error or less, in fewer bytes",
+        "ladder",
+        "{'yours': [own_error, ladders['yours']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
+        "value['shipped'][0] < 0.3 * value['yours'][0] and value['shipped'][1] < value['yours'][1]",
+    ),
+]
