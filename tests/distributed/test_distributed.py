@@ -90,6 +90,13 @@ def test_parts_are_added_in_pairs() -> None:
         distributed.sum_in_order([a, b, c])
 
 
+def test_processes_add_up_in_the_same_pairs() -> None:
+    alone = distributed.sum_in_order(PARTS)
+    assert not torch.equal(alone, PARTS.cumsum(0)[-1])
+    for found in results_of(4, jobs.add_up, PARTS.tolist()):
+        assert found == [alone.tolist()] * 2
+
+
 def test_a_plain_process_does_all_itself() -> None:
     assert (distributed.count(), distributed.rank(), distributed.is_first()) == (1, 0, True)
     assert list(distributed.in_order(str, [1, 2, 3])) == ["1", "2", "3"]
