@@ -13,6 +13,7 @@ import sys
 import warnings
 import webbrowser
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
@@ -23,7 +24,7 @@ import click
 
 from lpvq.classroom.limits import Limits
 from lpvq.environment import check_memory, check_threads, needs_extra
-from lpvq.errors import InputError
+from lpvq.errors import InputError, ProcessLostError
 from lpvq.paths import output_folder, shipped
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ _WORKSPACE_OPTIONS = [
     click.option("--levels", type=click.IntRange(1, 2),
                  help="Levels of codes: with 2, a coarse grid is drawn first.  [default: 2 for large images]"),
 ]  # fmt: skip
+_SHARING_OPTIONS = [
+    click.option("--shards", type=click.IntRange(min=1), metavar="N",
+                 help="Cut the batches of a training into N parts, which torchrun's processes share.  "
+                      "[default: 1; 4 under torchrun]"),
+    click.option("--fast-reduce", is_flag=True,
+                 help="Let processes add up in the order that is fastest: their number then changes the last digits."),
+]  # fmt: skip
 _DRAWING_OPTIONS = [
     click.option("--label", metavar="CLASS", help="One class for all, by name or number.  [default: all in turn]"),
     click.option("--draw-seed", type=click.IntRange(0, 2**63 - 1), metavar="N",
@@ -81,6 +89,10 @@ def _workspace_options(command: Callable) -> Callable:
     return _with(_WORKSPACE_OPTIONS, command)
 
 
+def _sharing_options(command: Callable) -> Callable:
+    return _with(_SHARING_OPTIONS, command)
+
+
 def _options_without_dataset(command: Callable) -> Callable:
     return _with(_WORKSPACE_OPTIONS[1:], command)
 
@@ -96,7 +108,23 @@ class _Command(click.Command):
         """Run the command."""
         check_threads(os.environ)
         check_memory()
-        return super().invoke(ctx)
+        return self._invoke_together(ctx) if _started_by_torchrun() else super().invoke(ctx)
+
+    def _invoke_together(self, ctx: click.Context) -> Any:
+        """Run the command in several processes that torchrun has started: the first one alone says anything."""
+        from lpvq import distributed
+        from lpvq.runtime import choose_device
+
+        if "shards" not in ctx.params:
+            if int(os.environ["WORLD_SIZE"]) > 1:
+                raise InputError(f"lpvq {ctx.info_name} runs in one process: leave torchrun out")
+            return super().invoke(ctx)
+        with distributed.joined(choose_device(ctx.params["device"])), ExitStack() as stack:
+            if not distributed.is_first():
+                silent = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                stack.enter_context(redirect_stdout(silent))
+                warnings.showwarning = lambda *_, **__: None
+            return super().invoke(ctx)
 
 
 class _Commands(click.Group):
@@ -140,6 +168,7 @@ def cli() -> None:
 
 @cli.command()
 @_workspace_options
+@_sharing_options
 @_PRETRAINED
 @click.option(
     "--open/--no-open",
@@ -175,6 +204,7 @@ def demo(opened: bool, **options: Any) -> None:
 
 @cli.command()
 @_workspace_options
+@_sharing_options
 def train_vqvae(**options: Any) -> None:
     """Train the VQ-VAE: images to codes and back.
 
@@ -185,6 +215,7 @@ def train_vqvae(**options: Any) -> None:
 
 @cli.command()
 @_workspace_options
+@_sharing_options
 @_PRETRAINED
 def extract_codes(**options: Any) -> None:
     """Turn all images into grids of codes.
@@ -196,6 +227,7 @@ def extract_codes(**options: Any) -> None:
 
 @cli.command()
 @_workspace_options
+@_sharing_options
 def train_prior(**options: Any) -> None:
     """Train the gated PixelCNN on the codes.
 
@@ -206,6 +238,7 @@ def train_prior(**options: Any) -> None:
 
 @cli.command()
 @_workspace_options
+@_sharing_options
 @_PRETRAINED
 @click.option("--count", type=click.IntRange(min=1), default=_DEMO_IMAGES, show_default=True, help="How many images.")
 @_drawing_options
@@ -394,6 +427,7 @@ def decompress(file: Path, folder: Path, **options: Any) -> None:
 
 @cli.command()
 @_workspace_options
+@_sharing_options
 @_PRETRAINED
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this; may be given again.")
 def evaluate(parts: tuple[str, ...], **options: Any) -> None:
@@ -580,10 +614,12 @@ def release(output: Path | None, sources: Path, class_name: str) -> None:
 
 
 def _workspace(options: dict[str, Any]) -> "Workspace":
+    from lpvq import distributed
     from lpvq.experiments.workspace import Workspace
     from lpvq.threads import FairShare
 
-    FairShare().take(say=True)
+    if distributed.count() == 1:
+        FairShare().take(say=True)
     return Workspace(**options)
 
 
@@ -734,6 +770,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _fail(_STOPPED, 128 + signal.SIGINT)
     except SystemExit as stopped:  # of a training that SIGTERM or SIGHUP has stopped
         status = _fail(_STOPPED, int(stopped.code or 0))
+    except ProcessLostError as error:
+        status = _fail(f"{error}; the same command goes on from the last checkpoint", 1)
     except OSError as error:
         status = _fail(str(error), 1)
     sys.exit(status)
@@ -771,8 +809,17 @@ def _interrupt_once(*_: object) -> None:
 
 
 def _fail(message: str, status: int) -> int:
+    if _started_by_torchrun():
+        from lpvq import distributed
+
+        if not distributed.is_first_to_fail():
+            return status
     click.echo(f"lpvq: {' '.join(message.split())}", err=True)
     return status
+
+
+def _started_by_torchrun() -> bool:
+    return {"RANK", "WORLD_SIZE"} <= os.environ.keys()
 
 
 if __name__ == "__main__":

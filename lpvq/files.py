@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lpvq import distributed
 from lpvq.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -48,9 +49,14 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` once all of it is written; where that fails, nothing is left of it.
 
+    Of several processes that share their work, the first one writes it, and what the others write is forgotten.
+
     Raises:
         OSError: the disk is full or not writable; the old file, if there was one, is untouched.
     """
+    if not distributed.is_first():
+        yield io.BytesIO()
+        return
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)

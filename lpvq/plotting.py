@@ -25,6 +25,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
+from lpvq import distributed
 from lpvq.files import write_atomically
 from lpvq.lettering import without_mathematics
 from lpvq.runtime import running_in_notebook
@@ -85,7 +86,8 @@ def texts_of(description: str, settings: Settings | None = None) -> dict[str, st
 
 def save(figure: Figure, path: str | Path, description: str, settings: Settings | None = None) -> None:
     """Write a figure to a PNG file, atomically, with its description and what it was made with inside."""
-    write_atomically(path, render(figure, description, settings=settings))
+    if distributed.is_first():  # the others need not draw what they do not write
+        write_atomically(path, render(figure, description, settings=settings))
 
 
 def show(figure: Figure, description: str) -> None:

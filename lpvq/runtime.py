@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from lpvq import distributed
 from lpvq.errors import InputError
 
 
@@ -24,16 +25,25 @@ def choose_device(name: str | None = None) -> torch.device:
 
     Args:
         name: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or None for what ``LPVQ_DEVICE`` says; where that is
-            not set either, the first of CUDA, MPS and CPU that is there.
+            not set either, the first of CUDA, MPS and CPU that is there. Of several processes that torchrun has
+            started, each has a GPU of its own, and none takes MPS, which cannot be shared.
 
     Raises:
         InputError: an unknown device, or one that this machine does not have.
     """
-    name = name or os.environ.get("LPVQ_DEVICE")
+    name, of_several = name or os.environ.get("LPVQ_DEVICE"), distributed.local_rank()
     if not name:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        has_mps = torch.backends.mps.is_available() and of_several is None
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+        if of_several is None:
+            return torch.device(name)
+    if name == "cuda" and of_several is not None:
+        name = f"cuda:{of_several}"
+        if of_several >= (number := torch.cuda.device_count()):
+            raise InputError(
+                f"torchrun has started more processes on this machine than it has GPUs ({number}): start one for each "
+                "GPU, or say --device cpu"
+            )
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps"):
@@ -234,7 +244,9 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
     return (_PageBar if in_notebook else tqdm)(
         items,
         desc=description,
-        disable=turns < least or not _has_bars.get() or not (in_notebook or sys.stderr.isatty()),
+        disable=turns < least
+        or not (_has_bars.get() and distributed.is_first())
+        or not (in_notebook or sys.stderr.isatty()),
         ncols=88,
         mininterval=0.3,
         **options,

@@ -17,7 +17,8 @@ import torch
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["pytest", "lpvq.cli", "lpvq.experiments.report", "torch._dynamo"]  # which an optimizer imports when it is made
+    # Of the last two, an optimizer imports the first when it is made, and a comparison of images the second.
+    ["pytest", "lpvq.cli", "lpvq.experiments.report", "torch._dynamo", "torchmetrics.functional.image"]
 )
 
 

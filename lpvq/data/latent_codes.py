@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import overload
 
@@ -17,6 +18,7 @@ from torch.utils.data import Dataset
 from lpvq.data.checks import check_index, check_labels, check_tensor
 from lpvq.data.codes_file import read_codes_file, write_codes_file
 from lpvq.data.images import ImageData
+from lpvq.distributed import in_order
 from lpvq.errors import InputError
 from lpvq.files import checksum
 from lpvq.models.checks import check_codes
@@ -283,11 +285,18 @@ def extract_codes(
     """
     device = next(vqvae.parameters()).device
     codes, coarse = _Gathered(len(data), vqvae), None if coarse_vqvae is None else _Gathered(len(data), coarse_vqvae)
-    for batch in progress(data.batches(), "extracting codes"):
+
+    def encode(batch: Tensor) -> tuple[Tensor, Tensor | None]:
         images = data.floats(batch).to(device)
-        codes.add(images)
-        if coarse is not None and shrink is not None:
-            coarse.add(F.avg_pool2d(images, shrink))
+        of_shrunk = None
+        if coarse_vqvae is not None and shrink is not None:
+            of_shrunk = coarse_vqvae.encode(F.avg_pool2d(images, shrink)).cpu()
+        return vqvae.encode(images).cpu(), of_shrunk
+
+    for found, of_shrunk in in_order(encode, data.batches(), partial(progress, description="extracting codes")):
+        codes.add(found)
+        if coarse is not None and of_shrunk is not None:
+            coarse.add(of_shrunk)
     fine = LatentCodes(
         codes=codes.codes,
         labels=data.labels,
@@ -315,9 +324,8 @@ class _Gathered:
         self.codes = torch.empty(0)
         self._number, self._vqvae, self._done = number, vqvae, 0
 
-    def add(self, images: Tensor) -> None:
-        """Encode the next images (B, C, H, W)."""
-        found = self._vqvae.encode(images).cpu()
+    def add(self, found: Tensor) -> None:
+        """Take the codes of the next images, (B, H, W)."""
         if not self._done:
             kind = small_type(self._number * found[0].numel(), self._vqvae.quantizer.num_codes)
             self.codes = torch.empty(self._number, *found.shape[1:], dtype=kind)

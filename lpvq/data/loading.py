@@ -4,9 +4,10 @@ Every set comes whole, in memory, as uint8 tensors: batches are then an index aw
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -139,8 +140,8 @@ def _folder_of(name: str) -> Path:
     return Path(name.removeprefix("folder:")).expanduser()
 
 
-def smileys_in_parts(split: str, size: int | None, number: int, seed: int = 0) -> Iterator[ImageData]:
-    """Render as many smileys as ``load`` would, a part at a time: more than memory holds.
+def smileys_in_parts(split: str, size: int | None, number: int, seed: int = 0) -> list[Callable[[], ImageData]]:
+    """Return what renders as many smileys as ``load`` would, a part at each call: together more than memory holds.
 
     Args:
         split: ``"train"`` or ``"test"``.
@@ -151,10 +152,13 @@ def smileys_in_parts(split: str, size: int | None, number: int, seed: int = 0) -
     size = size or DEFAULT_SIZE
     factors = smileys.draw_factors(number, seed, stream=SPLITS.index(split))
     step = max(1, _PIXELS_AT_ONCE // size**2)
-    for start in range(0, number, step):
+
+    def part(start: int) -> ImageData:
         some = {name: values[start : start + step] for name, values in factors.items()}
         images = smileys.draw(some, size)
-        yield ImageData(images, some["mouth"].clone(), smileys.FACTORS["mouth"], "smileys", some)
+        return ImageData(images, some["mouth"].clone(), smileys.FACTORS["mouth"], "smileys", some)
+
+    return [partial(part, start) for start in range(0, number, step)]
 
 
 def _render_smileys(split: str, size: int, limit: int | None, seed: int) -> ImageData:

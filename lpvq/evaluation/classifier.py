@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lpvq.data.images import ImageData
 from lpvq.data.smileys import FACTORS
+from lpvq.distributed import in_order
 from lpvq.errors import InputError
 from lpvq.models.saving import Pretrained
 from lpvq.runtime import in_batches, in_eval_mode
@@ -155,9 +156,11 @@ def train_classifier(
         return model.loss(images.floats(indices).to(device), targets)
 
     def evaluate(images: ImageData) -> float:
+        def of_batch(batch: Tensor) -> float:
+            return loss_on(images, batch).item() * len(batch)
+
         with in_eval_mode(model), torch.inference_mode():
-            total = sum(loss_on(images, batch).item() * len(batch) for batch in images.batches())
-        return total / len(images)
+            return sum(in_order(of_batch, images.batches())) / len(images)
 
     def loss(indices: Tensor) -> Tensor:
         return loss_on(data, indices)

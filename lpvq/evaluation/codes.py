@@ -1,6 +1,7 @@
 """How close reconstructions come, and what each code stands for."""
 
 from dataclasses import dataclass
+from functools import partial
 from math import inf, log10
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq.data.images import ImageData
+from lpvq.distributed import in_order
 from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
 from lpvq.models.code_usage import code_counts
@@ -51,11 +53,17 @@ def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
         raise InputError(f"SSIM needs more than {_SSIM_MARGIN} × {_SSIM_MARGIN} pixels, {data.name} has fewer")
     device = next(vqvae.parameters()).device
     errors, similarities = torch.empty(2, len(data))  # in one place: many small tensors would hold large gaps open
-    for batch in progress(data.batches(), "comparing reconstructions", least=64):
+
+    def compare(batch: Tensor) -> tuple[Tensor, Tensor]:
         images = data.floats(batch)
         decoded = vqvae.decode(vqvae.encode(images.to(device))).cpu()
-        errors[batch] = (decoded - images).square().mean((1, 2, 3))
-        similarities[batch] = torch.as_tensor(similarity(decoded, images, data_range=1.0, reduction="none"))
+        alike = torch.as_tensor(similarity(decoded, images, data_range=1.0, reduction="none"))
+        return (decoded - images).square().mean((1, 2, 3)), alike
+
+    batches = data.batches()
+    compared = in_order(compare, batches, partial(progress, description="comparing reconstructions", least=64))
+    for batch, (of_batch, alike) in zip(batches, compared, strict=True):
+        errors[batch], similarities[batch] = of_batch, alike
     error = Estimate.of_mean(errors)
     relative = Estimate(error.value / variance, error.error / variance)
     psnr = -10 * log10(error.value) if error.value else inf

@@ -12,7 +12,7 @@ rendered at shifts in between.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
 
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lpvq.data import smileys
 from lpvq.data.smileys import FACTORS, LARGEST_SHIFT, SHIFTS
+from lpvq.distributed import in_order
 from lpvq.errors import InputError
 from lpvq.runtime import in_batches, progress
 
@@ -75,12 +76,14 @@ def find_nearest_faces(images: Tensor) -> NearestFaces:
         raise InputError("expected at least one image, got none")
     size = min(images.shape[-1], _SEARCH_SIZE)
     bank = _bank(size)
-    found = []
-    batches = in_batches(len(images), images.shape[-1] ** 2, _PIXELS_AT_ONCE)
-    for some in progress(batches, "nearest faces", least=4):
+
+    def search(some: Tensor) -> Factors:
         batch = images[some]
         small = F.interpolate(batch, (size, size), mode="area")
-        found.append(_refine(batch, small, bank.candidates(small)))
+        return _refine(batch, small, bank.candidates(small))
+
+    batches = in_batches(len(images), images.shape[-1] ** 2, _PIXELS_AT_ONCE)
+    found = list(in_order(search, batches, partial(progress, description="nearest faces", least=4)))
     factors = {name: torch.cat([some[name] for some in found]) for name in (*FACTORS, *SHIFTS)}
     faces = _render(factors, images.shape[-1])
     return NearestFaces(

@@ -18,6 +18,7 @@ Only a grid that reaches over the edge of a part is counted more than once, so t
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import log, prod
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from lpvq.data import smileys
 from lpvq.data.smileys import FACTORS, LARGEST_SHIFT, SHIFTS
+from lpvq.distributed import in_order
 from lpvq.errors import InputError
 from lpvq.evaluation.estimates import Estimate
 from lpvq.models.vqvae import VQVAE
@@ -83,7 +85,8 @@ def source_entropy(vqvae: VQVAE, size: int = 32, faces: int = 20, shifts: int = 
     parts = 1
     while parts < _MOST_PARTS and measure(0, parts)[1] < _ENOUGH:
         parts *= 2
-    found = [measure(face, parts) for face in progress(range(faces), "entropy of the source")]
+    watched = partial(progress, description="entropy of the source")
+    found = list(in_order(lambda face: measure(face, parts), range(faces), watched))
     entropies, coverages = torch.tensor(found, dtype=torch.float64).T
     given_label = log(prod(len(values) for name, values in FACTORS.items() if name != "mouth"))
     return SourceEntropy(given_label, Estimate.of_mean(entropies + 2 * log(parts)), parts, coverages.mean().item())

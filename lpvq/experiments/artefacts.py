@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from filelock import FileLock, Timeout
 
+from lpvq import distributed
 from lpvq.errors import InputError
 from lpvq.files import load_model, read_json, save_model
 from lpvq.models.saving import Pretrained
@@ -48,7 +49,13 @@ class ArtefactStore:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other process make anything here meanwhile: two notebooks may want the same model."""
+        """Let no other process make anything here meanwhile: two notebooks may want the same model.
+
+        Of several processes that share their work the first one sees to it, and the others wait for what it does next.
+        """
+        if not distributed.is_first():
+            yield
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path(".lock"), is_singleton=True)  # one per path, so it may be held more than once here
         try:
@@ -66,14 +73,33 @@ class ArtefactStore:
 
         Args:
             find: looks for it, and gives None where there is none. It is called again once this process is alone: the
-                other one may have made it.
-            make: makes and keeps it.
+                other one may have made it. It must not share out work.
+            make: makes and keeps it; together with all processes that share their work.
         """
-        found = find()
+        found = self._find_together(find)
         if found is None:
             with self.alone():
-                found = find()
+                found = self._find_together(find)
                 return make() if found is None else found
+        return found
+
+    def _find_together(self, find: Callable[[], T | None]) -> T | None:
+        """What is found, in all processes that share their work: as the first one sees it."""
+        if distributed.count() == 1:
+            return find()
+        mine: list[T | None] = []
+
+        def look() -> bool:
+            mine.append(find())
+            return mine[0] is not None
+
+        if not distributed.from_first(look):
+            return None
+        found = mine[0] if mine else find()
+        if found is None:
+            raise InputError(
+                f"not all processes see the same files in {self.folder}: choose an output that all machines share"
+            )
         return found
 
     def find(
@@ -143,6 +169,8 @@ class ArtefactStore:
 
     def discard_checkpoint(self, name: str) -> None:
         """Remove the checkpoint of a model, and what a killed process may have left of one."""
+        if not distributed.is_first():
+            return
         path = self.path(f"{name}.checkpoint")
         for leftover in (path, *path.parent.glob(f".{path.stem}.*")):
             leftover.unlink(missing_ok=True)

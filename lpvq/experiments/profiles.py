@@ -246,6 +246,8 @@ def recipe_for(
     seed: int = 0,
     compile: bool = False,
     levels: int | None = None,
+    shards: int = 1,
+    fast_reduce: bool = False,
 ) -> Recipe:
     """Return what a profile makes of a data set.
 
@@ -256,6 +258,8 @@ def recipe_for(
         seed: of the trainings of both models, 0 … 2⁶³ − 1. The classifier's stays: one judges the images of all seeds.
         compile: whether to train the prior with ``torch.compile``.
         levels: 1 or 2; what the profile says where None.
+        shards: of a batch in all trainings, see ``TrainConfig``.
+        fast_reduce: see there.
 
     Raises:
         InputError: a size that the VQ-VAE cannot divide into codes; a number that is not a seed.
@@ -271,13 +275,15 @@ def recipe_for(
     if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
         size = None  # the same recipe as without a word
     vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed, compile=compile)
+    shared: dict[str, Any] = {"shards": shards, "fast_reduce": fast_reduce}
+    vqvae, prior, classifier = (replace(training, **shared) for training in (vqvae, prior, recipe.classifier))
     if levels is not None:
         recipe = replace(recipe, levels=whole_number("levels", levels, 1))
     elif size is not None and size % (2 * recipe.downsample):
         recipe = replace(recipe, levels=1)  # it cannot be halved into whole codes
     if recipe.levels > 2:
         raise InputError(f"levels must be 1 or 2, got {levels}")
-    return replace(recipe, size=size or recipe.size, vqvae=vqvae, prior=prior)
+    return replace(recipe, size=size or recipe.size, vqvae=vqvae, prior=prior, classifier=classifier)
 
 
 def _scale(size: int | None, downsample: int) -> str:

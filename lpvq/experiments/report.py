@@ -11,9 +11,9 @@ A part is measured once for all that its figures depend on: models, images, what
 of these is another, it is measured anew.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import hypot, log
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lpvq import plotting
+from lpvq import distributed, plotting
 from lpvq.data import ImageData, load, smileys
 from lpvq.errors import InputError
 from lpvq.evaluation.classifier import shrunk, targets_of
@@ -105,18 +105,28 @@ class Report:
             "samples": self._samples,
             "truth": self._truth,
         }
-        identity, entry = self._identity(part), self._known().get(part)
-        if entry and entry["of"] == identity and all(path.exists() for path in self.pictures(part)):
-            return entry["figures"]
+        identity = self._identity(part)
+        if (known := distributed.from_first(lambda: self._measured(part, identity))) is not None:
+            return known
         figures, pictures = measures[part]()
         for name, (figure, description) in pictures.items():
             plotting.save(figure, self.workspace.path(name), description)
         # The figures come last: where they are, the pictures are. Another process may have measured another part
         # meanwhile, so the file is read again, and nobody else writes it now.
-        with self.workspace.artefacts.alone():
-            entry = {"of": identity, "pictures": list(pictures), "figures": figures}
-            write_json(self._path, {**self._known(), part: entry})
-            return self._known()[part]["figures"]  # as a later call finds them, lists for tuples
+
+        def keep() -> Result:
+            with self.workspace.artefacts.alone():
+                entry = {"of": identity, "pictures": list(pictures), "figures": figures}
+                write_json(self._path, {**self._known(), part: entry})
+                return self._known()[part]["figures"]  # as a later call finds them, lists for tuples
+
+        return distributed.from_first(keep)
+
+    def _measured(self, part: str, identity: Result) -> Result | None:
+        """The figures of a part that was measured before, of the same; None where there are none."""
+        entry = self._known().get(part)
+        is_there = entry and entry["of"] == identity and all(path.exists() for path in self.pictures(part))
+        return entry["figures"] if entry and is_there else None
 
     def pictures(self, part: str) -> list[Path]:
         """Return where the pictures of a part that was measured lie.
@@ -124,7 +134,7 @@ class Report:
         Raises:
             InputError: the part was not measured, or the file of figures is damaged.
         """
-        known = self._known()
+        known = distributed.from_first(self._known)
         if part not in known:
             raise InputError(f"{self._path} has no part {part!r}: measure it first")
         return [self.workspace.path(name) for name in known[part]["pictures"]]
@@ -306,11 +316,13 @@ class Report:
     def _factors(self) -> tuple[list[Result], tuple[Figure, str]]:
         """How the factors of generated faces are distributed."""
         classifier, size = self.workspace.classifier, self.workspace.recipe.size
+
         # Seeds that no training or test image was rendered with.
-        fresh = [
-            classifier.predict(load("smileys", "test", size, self._number, seed=1 + index).floats())
-            for index in progress(range(_FRESH_SETS), "rendering true faces anew")
-        ]
+        def predicted(index: int) -> dict[str, Tensor]:
+            return classifier.predict(load("smileys", "test", size, self._number, seed=1 + index).floats())
+
+        watched = partial(progress, description="rendering true faces anew")
+        fresh = list(distributed.in_order(predicted, range(_FRESH_SETS), watched))
         samples, reconstructions = self._sets["prior samples"], self._sets["reconstructions"]
         truths = evaluate_factors(smileys.FACTORS, samples.predictions, reconstructions.predictions, fresh)
         single = truths[: len(smileys.FACTORS)]
@@ -363,7 +375,7 @@ class Report:
         uniform = torch.randint(codes.num_codes, shape, generator=generator)
         drawn, labels = self._samples_drawn
         return {
-            "test": self._look_at([test.floats(batch) for batch in test.batches()], test.labels),
+            "test": self._look_at([partial(test.floats, batch) for batch in test.batches()], test.labels),
             "reconstructions": self._look_at(self._decoded(workspace.test_codes.codes[:number]), test.labels),
             "prior samples": self._look_at(self._decoded(drawn), labels),
             "unigram codes": self._look_at(self._decoded(unigram)),
@@ -378,9 +390,9 @@ class Report:
     def _decode(self, codes: Tensor) -> Tensor:
         return self.workspace.vqvae.decode(codes.to(self.workspace.device).long()).cpu()
 
-    def _decoded(self, codes: Tensor) -> Iterator[Tensor]:
-        """Images of codes (N, h, w), some at a time: all together may take more memory than there is."""
-        return (self._decode(some) for some in codes.split(self._at_once))
+    def _decoded(self, codes: Tensor) -> list[Callable[[], Tensor]]:
+        """What decodes codes (N, h, w), some at a time: all images together may take more memory than there is."""
+        return [partial(self._decode, some) for some in codes.split(self._at_once)]
 
     @property
     def _at_once(self) -> int:
@@ -388,7 +400,9 @@ class Report:
         return max(1, _PIXELS_AT_ONCE // self.workspace.test_data.images[0, 0].numel())
 
     def _features(self, images: ImageData) -> Tensor:
-        return torch.cat([self.workspace.classifier.features(images.floats(batch)) for batch in images.batches()])
+        classifier = self.workspace.classifier
+        parts = distributed.in_order(lambda batch: classifier.features(images.floats(batch)), images.batches())
+        return torch.cat(list(parts))
 
     def _inception_distance(self) -> float | None:
         if inception_weights() is None:
@@ -396,15 +410,20 @@ class Report:
         real = self.workspace.train_data[: self._number].floats()
         return inception_distance(real, self._decode(self._samples_drawn[0]))
 
-    def _look_at(self, parts: Iterable[Tensor], labels: Tensor | None = None) -> _Set:
+    def _look_at(self, parts: Sequence[Callable[[], Tensor]], labels: Tensor | None = None) -> _Set:
         classifier = self.workspace.classifier
         features, predictions = [], []
         first: list[Tensor] = []
-        for images in parts:
-            features.append(classifier.features(images))
-            predictions.append(classifier.predict(images))
-            if sum(len(some) for some in first) < _SEARCHED:
-                first.append(images.clone())
+
+        def look(place: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+            images = parts[place]()
+            kept = images if place * len(images) < _SEARCHED else images[:0]  # all parts but the last are as long
+            return classifier.features(images), classifier.predict(images), kept.clone()
+
+        for of_part, predicted, images in distributed.in_order(look, range(len(parts))):
+            features.append(of_part)
+            predictions.append(predicted)
+            first.append(images)
         together = {task: torch.cat([one[task] for one in predictions]) for task in predictions[0]}
         return _Set(torch.cat(features), together, labels, torch.cat(first)[:_SEARCHED])
 

@@ -1,10 +1,11 @@
 """The images of an experiment: to learn from, to choose the best weights by, and to test on."""
 
 import warnings
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
+from lpvq import distributed
 from lpvq.data.folders import HIDDEN, check_folder, describe_left_out
 from lpvq.data.images import ImageData
 from lpvq.data.loading import DEFAULT_SIZE, class_names, count_images, load, smileys_in_parts
@@ -46,17 +47,16 @@ class Splits:
         """How many of the training images are to learn from."""
         return len(self.all_train) - self.num_held_out(len(self.all_train))
 
-    def prior_parts(self) -> Iterator[ImageData]:
-        """Give the images whose codes the prior learns from, and at the end those that are held out, in parts.
+    def prior_parts(self) -> list[Callable[[], ImageData]]:
+        """Return what gives the images whose codes the prior learns from, and at the end those held out, in parts.
 
         Those of the VQ-VAE; of smileys, which have no end, as many as the recipe says, and the first are those of the
         VQ-VAE. They are drawn part by part, as together they may take more memory than there is.
         """
         number = self._recipe.prior_images
         if number is None or self._dataset != "smileys":
-            yield self.all_train
-            return
-        yield from smileys_in_parts("train", self._recipe.size, number)
+            return [lambda: self.all_train]
+        return smileys_in_parts("train", self._recipe.size, number)
 
     def num_held_out(self, available: int) -> int:
         """Return how many of so many images or grids are held out: as the recipe says, but at most a tenth."""
@@ -108,7 +108,7 @@ class Splits:
             return find_prepared(folder, self._store.folder, size, limits, self._dataset)
 
         def make() -> Prepared:
-            prepare(folder, self._store.folder, size, limits)
+            distributed.from_first(partial(prepare, folder, self._store.folder, size, limits))
             prepared = find()
             if prepared is None:
                 raise InputError(f"the pictures in {folder} have changed while they were read: try again")

@@ -19,7 +19,7 @@ usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -28,6 +28,7 @@ from typing import Any
 
 import torch
 
+from lpvq import distributed
 from lpvq.data.folders import readable
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes, extract_codes, join_codes
@@ -49,7 +50,7 @@ from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.paths import output_folder
 from lpvq.runtime import choose_device, progress, without_bars
 from lpvq.training.checkpoints import OtherDataError, steps_done
-from lpvq.training.config import HOW_FAST, real_number
+from lpvq.training.config import HOW_FAST, TrainConfig, real_number
 from lpvq.training.trainer import AfterStep, History
 
 _KINDS: dict[str, type[Pretrained]] = {"vqvae": VQVAE, "prior": PixelCNN, "fine": PixelCNN, "classifier": Classifier}
@@ -66,6 +67,7 @@ _DECIDES = {
     "classifier": ("size", "train_images", "validation_images"),
 }
 _DECIDES["fine"] = _DECIDES["prior"]
+_HOW_MADE = {*HOW_FAST, "shards"}  # what is no reason to make a model again
 _PICTURES = "pictures"
 _WHOLE, _MEASURED_ON = "whole_number_prior", 512
 _OF_IMAGES = {"size", "train_images", "test_images", "validation_images", "levels"}
@@ -86,6 +88,9 @@ class Workspace:
         pretrained: use the weights that come with the project instead of training any.
         compile: train the prior with ``torch.compile``.
         levels: 1, or 2 for a prior that draws coarse codes first; what the recipe says where None.
+        shards: into how many parts the batches of a training are cut, see ``TrainConfig``; where None, 1, and 4 in a
+            process that torchrun has started. A model that is there is used, whatever it was trained with.
+        fast_reduce: see there.
 
     Attributes:
         coarse: with two levels, the workspace of the same images, smaller, whose codes are the coarse ones; else None.
@@ -109,13 +114,16 @@ class Workspace:
         pretrained: bool = False,
         compile: bool = False,
         levels: int | None = None,
+        shards: int | None = None,
+        fast_reduce: bool = False,
     ) -> None:
         kind, _, path = dataset.partition(":")
         folder = Path(path).expanduser().resolve()
         self.dataset = f"{kind}:{folder}" if path else dataset  # one name, however a folder is spelled
         self.profile = profile_name(profile)
         self.pretrained = pretrained
-        self.recipe = recipe_for(dataset, self.profile, size, seed, compile, levels)
+        shards = distributed.usual_shards() if shards is None else shards
+        self.recipe = recipe_for(dataset, self.profile, size, seed, compile, levels, shards, fast_reduce)
         self.seed = self.recipe.vqvae.seed
         self.device = choose_device(device)
         name = f"{kind}-{folder.name}" if path else kind
@@ -133,7 +141,9 @@ class Workspace:
         self.coarse: Workspace | None = None
         if self.recipe.levels == 2:
             smaller = coarse_size(self.recipe.size, self.recipe.downsample)
-            self.coarse = Workspace(dataset, profile, output, seed, device, smaller, pretrained, compile, levels=1)
+            self.coarse = Workspace(
+                dataset, profile, output, seed, device, smaller, pretrained, compile, 1, shards, fast_reduce
+            )
 
     @property
     def folder(self) -> Path:
@@ -336,18 +346,19 @@ class Workspace:
 
     def _find_or_train(self, name: str, share: float = 1.0) -> tuple[Any, About]:
         artefact = name if share == 1 else _snapshot(name, share)
+        settings = self._settings(name)  # here, because it asks for the models that this one is of
 
         def find() -> tuple[Any, About] | None:
-            return self._find(name, artefact)
+            return self._find(name, artefact, settings)
 
         def train() -> tuple[Any, About]:
             model, history = self._train(name, share)
-            return model, self.artefacts.keep(model, artefact, self._settings(name), history)
+            return model, self.artefacts.keep(model, artefact, self._described(name), history)
 
         return self.artefacts.find_or_make(find, train)
 
-    def _find(self, name: str, artefact: str) -> tuple[Any, About] | None:
-        return self.artefacts.find(_KINDS[name], artefact, self._settings(name), self.device)
+    def _find(self, name: str, artefact: str, settings: Mapping[str, Any]) -> tuple[Any, About] | None:
+        return self.artefacts.find(_KINDS[name], artefact, settings, self.device)
 
     def _settings(self, name: str) -> dict[str, Any]:
         """What decides about one of the models, as JSON has it."""
@@ -359,7 +370,16 @@ class Workspace:
             settings["vqvae_checksum"] = checksum(self.vqvae)  # of what it is now, in a hundredth of a second
         if name == "fine" and self.coarse is not None:
             settings["coarse_vqvae_checksum"] = checksum(self.coarse.vqvae)
-        return json.loads(json.dumps({key: value for key, value in settings.items() if key not in HOW_FAST}))
+        return json.loads(json.dumps({key: value for key, value in settings.items() if key not in _HOW_MADE}))
+
+    def _described(self, name: str) -> dict[str, Any]:
+        """The same, and how the batches of its training were shared out, if they were."""
+        training = self._config(name)
+        shared = {"shards": training.shards, "fast_reduce": training.fast_reduce} if training.shards > 1 else {}
+        return self._settings(name) | shared
+
+    def _config(self, name: str) -> TrainConfig:
+        return getattr(self.recipe, "prior" if name == "fine" else name)
 
     # Training.
 
@@ -381,10 +401,13 @@ class Workspace:
         model = training.new_model(self.device)
         identity = training.identity(model)
         # The training that is kept goes on, unless it is past this share.
-        is_past = share < 1 and (self._find(name, name) is not None or self._steps_done(name, identity) > until)
+        settings = self._settings(name)
+        is_past = share < 1 and distributed.from_first(
+            lambda: self._find(name, name, settings) is not None or self._steps_done(name, identity) > until
+        )
         artefact = _snapshot(name, share) if is_past else name
         marks = () if is_past or name == "classifier" else SNAPSHOTS
-        self._announce(artefact, self._steps_done(artefact, identity))
+        self._announce(artefact, distributed.from_first(lambda: self._steps_done(artefact, identity)))
         if self.offer and until == steps and name != "classifier" and not self.path(f"{artefact}.checkpoint").exists():
             print(self.offer, flush=True)
         shown, there = steps * training.config.batch_size, len(training.data)
@@ -397,7 +420,7 @@ class Workspace:
                 watch(step, history)
             for mark in marks:
                 if step == _step(mark, steps):
-                    self.artefacts.keep(model, _snapshot(name, mark), self._settings(name), history)
+                    self.artefacts.keep(model, _snapshot(name, mark), self._described(name), history)
 
         checkpoint = self.path(f"{artefact}.checkpoint")
         return model, training.run(model, checkpoint=checkpoint, until=until, after_step=after_step)
@@ -428,17 +451,21 @@ class Workspace:
         The first are those of ``train_data``, as many as there are.
         """
         # The shipped prior has learned from others already.
-        parts = self._splits.prior_parts if self._shipped is None else lambda: iter([self.all_train_data])
+        parts = self._splits.prior_parts if self._shipped is None else lambda: [lambda: self.all_train_data]
         number = self.recipe.prior_images if self._shipped is None else None
         return self._codes("train", parts, self._splits.train_checksum, number)
 
     @cached_property
     def test_codes(self) -> LatentCodes:
         """The codes of the test images."""
-        return self._codes("test", lambda: iter([self.test_data]), self._splits.test_checksum)
+        return self._codes("test", lambda: [lambda: self.test_data], self._splits.test_checksum)
 
     def _codes(
-        self, split: str, parts: Callable[[], Iterator[ImageData]], data_checksum: str, number: int | None = None
+        self,
+        split: str,
+        parts: Callable[[], Sequence[Callable[[], ImageData]]],
+        data_checksum: str,
+        number: int | None = None,
     ) -> LatentCodes:
         path = self.path(f"codes_{split}.npz")
         coarse = None if self.coarse is None else self.coarse.vqvae
@@ -458,15 +485,17 @@ class Workspace:
 
         return self.artefacts.find_or_make(find, extract)
 
-    def _extract_all(self, parts: Iterator[ImageData], coarse: VQVAE | None, number: int | None) -> LatentCodes:
+    def _extract_all(
+        self, parts: Sequence[Callable[[], ImageData]], coarse: VQVAE | None, number: int | None
+    ) -> LatentCodes:
         """The codes of all parts; of smileys, a ``number`` that is known, with one bar."""
         if number is None:
-            return join_codes([self._extract(part, coarse) for part in parts])
+            return join_codes([self._extract(part(), coarse) for part in parts])
         found = []
         with progress(None, "drawing images and extracting codes", total=number) as bar, without_bars():
-            for part in parts:
-                found.append(self._extract(part, coarse))
-                bar.update(len(part))
+            for codes in distributed.in_order(lambda part: self._extract(part(), coarse), parts):
+                found.append(codes)
+                bar.update(len(codes))
         return join_codes(found)
 
     def _extract(self, images: ImageData, coarse: VQVAE | None) -> LatentCodes:

@@ -159,12 +159,17 @@ class EntropyConstrainedQuantizer(VectorQuantizer):
         return reached * self.scale * nats
 
     @torch.no_grad()
-    def _move_codebook(self, vectors: Tensor, codes: Tensor) -> None:
+    def _measure(self, vectors: Tensor, codes: Tensor) -> Tensor:
         # The distance to the nearest, not to the chosen: what is chosen depends on the scale, and both would grow.
         nearest = F.embedding(nearest_codes(vectors, self.codebook), self.codebook)  # (N, D)
+        distances = (vectors - nearest).square().sum(1)  # (N,)
+        return torch.cat([super()._measure(vectors, codes), distances.sum()[None]])
+
+    @torch.no_grad()
+    def _move_by(self, measured: Tensor, number: int) -> None:
         self.updates += 1
-        self.scale.lerp_((vectors - nearest).square().sum(1).mean(), 1 - self.decay)
-        super()._move_codebook(vectors, codes)
+        self.scale.lerp_(measured[-1] / number, 1 - self.decay)
+        super()._move_by(measured[:-1], number)
 
 
 _KINDS: dict[str, Callable[..., Quantizer]] = {

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lpvq.distributed import count, in_order
 from lpvq.errors import InputError
 from lpvq.models.cached_sampler import CachedSampler, cache_bytes
 from lpvq.models.checks import ArrayLike, int64_tensor, whole_number
@@ -225,13 +226,14 @@ class PixelCNN(Stacks, GridPrior, Pretrained):
         uniform: Tensor,
         method: str,
     ) -> None:
-        """Fill the grids in place, part by part."""
+        """Fill the grids in place, part by part; the parts are the same, whichever process draws them."""
         size = max(1, _CACHE_BYTES // cache_bytes(self, codes.shape[1:]))
         parts = [slice(first, first + size) for first in range(0, len(codes), size)]
-        draws = sum(int((~mask[part]).any(dim=0).sum()) for part in parts)
+        draws = sum(int((~mask[part]).any(dim=0).sum()) for part in parts) // count()
         description = "drawing codes" if len(parts) == 1 else f"drawing codes in {len(parts)} parts"
         with progress(None, description, total=draws, least=256) as bar:
-            for part in parts:
+
+            def draw(part: slice) -> Tensor:
                 label, above = (None if given is None else given[part] for given in (labels, coarse))
                 sampler: GridSampler = (
                     CachedSampler(self, label, len(codes[part]), codes.shape[1:], above)
@@ -240,6 +242,10 @@ class PixelCNN(Stacks, GridPrior, Pretrained):
                 )
                 for _ in sample_grid(sampler, codes[part], mask[part], options, uniform[part]):
                     bar.update()
+                return codes[part].cpu().clone()
+
+            for part, drawn in zip(parts, in_order(draw, parts), strict=True):
+                codes[part] = drawn.to(codes.device)
 
     def without_codebook(self) -> "PixelCNN":
         """Return a model that gives the same logits and is told no codebook.

@@ -9,7 +9,8 @@ Shapes: B grids of H × W vectors of D numbers, K codebook entries; N = B · H �
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lpvq.errors import InputError
+from lpvq.models.batch_in_parts import BatchInParts
 from lpvq.models.checks import check_codes, check_vectors, not_negative, real_number, whole_number
 from lpvq.runtime import full_precision
 
@@ -160,6 +162,7 @@ class VectorQuantizer(Quantizer):
         self.register_buffer("code_counts", torch.ones(self.num_codes, dtype=state_type()))
         self.register_buffer("code_sums", torch.randn(self.num_codes, self.code_dim, dtype=state_type()))
         self.register_buffer("started", torch.tensor(False))
+        self._parts: BatchInParts | None = None
 
     @property
     def codebook(self) -> Tensor:
@@ -191,7 +194,9 @@ class VectorQuantizer(Quantizer):
             chosen = F.embedding(codes, codebook)  # (B, H, W, D)
             loss = self.commitment_weight * F.mse_loss(z, chosen)
             vectors = compared + (chosen - compared).detach()
-            if self.training:
+            if self.training and self._parts is not None:
+                self._parts.add(flat, self._measure(flat, codes.flatten()))
+            elif self.training:
                 self._move_codebook(flat, codes.flatten())
         return Quantized(vectors.movedim(-1, 1), codes, loss)
 
@@ -232,13 +237,46 @@ class VectorQuantizer(Quantizer):
         """What is compared with the entries and replaced by them, of vectors (B, H, W, D): the vectors themselves."""
         return z
 
+    @contextmanager
+    def one_batch(self, first: Iterable[Tensor], fast: bool = False) -> Iterator[None]:
+        """Have the codebook learn from all that is quantized meanwhile as from one batch: once, at the end.
+
+        The parts of the batch are of the same size, and their number is a power of two. Other processes may have more
+        of them, see ``lpvq.distributed``: the codebook is the same in all of them, whoever has quantized what. It moves
+        by the counts and sums of all parts, and what it restarts from is drawn among all vectors, by torch's global
+        generator, which has to be the same everywhere.
+
+        Args:
+            first: the parts, (B, D, H, W) each; they are looked at if the codebook has yet to start from data.
+            fast: see ``distributed.sum_in_order``.
+        """
+        if not self.started:
+            self._start_from_parts(first)
+        self._parts = parts = BatchInParts(fast)
+        try:
+            yield
+        finally:
+            self._parts = None
+        self._move_by(parts.measured(), parts.number_of_vectors)
+        self._restart(self._hardly_chosen(parts.number_of_vectors), parts.number_of_vectors, parts.vectors_at)
+
     @torch.no_grad()
-    def _start_from(self, vectors: Tensor) -> None:
-        """Set every entry to a vector of the first batch, (N, D)."""
-        self._restart(torch.ones(self.num_codes, dtype=torch.bool, device=vectors.device), vectors)
+    def _start_from_parts(self, first: Iterable[Tensor]) -> None:
+        parts = BatchInParts()
+        for z in first:
+            check_vectors(z, self.code_dim)
+            parts.add(self._compared(self._channels_last(z)).view(-1, self.code_dim))
+        every_entry = torch.ones(self.num_codes, dtype=torch.bool, device=self.code_counts.device)
+        self._restart(every_entry, parts.number_of_vectors, parts.vectors_at)
         self.started.fill_(True)
 
     @torch.no_grad()
+    def _start_from(self, vectors: Tensor) -> None:
+        """Set every entry to a vector of the first batch, (N, D)."""
+        every_entry = torch.ones(self.num_codes, dtype=torch.bool, device=vectors.device)
+        self._restart(every_entry, len(vectors), vectors.__getitem__)
+        self.started.fill_(True)
+
     def _move_codebook(self, vectors: Tensor, codes: Tensor) -> None:
         """One step of equations 6 to 8 of the paper, then the restarts.
 
@@ -246,8 +284,23 @@ class VectorQuantizer(Quantizer):
             vectors: (N, D), what was quantized.
             codes: (N,), what each vector chose.
         """
+        self._move_by(self._measure(vectors, codes), len(vectors))
+        self._restart(self._hardly_chosen(len(vectors)), len(vectors), vectors.__getitem__)
+
+    @torch.no_grad()
+    def _measure(self, vectors: Tensor, codes: Tensor) -> Tensor:
+        """What the codebook learns from vectors (N, D) and their codes (N,): sums over the vectors, (K + K · D,).
+
+        How many vectors chose each entry, and the sum of those that chose it.
+        """
         counts = torch.bincount(codes, minlength=self.num_codes).to(self.code_counts.dtype)
         sums = torch.zeros_like(self.code_sums).index_add_(0, codes, vectors)
+        return torch.cat([counts, sums.flatten()])
+
+    @torch.no_grad()
+    def _move_by(self, measured: Tensor, number: int) -> None:
+        """Move the codebook by what ``_measure`` has found in a batch of so many vectors."""
+        counts, sums = measured[: self.num_codes], measured[self.num_codes :].view_as(self.code_sums)
         self.code_counts.lerp_(counts, 1 - self.decay)
         self.code_sums.lerp_(sums, 1 - self.decay)
         # An entry that is never chosen keeps its place. Its count and sum shrink together, and must stop before
@@ -255,20 +308,30 @@ class VectorQuantizer(Quantizer):
         scale = (_SMALLEST_COUNT / self.code_counts).clamp(min=1)
         self.code_counts.mul_(scale)
         self.code_sums.mul_(scale[:, None])
+
+    def _hardly_chosen(self, number: int) -> Tensor:
+        """Which entries are to be restarted, (K,), where a batch has so many vectors."""
         # Where a batch has few vectors, no entry is chosen often. A threshold above the fair share would restart nearly
         # all of them in every step: the codebook would be a handful of the newest vectors, and never an average.
-        fair_share = len(vectors) / self.num_codes
-        self._restart(self.code_counts < min(self.restart_threshold, _FAIR_ENOUGH * fair_share), vectors)
+        fair_share = number / self.num_codes
+        return self.code_counts < min(self.restart_threshold, _FAIR_ENOUGH * fair_share)
 
-    def _restart(self, entries: Tensor, vectors: Tensor) -> None:
-        """Move the ``entries`` (a mask, (K,)) to random vectors of a batch, as if each had been chosen once."""
+    @torch.no_grad()
+    def _restart(self, entries: Tensor, number: int, vectors_at: Callable[[Tensor], Tensor]) -> None:
+        """Move the ``entries`` (a mask, (K,)) to random vectors of a batch, as if each had been chosen once.
+
+        Args:
+            entries: bool (K,).
+            number: how many vectors the batch has.
+            vectors_at: gives those of some indices.
+        """
         wanted = int(entries.sum())
         if wanted == 0:
             return
-        picks = torch.randperm(len(vectors), device=vectors.device)[:wanted]
+        picks = torch.randperm(number, device=entries.device)[:wanted]
         picks = picks.repeat(-(-wanted // len(picks)))[:wanted]  # a batch may have fewer vectors than are wanted
         self.code_counts[entries] = 1.0
-        self.code_sums[entries] = vectors[picks]
+        self.code_sums[entries] = vectors_at(picks)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
         """Load the buffers; ``load_state_dict`` raises what is added to the last of ``more``, a list of errors."""

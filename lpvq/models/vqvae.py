@@ -11,7 +11,8 @@ background other codes at the border than in the middle, and a prior would have 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import log2
 from typing import Any, Literal, cast
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from lpvq.errors import InputError
 from lpvq.models.checks import check_tensor, whole_number
 from lpvq.models.other_quantizers import make_quantizer
+from lpvq.models.quantizer import VectorQuantizer
 from lpvq.models.saving import Pretrained
 from lpvq.runtime import full_precision, in_batches
 
@@ -177,6 +179,21 @@ class VQVAE(Pretrained):
             raise InputError(f"expected at least one code, got none: the shape is {tuple(codes.shape)}")
         pixels = self.downsample**2
         return self._in_batches(lambda batch: self._images(self.quantizer.lookup(batch)), codes, pixels)
+
+    @contextmanager
+    def one_batch(self, images: Iterable[Tensor], fast: bool = False) -> Iterator[None]:
+        """Have the codebook learn from all images that are given meanwhile as from one batch: once, at the end.
+
+        Args:
+            images: the parts of the batch, (B, C, H, W) each, all of the same size; see ``VectorQuantizer.one_batch``.
+            fast: see ``lpvq.distributed.sum_in_order``.
+        """
+        if not isinstance(self.quantizer, VectorQuantizer):  # it learns by gradient, or not at all
+            yield
+            return
+        vectors = (self.encoder(_channels_last(part)) for part in images)  # computed only if they are asked for
+        with self.quantizer.one_batch(vectors, fast):
+            yield
 
     def matrices(self) -> list[nn.Parameter]:
         """Return the kernels of the convolutions between features, for Muon.

@@ -35,6 +35,11 @@ class TrainConfig:
             losses are always in float32, and so are the weights.
         compile: whether to train a prior with ``torch.compile``: up to a tenth faster after half a minute. Not
             for a VQ-VAE: torch 2.15 compiles the gradient of its padding wrongly, and stops.
+        shards: into how many parts of the same size a batch is cut, a power of two. Each is computed alone, and what
+            they give is added in a fixed order: so that many processes, or any number that divides it, train the same
+            model, see ``lpvq.distributed``. A model that was trained with another number differs in the last bits.
+        fast_reduce: whether several processes may take the parts of a batch that each has as one, and add up in the
+            order that is fastest. Then their number changes the last bits.
 
     Raises:
         InputError: a value of another type or range.
@@ -51,10 +56,12 @@ class TrainConfig:
     seed: int = 0
     precision: Precision = "auto"
     compile: bool = False
+    shards: int = 1
+    fast_reduce: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot train; make Python's own numbers of numpy's, as JSON needs them."""
-        for name, least in (("steps", 1), ("batch_size", 1), ("validations", 1), ("seed", 0)):
+        for name, least in (("steps", 1), ("batch_size", 1), ("validations", 1), ("seed", 0), ("shards", 1)):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         for name in ("learning_rate", "muon_rate", "weight_decay", "warmup", "clip_norm"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
@@ -66,7 +73,12 @@ class TrainConfig:
         _require(norm > 0, f"clip_norm must be above 0, or infinite to clip nothing, got {norm}")
         known = get_args(Precision)
         _require(self.precision in known, f"precision must be one of {', '.join(known)}, got {self.precision!r}")
-        _require(isinstance(self.compile, bool), f"compile must be True or False, got {self.compile!r}")
+        for name in ("compile", "fast_reduce"):
+            _require(
+                isinstance(getattr(self, name), bool), f"{name} must be True or False, got {getattr(self, name)!r}"
+            )
+        shards = self.shards
+        _require(shards & (shards - 1) == 0, f"shards must be a power of two, such as 1, 2, 4 or 8, got {shards}")
 
     def rate(self, step: int) -> float:
         """Return the learning rate of ``step``, counted from 0."""
@@ -112,7 +124,7 @@ def real_number(name: str, value: Any) -> float:
 
 
 # What decides how fast a training is, and not what it is.
-HOW_FAST = ("precision", "compile")
+HOW_FAST = ("precision", "compile", "fast_reduce")
 
 
 class DataSet(Protocol):
@@ -135,5 +147,7 @@ def identity_of(model: Pretrained, config: TrainConfig, data: DataSet, validatio
         validation: what it is validated on, if anything.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in HOW_FAST}
+    if config.shards == 1:  # as it was before there were any
+        del settings["shards"]
     sums = [data.checksum(), None if validation is None else validation.checksum()]
     return json.loads(json.dumps({"model": type(model).__name__, **model.config, **settings, "data_sha256": sums}))

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
+from lpvq.distributed import in_order
 from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
@@ -21,12 +22,16 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
         data: images, taken in [0, 1]; their reconstructions are clamped to it.
     """
     device = next(model.parameters()).device
+
+    def error(batch: Tensor) -> float:
+        images = data.floats(batch).to(device)
+        errors = (model(images).reconstruction.clamp(0, 1) - images).square().sum((1, 2, 3))
+        return errors.cpu().double().sum().item()  # MPS has no float64
+
     total = 0.0
     with in_eval_mode(model):
-        for batch in data.batches():
-            images = data.floats(batch).to(device)
-            errors = (model(images).reconstruction.clamp(0, 1) - images).square().sum((1, 2, 3))
-            total += errors.cpu().double().sum().item()  # MPS has no float64
+        for of_batch in in_order(error, data.batches()):
+            total += of_batch
     return total / data.images.numel()
 
 
@@ -39,9 +44,14 @@ def grid_nll(model: PixelCNN | CoarseToFine | WholeNumberPixelCNN, codes: Latent
     """
     device = model.device
     nats = torch.empty(len(codes))  # in one place: many small tensors would hold large gaps open
+    batches = codes.batches()
+
+    def nats_of(batch: Tensor) -> Tensor:
+        return model.nll(*given(model, codes, batch, device)).cpu().float()
+
     with in_eval_mode(model), torch.inference_mode():
-        for batch in codes.batches():
-            nats[batch] = model.nll(*given(model, codes, batch, device)).cpu().float()
+        for batch, found in zip(batches, in_order(nats_of, batches), strict=True):
+            nats[batch] = found
     return nats
 
 

@@ -3,12 +3,18 @@
 Everything random in step s depends on the seed and on s alone: the order of the data through the epoch, the rest
 because torch's generator is seeded anew for each step. So a run that goes on from a checkpoint ends, bit for bit, where
 an uninterrupted run ends (on the same machine, on a CPU), and no generator states need to be kept.
+
+Where torch.distributed is initialised, all processes train one model together: each computes some shards of a batch,
+and all take the same step. The first one writes.
 """
 
 import hashlib
+import io
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Generic, Literal, TypedDict, TypeVar
@@ -16,14 +22,17 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lpvq import distributed
 from lpvq.errors import InputError
+from lpvq.files import checksum
 from lpvq.models.saving import Pretrained
 from lpvq.runtime import autocast, choose_precision, keep_memory, progress, running_in_notebook
 from lpvq.threads import at_work
 from lpvq.training.checkpoints import read_checkpoint, write_checkpoint
 from lpvq.training.config import DataSet, TrainConfig, identity_of, real_number, whole_number
-from lpvq.training.interrupts import Stopped, stop_requests
+from lpvq.training.interrupts import Stopped, StopRequest, stop_requests
 from lpvq.training.optimizers import Optimizer
+from lpvq.training.shards import OneBatch, Shards
 
 
 class Record(TypedDict):
@@ -75,6 +84,8 @@ class Trainer(Generic[Data]):
         data: what there is to learn from.
         validation: what to choose the best weights by; None to keep the last ones.
         matrices: the parameters that Muon moves if ``config`` asks for it.
+        one_batch: what is entered for each step whose batch is cut into shards, with the indices of those that this
+            process computes.
 
     Raises:
         InputError: one of the sets is empty.
@@ -90,6 +101,7 @@ class Trainer(Generic[Data]):
         data: Data,
         validation: Data | None,
         matrices: Sequence[nn.Parameter] = (),
+        one_batch: OneBatch = lambda _: nullcontext(),
     ) -> None:
         if len(data) == 0:
             raise InputError(f"{description}: there is nothing to learn from, the set is empty")
@@ -100,6 +112,7 @@ class Trainer(Generic[Data]):
         self.loss = loss
         self.evaluate = evaluate
         self.config = config
+        self.one_batch = one_batch
         self.num_items = len(data)
         self.validation = validation
         self.identity = identity_of(model, config, data, validation)
@@ -137,13 +150,23 @@ class Trainer(Generic[Data]):
                 finite.
             Stopped: after Ctrl-C, when the step is done and the checkpoint written. In a notebook a training without
                 a checkpoint is kept in memory until the same one is run again, and goes on.
-            SystemExit: the same after SIGTERM or SIGHUP.
+            SystemExit: the same after SIGTERM or SIGHUP, or where another of several processes was told to stop.
+            ProcessLostError: another of several processes has ended.
         """
+        with distributed.together():
+            return self._train(checkpoint, checkpoint_seconds, until, after_step)
+
+    def _train(
+        self, checkpoint: str | Path | None, checkpoint_seconds: float, until: int | None, after_step: AfterStep | None
+    ) -> History:
         path = None if checkpoint is None else Path(checkpoint)
         end = self._end(until, path)
         if not real_number("checkpoint_seconds", checkpoint_seconds) >= 0:
             raise InputError(f"checkpoint_seconds must be 0 or more, got {checkpoint_seconds}")
-        if path is not None and path.exists():
+        self.shards = Shards(self.description, self.config, min(self.config.batch_size, self.num_items))
+        if distributed.count() > 1:
+            self._begin_together(path, end)
+        elif path is not None and path.exists():
             self._load(path, end)
         elif path is None and self._was_stopped():
             self._restore(_stopped)
@@ -175,43 +198,72 @@ class Trainer(Generic[Data]):
         seconds_before = self.seconds
         gpus = [self.device] if self.device.type == "cuda" else []
         with bar, torch.random.fork_rng(gpus), at_work() as share, stop_requests() as stop_if_asked:
-            share.take()
+            if distributed.count() == 1:  # of several processes, torchrun has said how many threads each has
+                share.take()
             while self.step < end:
-                self._one_step(path)
+                somebody_asked = self._one_step(path, stop_if_asked)
                 now = time.monotonic()
                 self.seconds = seconds_before + now - started
                 if self.config.validates_after(self.step - 1):
                     self._validate(path)
-                    share.take()  # what else the machine does may have changed
+                    if distributed.count() == 1:
+                        share.take()  # what else the machine does may have changed
                     record = self.history[-1]
                     bar.set_postfix(loss=f"{record['train_loss']:.3f}", valid=f"{record['valid_loss']:.3f}")
                 bar.update()
                 if after_step is not None:
                     after_step(self.step, self.history)
                 last = self.step == end
-                if path is not None and (last or stop_if_asked.is_set() or now - saved >= checkpoint_seconds):
+                stopping = somebody_asked if distributed.count() > 1 else stop_if_asked.is_set()
+                if path is not None and (last or stopping or now - saved >= checkpoint_seconds):
                     self._save(path)
                     saved = now
+                if distributed.count() > 1:
+                    if stopping or last:
+                        distributed.from_all(None)  # until the first has written: who ends earlier has torchrun end it
+                    if not (stopping or last):
+                        continue  # a signal that has come meanwhile is told to the others in the next step
+                    if stopping and not stop_if_asked.is_set():
+                        stop_if_asked.note(signal.SIGTERM, None)
                 try:
                     stop_if_asked()
                 except KeyboardInterrupt:
                     raise self._stop(path) from None
 
-    def _one_step(self, path: Path | None) -> None:
-        torch.manual_seed(_mix(self.config.seed, self.step))
+    def _one_step(self, path: Path | None, stop_if_asked: StopRequest) -> bool:
+        """Take a step; return whether any of several processes has been asked to stop."""
+        self._seed()
         self.optimizer.zero_grad()
+        somebody_asked = False
         try:
-            with autocast(self.device, self.precision):
-                loss = self.loss(self._batch())
+            if self.config.shards == 1:
+                with autocast(self.device, self.precision):
+                    loss = self.loss(self._batch())
+            else:
+                loss, somebody_asked = self.shards.add_gradients(
+                    self._batch(),
+                    self.loss,
+                    self.parameters,
+                    autocast(self.device, self.precision),
+                    self.one_batch,
+                    self._seed,
+                    stop_if_asked.is_set(),
+                )
         except InputError as error:  # the quantizer refuses vectors that are not finite before the loss sees them
             raise self._diverged(str(error), path) from error
-        loss.backward()
+        if self.config.shards == 1:
+            loss.backward()
         length = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         if not (loss.isfinite() and length.isfinite()):
             raise self._diverged(f"the loss is {loss.item()} and its gradient {length.item()}", path)
         self.optimizer.step(self.config.share_of_rate(self.step))
         self.losses.append(loss.item())
         self.step += 1
+        return somebody_asked
+
+    def _seed(self, *shard: int) -> None:
+        """Seed all that is random in this step, or in one shard of it."""
+        torch.manual_seed(_mix(self.config.seed, self.step, *shard))
 
     def _diverged(self, reason: str, path: Path | None) -> InputError:
         saved = path is not None and path.exists()
@@ -223,7 +275,7 @@ class Trainer(Generic[Data]):
 
     def _batch(self) -> Tensor:
         """The indices of this step: each epoch goes through the data once, in an order of its own."""
-        size = min(self.config.batch_size, self.num_items)
+        size = self.shards.batch_size
         per_epoch = self.num_items // size
         epoch, position = divmod(self.step, per_epoch)
         if epoch != self.epoch:
@@ -233,6 +285,11 @@ class Trainer(Generic[Data]):
 
     def _validate(self, path: Path | None) -> None:
         valid_loss = self._valid_loss(path)
+        if len(set(distributed.from_all(checksum(self.model) if distributed.count() > 1 else ""))) > 1:
+            raise InputError(
+                f"{self.description}: at step {self.step} the processes have come to different weights; all need the "
+                "same kind of processor, the same version of torch and the same number of threads"
+            )
         # Without a validation set all losses are NaN, none is as good as another, and the last weights are the best.
         is_best = not any(earlier["valid_loss"] <= valid_loss for earlier in self.history)
         self.history.append(
@@ -287,8 +344,26 @@ class Trainer(Generic[Data]):
             "optimizer": self.optimizer.state(),
         }
 
+    def _begin_together(self, path: Path | None, end: int) -> None:
+        """Have all processes begin with what the first one has, or with the checkpoint that it finds."""
+        settings = distributed.from_all(self.identity)
+        if any(other != settings[0] for other in settings):
+            raise InputError(f"{self.description}: all processes need the same model, settings and data")
+
+        def state() -> bytes:
+            if path is not None and path.exists():
+                self._load(path, end)
+            buffer = io.BytesIO()
+            torch.save(self._state(), buffer)
+            return buffer.getvalue()
+
+        found = distributed.from_first(state)
+        if not distributed.is_first():
+            self._restore(torch.load(io.BytesIO(found), map_location="cpu", weights_only=True))
+
     def _save(self, path: Path) -> None:
-        write_checkpoint(path, self._state())
+        if distributed.is_first():
+            write_checkpoint(path, self._state())
 
     def _load(self, path: Path, end: int) -> None:
         """Go on from a checkpoint. It is checked as a whole first, so that a bad one changes nothing."""
@@ -308,6 +383,7 @@ class Trainer(Generic[Data]):
         self.history, self.losses, self.best_weights = state["history"], state["losses"], state["best_weights"]
 
 
-def _mix(seed: int, step: int) -> int:
-    """A seed of its own for every pair of numbers."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {step}".encode()).digest()[:8], "little", signed=True)
+def _mix(*numbers: int) -> int:
+    """A seed of its own for all these numbers together."""
+    text = " ".join(map(str, numbers))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)

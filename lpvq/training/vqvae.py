@@ -1,5 +1,7 @@
 """How a VQ-VAE is trained."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from torch import Tensor
@@ -49,6 +51,11 @@ def train_vqvae(
         Stopped: after Ctrl-C, when the step is done and the checkpoint written; a ``KeyboardInterrupt``. In a notebook,
             a training without a checkpoint is kept in memory until the same one is run again, and goes on.
         SystemExit: the same after SIGTERM or SIGHUP.
+        ProcessLostError: one of several processes has ended.
+
+    Where torch.distributed is initialised, all processes have to call this, with the same settings and data, and train
+    one model together: the first one's weights are what all begin with, and it alone reads and writes ``checkpoint``.
+    ``config.shards`` has to be a multiple of the number of processes.
     """
     if config.compile:
         raise InputError("a VQ-VAE cannot be compiled: leave compile out")
@@ -65,5 +72,8 @@ def train_vqvae(
     def evaluate(images: ImageData) -> float:
         return reconstruction_error(model, images) / variance
 
-    trainer = Trainer("training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices())
+    def one_batch(parts: Sequence[Tensor]) -> AbstractContextManager[None]:
+        return model.one_batch((data.floats(indices).to(device) for indices in parts), config.fast_reduce)
+
+    trainer = Trainer("training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices(), one_batch)
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)

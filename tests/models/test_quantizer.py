@@ -240,9 +240,9 @@ def test_batches_with_fewer_vectors_than_entries_are_averaged(vectors_per_batch:
     quantizer, without = VectorQuantizer(64, 8), VectorQuantizer(64, 8, restart_threshold=0)
     restarted, restart = [], quantizer._restart
 
-    def spy(entries: Tensor, vectors: Tensor) -> None:
+    def spy(entries: Tensor, *batch: Any) -> None:
         restarted.append(int(entries.sum()))
-        restart(entries, vectors)
+        restart(entries, *batch)
 
     quantizer._restart = spy
     for _ in range(600):

@@ -136,6 +136,8 @@ def test_each_setting_makes_another_training_but_for_those_of_how_fast_it_is() -
         "seed": 5,
         "precision": "float32",
         "compile": True,
+        "shards": 4,
+        "fast_reduce": True,
     }
     assert others.keys() == {field.name for field in fields(TrainConfig)}
     before = identity_of(Weight(), CONFIG, Numbers(3), None)
