@@ -63,7 +63,8 @@ def test_where_the_user_has_made_the_group_all_begin_with_the_weights_of_the_fir
 
 
 def test_a_mistake_is_said_once(tmp_path: Path) -> None:
-    finished = in_processes(2, jobs.command, ["train-vqvae", "--profile", "smoke", "--shards", "1"], None)
+    arguments = ["train-vqvae", "--profile", "smoke", "--shards", "1", "--output", str(tmp_path)]
+    finished = in_processes(2, jobs.command, arguments, None)
     assert [one.status for one in finished] == [2, 2]
     assert "".join(one.err for one in finished).splitlines() == [
         "lpvq: training VQ-VAE: 2 processes cannot share batches of 1 shards; expected shards that are a power of two "
