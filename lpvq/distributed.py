@@ -10,6 +10,7 @@ every function is what it would be in a plain process.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -125,7 +126,8 @@ def _reaching_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = re.sub(r"^\[\S*\] ", "", line).split(". ")[0]  # without a file of gloo's, and what it supposes
         raise ProcessLostError(f"another process has ended or cannot be reached any more ({reason})") from error
 
 
