@@ -95,7 +95,9 @@ def joined(device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
     with _reaching_others():
-        _store, position, number = next(iter(dist.rendezvous("env://", timeout=_PATIENCE)))
+        store, position, number = next(iter(dist.rendezvous("env://", timeout=_PATIENCE)))
+        # torchrun's store outlives what it starts again: the addresses of those that have ended are still in it.
+        _store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         dist.init_process_group(backend, store=_store, rank=position, world_size=number, timeout=_PATIENCE)
     with together():
         yield
