@@ -160,11 +160,9 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             features = _sum(layer.vertical, _windows(v, range(-reach, 1), range(-reach, reach + 1)))  # (B, H, W, 2C)
             mixed = _sum(layer.link, whole(scaled(features, layer.link_shift), FEATURES))
             mixed = mixed + _sum(layer.horizontal, _windows(whole(h, FEATURES), [0], range(-reach, 1)))
-            shifts = layer.shifts(labels, size)
-            if shifts is not None:
-                features, mixed = features + shifts[0], mixed + shifts[1]
-            v = gate(features, table)
-            h = h + _sum(layer.output, gate(mixed, table))
+            shift_v, shift_h = (layer.of_labels(labels)[:, None, None] + layer.of_places(size)).chunk(2, dim=-1)
+            v = gate(features + shift_v, table)
+            h = h + _sum(layer.output, gate(mixed + shift_h, table))
             if layer.attention is not None:
                 h = h + self._attend(layer.attention, h, v, embedded)
         hidden = whole(_sum(self.inner, whole(h, FEATURES).relu()), HIDDEN).relu()
