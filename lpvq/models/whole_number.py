@@ -44,6 +44,7 @@ ASKED = 2**9 - 1
 _GATE = 2**10  # a gate's table has entries for −_GATE … _GATE − 1
 _GATE_BITS = 3  # behind the point, of the entries of a gate's table, which go up to 2⁸
 _WEIGHT_BITS, _FREQUENCY_BITS = 16, 30  # of the largest entries of the tables of exp
+_HALF = torch.tensor(0.5, dtype=torch.float64)
 TABLES = {"gate": 2 * _GATE, "weight": 1600, "frequency": 5600}
 """How many entries the tables have; those of exp end where they round to 0."""
 
@@ -184,7 +185,7 @@ class Attention(nn.Module):
             matrix: of ``key_value``.
         """
         both = torch.cat([v, embedded], dim=-1) @ matrix
-        return whole(both + (place + cast(Tensor, self.key_value.bias)), ASKED)
+        return whole_(both + (place + cast(Tensor, self.key_value.bias)), ASKED)
 
     def found(self, queries: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None, table: Tensor) -> Tensor:
         """Return the mean of the values, weighed as attention does, whole numbers (B, heads, N, d).
@@ -219,7 +220,7 @@ class Attention(nn.Module):
 
     def in_heads(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 def _largest(table: Tensor) -> Tensor:
@@ -247,28 +248,28 @@ class Gate:
 
     Args:
         table: of τ, numbers up to 2⁸.
-        positions: how many, a shape.
+        positions: how many.
         channels: C.
     """
 
-    def __init__(self, table: Tensor, positions: Sequence[int], channels: int) -> None:
+    def __init__(self, table: Tensor, positions: int, channels: int) -> None:
         # One look-up for both halves: of τ(2a) in the first part, and of 1 + τ(b) in the second.
         self.table = torch.cat([table, 1 + table * 2**-8])
         self.first = table.new_full((2 * channels,), _GATE)  # where the entry for 0 is
         self.first[channels:] += len(table)
         self.half = table.new_full((), 0.5)
         # Made once: to get memory, and views of it, takes as long as to compute a position.
-        self.index = torch.empty(*positions, 2 * channels, dtype=torch.int32, device=table.device)
+        self.index = torch.empty(positions, 2 * channels, dtype=torch.int32, device=table.device)
         self.found = torch.empty_like(self.index, dtype=table.dtype)
         self.flat_index, self.flat_found = self.index.view(-1), self.found.view(-1)
         self.a, self.b = self.found.chunk(2, dim=-1)
-        self.gated = table.new_empty(*positions, channels)
+        self.gated = table.new_empty(positions, channels)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return whole numbers (…, C); the next call writes to the same memory.
+        """Return whole numbers (N, C); the next call writes to the same memory.
 
         Args:
-            x: 2a and b in ``GATE_UNIT``, (…, 2C). It is used up.
+            x: 2a and b in ``GATE_UNIT``, (N, 2C). It is used up.
         """
         self.index.copy_(x.clamp_(-_GATE, _GATE - 1).floor_().add_(self.first))
         torch.index_select(self.table, 0, self.flat_index, out=self.flat_found)
@@ -276,8 +277,9 @@ class Gate:
 
 
 def gate(x: Tensor, table: Tensor) -> Tensor:
-    """Do the same once, and leave x as it is."""
-    return Gate(table, x.shape[:-1], x.shape[-1] // 2)(x.clone())
+    """Do the same once, (…, 2C) to (…, C), and leave x as it is."""
+    flat, channels = x.flatten(0, -2), x.shape[-1] // 2
+    return Gate(table, len(flat), channels)(flat.clone()).view(*x.shape[:-1], channels)
 
 
 def falling(below: Tensor, table: Tensor) -> Tensor:
@@ -297,17 +299,17 @@ def normalised(h: Tensor, alike: Tensor, epsilon: Tensor) -> Tensor:
     h = h * alike
     channels = h.shape[-1]
     below_mean = torch.sub(h.sum(-1, keepdim=True), h, alpha=channels)  # C times the difference
-    root = whole_root(torch.linalg.vecdot(below_mean, below_mean)[..., None] + epsilon)
-    return rounded_quotient(-normalised_largest(channels) * below_mean, root)
+    root = whole_root(below_mean.square().sum(-1, keepdim=True).add_(epsilon))
+    return rounded_quotient(below_mean, root, -normalised_largest(channels))
 
 
-def rounded_quotient(a: Tensor, b: Tensor) -> Tensor:
-    """Return a / b, rounded to whole numbers: exact for whole numbers in float64 whose sum 4a + b is below 2⁵³.
+def rounded_quotient(a: Tensor, b: Tensor, factor: int = 1) -> Tensor:
+    """Return a · factor / b, rounded to whole numbers: exact in float64 as long as 4a · factor + b is below 2⁵³.
 
     A half, which is rounded up, is exact. Anything else is at least 1 / 2b away from one, and not moved as far by two
-    roundings.
+    roundings, of the quotient and of what a half more makes of it.
     """
-    return (a / b).add_(0.5).floor_()
+    return torch.addcdiv(_HALF.to(a.device), a, b, value=factor).floor_()
 
 
 def whole_root(square: Tensor) -> Tensor:

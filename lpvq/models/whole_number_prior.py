@@ -195,14 +195,16 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             logits: in 1/256 nats, (…, K).
         """
         below = logits.amax(-1, keepdim=True) - logits
-        return self._shared_out(falling(below, self.frequency_table.double()))
+        return self._shared_out(falling(below, self.frequency_table))
 
     def _shared_out(self, weights: Tensor) -> Tensor:
-        """Share out ``TOTAL`` in proportion to ``weights`` (…, K), whole numbers in float64; each gets at least 1."""
-        shares = (weights * (TOTAL - self.latent_dim) / weights.sum(-1, keepdim=True)).floor() + 1
+        """Share out ``TOTAL`` in proportion to ``weights`` (…, K), int32; each gets at least 1, float64 (…, K)."""
+        shares = weights.double()
+        total = shares.sum(-1, keepdim=True)
+        shares.mul_(TOTAL - self.latent_dim).div_(total).floor_().add_(1)
         # What rounding down has left over goes to the most probable code, the first of several.
         rest = TOTAL - shares.sum(-1, keepdim=True)
-        return shares.scatter_add(-1, weights.argmax(-1, keepdim=True), rest)
+        return shares.scatter_add_(-1, weights.argmax(-1, keepdim=True), rest)
 
     def intervals(self, codes: ArrayLike, labels: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
         """Return the part of 0 … ``TOTAL`` that each code has: where it starts, and how long it is.
@@ -254,11 +256,11 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         if options.temperature != 1:
             factor = min(round(2**_TEMPERATURE_BITS / max(options.temperature, 1e-9)), _LARGEST_FACTOR)
             below = (below.double() * factor * 2.0**-_TEMPERATURE_BITS).floor()
-        sizes = _restricted(self._shared_out(falling(below, self.frequency_table.double())), options)
+        sizes = _restricted(self._shared_out(falling(below, self.frequency_table)), options)
         ends = sizes.cumsum(-1)
         # A random number of 24 bits times a sum of 22: exact.
-        fallen_on = (uniform[:, None].double() * ends[:, -1:]).floor()
-        return torch.searchsorted(ends, fallen_on, right=True).squeeze(-1)
+        fallen_on = (uniform[:, None].double() * ends[:, -1:]).floor_()
+        return torch.searchsorted(ends, fallen_on, right=True)[:, 0]
 
     @torch.inference_mode(False)
     def generate(

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq.models.exact_sums import ExactLinear, scaled
@@ -49,7 +50,7 @@ class WholeNumberSampler:
         layers = cast(list[Layer], list(model.layers))
         self.reach = reach
         table = model.gate_values()
-        self.row_gate, self.gate = Gate(table, (batch, width), channels), Gate(table, (batch,), channels)
+        self.row_gate, self.gate = Gate(table, batch * width, channels), Gate(table, batch, channels)
         self.vectors = torch.cat([model.vectors.to(kind), table.new_zeros(1, channels)])  # (K + 1, C)
         # K, in place of a code: what stands left of the grid.
         self.outside = torch.full((batch,), model.latent_dim, device=table.device)
@@ -64,13 +65,14 @@ class WholeNumberSampler:
         self.layers = [_CachedLayer(layer, model, batch, size) for layer in layers]
         self.left = torch.stack([layer.left for layer in self.layers], dim=1).unbind()  # R times (L, C, 2C)
         # What is added before both gates. All of it goes into ``shifts``, and what the links make of a row on top.
-        self.label_shifts = torch.stack([layer.of_labels(labels) for layer in layers])[:, :, None]  # (L, B or 1, 1, 4C)
-        self.label_shifts[..., 2 * channels :] += torch.stack([layer.link.bias for layer in self.layers])[:, None, None]
+        by_label = torch.stack([layer.of_labels(labels).expand(batch, -1) for layer in layers])  # (L, B, 4C)
+        by_label[..., 2 * channels :] += torch.stack([layer.link.bias for layer in self.layers])[:, None]
+        self.label_shifts = by_label[:, :, None]  # (L, B, 1, 4C)
         self.place_shifts = torch.stack([layer.of_places(size) for layer in layers], dim=1)  # (H, L, W, 4C)
         self.shifts = table.new_empty(len(layers), batch, width, 4 * channels)
-        self.shift_views = [shifts.chunk(2, dim=-1) for shifts in self.shifts]  # L times two of (B, W, 2C)
+        self.shift_views = [shifts.flatten(0, 1).chunk(2, dim=-1) for shifts in self.shifts]  # L times two (B · W, 2C)
         self.links = self.shifts[..., 2 * channels :]  # (L, B, W, 2C)
-        self.features = table.new_empty(batch, width, 2 * channels)
+        self.features, self.linked = table.new_empty(2, batch * width, 2 * channels)
         # Horizontal features that the layers were given, cut off to whole numbers: column c is at R + c.
         self.h_columns = table.new_zeros(reach + width, len(layers), batch, channels)
         self.h_views = [column.unbind() for column in self.h_columns]  # R + W times L tensors (B, C)
@@ -88,7 +90,8 @@ class WholeNumberSampler:
             row: 0 … H − 1, larger than at the last call.
         """
         for index in range(self.done_rows, row + 1):
-            self._vertical(index, self.vectors[codes[:, index - 1]] if index > 0 else None)
+            above = None if index == 0 else F.embedding(codes[:, index - 1], self.vectors)  # (B, W, C)
+            self._vertical(index, above)
         self.done_rows, self.done_columns = row + 1, 0
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
@@ -111,14 +114,14 @@ class WholeNumberSampler:
     def _vertical(self, row: int, above: Tensor | None) -> None:
         """Run the vertical stack over one row of all grids, given the vectors of the row above, (B, W, C)."""
         if above is not None:
-            self.seen.push(above)
+            self.seen.push(above.flatten(0, 1))
         torch.add(self.label_shifts, self.place_shifts[row][:, None], out=self.shifts)
-        features = self.features  # (B, W, 2C)
-        v = whole_(self.input(self.seen.beside()), GATED).view_as(features[..., : self.h.shape[1]])  # (B, W, C)
+        v = whole_(self.input(self.seen.beside()), GATED)  # (B · W, C)
         for layer, (shift, links) in zip(self.layers, self.shift_views, strict=True):
             layer.seen.push(v)
-            layer.vertical(layer.seen.beside(), out=features.flatten(0, 1))
-            links.flatten(0, 1).addmm_(whole_(features * layer.link_factor, FEATURES).flatten(0, 1), layer.link.matrix)
+            features = layer.vertical(layer.seen.beside(), out=self.features)  # (B · W, 2C)
+            torch.mul(features, layer.link_factor, out=self.linked)
+            links.addmm_(whole_(self.linked, FEATURES), layer.link.matrix)
             v = self.row_gate(features.add_(shift))
             if layer.attention is not None:
                 layer.attention.begin_row(v, above)
@@ -193,9 +196,10 @@ class _Rows:
         self.matrix = self.copy.flatten(2).flatten(0, 1)
 
     def push(self, row: Tensor) -> None:
-        """Take in the next row, (B, W, C): all rows move up by one, and the oldest is forgotten."""
-        for older, newer in pairwise([*self.rows, row]):
+        """Take in the next row, (B · W, C): all rows move up by one, and the oldest is forgotten."""
+        for older, newer in pairwise(self.rows):
             older.copy_(newer)
+        self.rows[-1].copy_(row.view_as(self.rows[-1]))
 
     def beside(self) -> Tensor:
         """What the kernel sees at each column, side by side: (B · W, rows · columns · C)."""
@@ -231,6 +235,7 @@ class _CachedAttention:
         self.alike = scaled(self.table.new_ones(()), layer.alike)
         self.epsilon = layer.epsilon.double()
         # Keys, multiplied by a power of two such that scores are in the unit of the table, and values.
+        self.key_factor = scaled(self.output.new_ones(()), layer.score_shift)
         shape = batch, layer.heads, 1 + positions, channels // layer.heads
         self.keys, self.values = self.output.new_zeros(shape), self.table.new_zeros(shape)
         self._keep(slice(1), layer.nothing.to(kind).expand(batch, 1, -1))
@@ -241,17 +246,17 @@ class _CachedAttention:
     def _keep(self, there: slice, both: Tensor) -> None:
         """Keep keys and values, (B, N, 2C)."""
         keys, values = (self.layer.in_heads(part) for part in both.chunk(2, dim=-1))
-        self.keys[:, :, there], self.values[:, :, there] = scaled(keys, self.layer.score_shift), values
+        self.keys[:, :, there], self.values[:, :, there] = keys * self.key_factor, values
 
     def begin_row(self, v: Tensor, above: Tensor | None) -> None:
-        """Take in the next row's vertical features and the vectors of the codes above it, (B, W, C) both."""
+        """Take in the next row's vertical features, (B · W, C), and the vectors of the codes above it, (B, W, C)."""
         there = 1 + self.row * self.width
         if above is not None:
             here = slice(there - 1, there - 1 + self.width)
             both = self.layer.keys_and_values(self.v, above, self.places[here], self.key_value)
             self._keep(slice(there, there + self.width), both)
         self.row += 1
-        self.v.copy_(v)
+        self.v.copy_(v.view_as(self.v))
         there = 1 + self.row * self.width
         self.seen_keys = self.keys[:, :, :there].flatten(0, 1).transpose(1, 2)  # (B · heads, d, M)
         self.seen_values = self.values[:, :, :there].flatten(0, 1)  # (B · heads, M, d)
