@@ -84,7 +84,7 @@ class ExactLinear(nn.Module):
 
     def matrix(self, dtype: torch.dtype) -> Tensor:
         """Return the matrix as products from the right need it, (in, out)."""
-        return scaled(self.weight.to(dtype), self.exponent[:, None]).T
+        return scaled(self.weight.to(dtype), self.exponent[:, None]).T.contiguous()
 
     def keep(self, weight: Tensor, exponent: Tensor, bias: Tensor | None = None) -> None:
         """Take over what ``fit`` found."""

@@ -201,9 +201,9 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         """Share out ``TOTAL`` in proportion to ``weights`` (…, K), int32; each gets at least 1, float64 (…, K)."""
         shares = weights.double()
         total = shares.sum(-1, keepdim=True)
-        shares.mul_(TOTAL - self.latent_dim).div_(total).floor_().add_(1)
+        shares.mul_(float(TOTAL - self.latent_dim)).div_(total).floor_().add_(1.0)
         # What rounding down has left over goes to the most probable code, the first of several.
-        rest = TOTAL - shares.sum(-1, keepdim=True)
+        rest = float(TOTAL) - shares.sum(-1, keepdim=True)
         return shares.scatter_add_(-1, weights.argmax(-1, keepdim=True), rest)
 
     def intervals(self, codes: ArrayLike, labels: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
