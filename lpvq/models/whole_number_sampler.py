@@ -116,10 +116,10 @@ class WholeNumberSampler:
         if above is not None:
             self.seen.push(above.flatten(0, 1))
         torch.add(self.label_shifts, self.place_shifts[row][:, None], out=self.shifts)
-        v = whole_(self.input(self.seen.beside()), GATED)  # (B · W, C)
+        v = whole_(self.seen.convolved(self.input), GATED)  # (B · W, C)
         for layer, (shift, links) in zip(self.layers, self.shift_views, strict=True):
             layer.seen.push(v)
-            features = layer.vertical(layer.seen.beside(), out=self.features)  # (B · W, 2C)
+            features = layer.seen.convolved(layer.vertical, out=self.features)  # (B · W, 2C)
             torch.mul(features, layer.link_factor, out=self.linked)
             links.addmm_(whole_(self.linked, FEATURES), layer.link.matrix)
             v = self.row_gate(features.add_(shift))
@@ -129,9 +129,10 @@ class WholeNumberSampler:
     def _step(self, codes: Tensor, column: int) -> None:
         """Run the horizontal stack at one position, given the codes of its row (B, W)."""
         h = self._input(codes, column)
-        mixed = self.links[:, :, column]  # (L, B, 2C)
+        self.mixed.copy_(self.links[:, :, column])  # (L, B, 2C)
         for tap, weights in enumerate(self.left):
-            mixed = torch.baddbmm(mixed, self.h_columns[column + tap], weights, out=self.mixed)
+            if column + tap >= self.reach:  # left of the grid, there is nothing to add
+                self.mixed.baddbmm_(self.h_columns[column + tap], weights)
         for layer, both, own in zip(self.layers, self.mixed_views, self.h_views[self.reach + column], strict=True):
             torch.floor(h, out=own).clamp_(-FEATURES, FEATURES)
             h.addmm_(self.gate(both.addmm_(own, layer.own)), layer.output)
@@ -194,17 +195,21 @@ class _Rows:
         self.windows = seen.unfold(2, 2 * reach + 1, 1).permute(0, 2, 1, 4, 3)  # (B, W, rows, columns, C)
         self.copy = torch.empty_like(self.windows, memory_format=torch.contiguous_format)
         self.matrix = self.copy.flatten(2).flatten(0, 1)
+        self.above = self.matrix.shape[1]  # so many of its columns stand for rows above the grid
 
     def push(self, row: Tensor) -> None:
         """Take in the next row, (B · W, C): all rows move up by one, and the oldest is forgotten."""
         for older, newer in pairwise(self.rows):
             older.copy_(newer)
         self.rows[-1].copy_(row.view_as(self.rows[-1]))
+        self.above = max(0, self.above - self.matrix.shape[1] // len(self.rows))
 
-    def beside(self) -> Tensor:
-        """What the kernel sees at each column, side by side: (B · W, rows · columns · C)."""
+    def convolved(self, layer: _Matrix, out: Tensor | None = None) -> Tensor:
+        """What a convolution makes of the rows, (B · W, …)."""
         self.copy.copy_(self.windows)
-        return self.matrix
+        if self.above:  # zeros add nothing
+            return torch.addmm(layer.bias, self.matrix[:, self.above :], layer.matrix[self.above :], out=out)
+        return layer(self.matrix, out)
 
 
 class _CachedLayer:
