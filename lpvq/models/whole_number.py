@@ -300,22 +300,23 @@ def normalised(h: Tensor, alike: Tensor, epsilon: Tensor) -> Tensor:
     channels = h.shape[-1]
     below_mean = torch.sub(h.sum(-1, keepdim=True), h, alpha=channels)  # C times the difference
     root = whole_root(below_mean.square().sum(-1, keepdim=True).add_(epsilon))
-    return rounded_quotient(below_mean, root, -normalised_largest(channels))
+    return rounded_quotient(below_mean.mul_(-float(normalised_largest(channels))), root)
 
 
-def rounded_quotient(a: Tensor, b: Tensor, factor: int = 1) -> Tensor:
-    """Return a · factor / b, rounded to whole numbers: exact in float64 as long as 4a · factor + b is below 2⁵³.
+def rounded_quotient(a: Tensor, b: Tensor) -> Tensor:
+    """Return a / b, rounded to whole numbers: exact for whole numbers in float64 whose sum 4a + b is below 2⁵³.
 
     A half, which is rounded up, is exact. Anything else is at least 1 / 2b away from one, and not moved as far by two
     roundings, of the quotient and of what a half more makes of it.
     """
-    return torch.addcdiv(_HALF.to(a.device), a, b, value=factor).floor_()
+    return torch.addcdiv(_HALF.to(a.device), a, b).floor_()
 
 
 def whole_root(square: Tensor) -> Tensor:
     """Return the largest whole number whose square is at most ``square``, a whole number in float64 below 2⁵².
 
-    That it is at most: a root just below a whole number is 2⁻²⁷ below at least, which float64 can tell from it.
+    A root just below a whole number is 2⁻²⁷ below it at least, which float64 can tell apart, and every machine rounds a
+    root, like a quotient, to the nearest number (IEEE 754).
     """
     return square.sqrt().floor_()
 

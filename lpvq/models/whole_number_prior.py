@@ -245,7 +245,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         Args:
             logits: in 1/256 nats, (B, K).
             options: temperature, top-k, top-p.
-            uniform: random numbers in [0, 1), float32 (B,).
+            uniform: random numbers in [0, 1), of 24 bits, in float32 or float64 (B,).
 
         Returns:
             codes, int64 (B,).
@@ -259,7 +259,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         sizes = _restricted(self._shared_out(falling(below, self.frequency_table)), options)
         ends = sizes.cumsum(-1)
         # A random number of 24 bits times a sum of 22: exact.
-        fallen_on = (uniform[:, None].double() * ends[:, -1:]).floor_()
+        fallen_on = (uniform[:, None] * ends[:, -1:]).floor_()
         return torch.searchsorted(ends, fallen_on, right=True)[:, 0]
 
     @torch.inference_mode(False)
@@ -306,7 +306,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         self._check(codes, labels, None)
         self.check_size(codes.shape[1:])
         source = "cpu" if generator is None else generator.device
-        uniform = torch.rand(codes.shape, generator=generator, device=source).to(self.device)
+        uniform = torch.rand(codes.shape, generator=generator, device=source).to(self.device).double()
         with torch.inference_mode(), full_precision():
             self._sample(codes, mask, labels, options, uniform, method)
         return codes
