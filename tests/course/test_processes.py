@@ -1,0 +1,67 @@
+"""Processes that a notebook starts: its functions reach them, and whatever happens to one of them ends all."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from lpvq import InputError, course
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[course.Processes]:
+    processes = course.Processes(2)
+    yield processes
+    processes.close()
+
+
+def test_functions_and_what_they_need_reach_all_processes(two: course.Processes) -> None:
+    step = torch.tensor([1.0, 10.0])
+
+    def twice(values: torch.Tensor) -> torch.Tensor:
+        return 2 * values
+
+    def add_up(values: torch.Tensor) -> tuple[int, int, int, torch.Tensor]:
+        print("what a function prints must not get among the answers")
+        mine = twice(values) + dist.get_rank() * step
+        dist.all_reduce(mine)
+        return dist.get_rank(), dist.get_world_size(), torch.get_num_threads(), mine
+
+    zero, one = two.run(add_up, torch.ones(2))
+    assert (zero[:3], one[:3]) == ((0, 2, 1), (1, 2, 1))
+    assert zero[3].tolist() == one[3].tolist() == [5, 14]
+
+
+def test_what_fails_first_is_what_is_said_and_others_are_started(two: course.Processes) -> None:
+    def fail() -> None:
+        if dist.get_rank() == 1:
+            raise ValueError("no entry 7")
+        dist.barrier()  # waits for a process that does not come
+
+    before = two.run(lambda: os.getpid())
+    with pytest.raises(RuntimeError, match="ValueError: no entry 7"):
+        two.run(fail)
+    with pytest.raises(RuntimeError, match="process 1 has ended"):
+        two.run(lambda: os.kill(os.getpid(), signal.SIGKILL) if dist.get_rank() == 1 else dist.barrier())
+    after = two.run(lambda: os.getpid())
+    assert not set(before) & set(after)
+    for process in before:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_they_end_when_they_are_told_to(two: course.Processes) -> None:
+    running = two.run(lambda: os.getpid())
+    two.close()
+    two.close()
+    for process in running:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_there_is_one_at_least() -> None:
+    with pytest.raises(InputError, match="number must be a whole number, at least 1"):
+        course.Processes(0)
