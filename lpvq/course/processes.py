@@ -20,7 +20,6 @@ from lpvq.training.config import whole_number
 Result = TypeVar("Result")
 
 _PROGRAM = os.fspath(Path(__file__).with_name("one_of_several.py"))
-_SECONDS_TO_END = 10
 # All of them are on this machine: so they need not find its name in a network, nor be let through a firewall.
 _HOME = {"linux": "lo", "darwin": "lo0"}
 
@@ -41,7 +40,6 @@ class Processes:
     def __init__(self, number: int) -> None:
         self.number = whole_number("number", number, 1)
         self._running: list[subprocess.Popen[bytes]] = []
-        self._is_busy = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def run(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
@@ -71,16 +69,12 @@ class Processes:
     def close(self) -> None:
         """End the processes, whatever they do."""
         for process in self._running:
+            process.kill()  # it holds nothing that could be lost
+            process.wait()
             for stream in (process.stdin, process.stdout):
-                with suppress(OSError):  # it has ended before, and cannot be told
+                with suppress(OSError):  # what was not sent yet cannot be sent any more
                     cast(BinaryIO, stream).close()
-        for process in self._running:
-            try:
-                process.wait(0 if self._is_busy else _SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._running, self._is_busy = [], False
+        self._running = []
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -105,7 +99,7 @@ class Processes:
 
     def _ask(self, job: bytes) -> list[tuple[bool, float, Any]]:
         """Whether the function has returned in each process, when, and what; or what it failed with."""
-        self._is_busy, answers = True, []
+        answers = []
         for rank, process in enumerate(self._running):
             with _still_there(rank):
                 pickle.dump(job, cast(BinaryIO, process.stdin))
@@ -113,7 +107,6 @@ class Processes:
         for rank, process in enumerate(self._running):
             with _still_there(rank):
                 answers.append(pickle.load(cast(BinaryIO, process.stdout)))
-        self._is_busy = False
         return answers
 
 

@@ -18,6 +18,14 @@ def two() -> Iterator[course.Processes]:
     processes.close()
 
 
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_functions_and_what_they_need_reach_all_processes(two: course.Processes) -> None:
     step = torch.tensor([1.0, 10.0])
 
@@ -35,31 +43,24 @@ def test_functions_and_what_they_need_reach_all_processes(two: course.Processes)
     assert zero[3].tolist() == one[3].tolist() == [5, 14]
 
 
-def test_what_fails_first_is_what_is_said_and_others_are_started(two: course.Processes) -> None:
+def test_what_fails_first_is_what_is_said(two: course.Processes) -> None:
     def fail() -> None:
         if dist.get_rank() == 1:
             raise ValueError("no entry 7")
         dist.barrier()  # waits for a process that does not come
 
-    before = two.run(lambda: os.getpid())
+    running = two.run(lambda: os.getpid())
     with pytest.raises(RuntimeError, match="ValueError: no entry 7"):
         two.run(fail)
+    assert not any(map(is_there, running))
+
+
+def test_others_are_started_and_end_when_one_is_killed(two: course.Processes) -> None:
+    running = two.run(lambda: os.getpid())
     with pytest.raises(RuntimeError, match="process 1 has ended"):
         two.run(lambda: os.kill(os.getpid(), signal.SIGKILL) if dist.get_rank() == 1 else dist.barrier())
-    after = two.run(lambda: os.getpid())
-    assert not set(before) & set(after)
-    for process in before:
-        with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
-
-
-def test_they_end_when_they_are_told_to(two: course.Processes) -> None:
-    running = two.run(lambda: os.getpid())
-    two.close()
-    two.close()
-    for process in running:
-        with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
+    assert not any(map(is_there, running))
+    two.close()  # there is nothing left to end
 
 
 def test_there_is_one_at_least() -> None:

@@ -30,7 +30,7 @@ _STILL_THE_SAME = {
     "best weights": False,
 }
 _PIXELS, _IMAGES, _TESTED, _BATCH, _STEPS = 16, 512, 128, 64, 300  # as in the notebook
-_CODES, _DECAY, _LEAST = 32, 0.9, 1.0
+_CODES, _DECAY, _LEAST = 128, 0.97, 1.0
 _BY_ROUNDING = 0.1  # how much of a ratio may be due to a few restarts that rounding has decided otherwise
 
 
