@@ -10,6 +10,7 @@ every function is what it would be in a plain process.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -94,7 +95,9 @@ def joined(device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
     with _reaching_others():
-        _store, position, number = next(iter(dist.rendezvous("env://", timeout=_PATIENCE)))
+        store, position, number = next(iter(dist.rendezvous("env://", timeout=_PATIENCE)))
+        # torchrun's store outlives what it starts again: the addresses of those that have ended are still in it.
+        _store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         dist.init_process_group(backend, store=_store, rank=position, world_size=number, timeout=_PATIENCE)
     with together():
         yield
@@ -125,7 +128,8 @@ def _reaching_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = re.sub(r"^\[\S*\] ", "", line).split(". ")[0]  # without a file of gloo's, and what it supposes
         raise ProcessLostError(f"another process has ended or cannot be reached any more ({reason})") from error
 
 

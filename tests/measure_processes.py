@@ -9,14 +9,16 @@ laptop for some steps: one process of one thread, one of two threads, two of one
 
 ``kills`` trains both models of the profile smoke with torchrun, and ends it at random moments: so often one process
 with SIGKILL, and so often all of it with SIGTERM, as schedulers do. Each next start has another number of processes.
-At the end the weights have to be those of a training that nobody disturbed; and so they have to be where torchrun
-itself starts the processes again (``--max-restarts``).
+Whenever a training comes to its end, its weights have to be those of one that nobody disturbed, and the next begins;
+and so they have to be where torchrun itself starts the processes again (``--max-restarts``).
 """
 
 import argparse
 import hashlib
+import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,11 +133,11 @@ def sums_of(output: Path) -> str:
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in ("vqvae.pt", "prior.pt"))).hexdigest()[:16]
 
 
-def disturb(process: subprocess.Popen, kind: int, after: float, chance: random.Random) -> bool:
-    """Send a signal after some seconds; return whether the processes were there to get it."""
+def disturb(process: subprocess.Popen, output: Path, kind: int, after: float, chance: random.Random) -> bool:
+    """Send a signal after some seconds; return whether there was still something to train."""
     time.sleep(after)
     workers = children_of(process)
-    if not workers:
+    if not workers or (output / "smileys" / "smoke" / "prior.pt").exists():
         return False
     if kind == signal.SIGTERM:
         process.send_signal(kind)  # torchrun passes it on to all
@@ -145,32 +147,33 @@ def disturb(process: subprocess.Popen, kind: int, after: float, chance: random.R
 
 
 def measure_kills(kills: int, terms: int) -> None:
-    """Print what became of each start, and whether the weights at the end are the right ones."""
+    """Print what became of each start, and whether the weights at the end of each training are the right ones."""
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder, "whole")
+        whole, disturbed, again = (Path(folder, name) for name in ("whole", "disturbed", "again"))
         started = time.monotonic()
         assert start(whole, 1).wait() == 0
         usual = time.monotonic() - started
         print(f"undisturbed, one process: {usual:.0f} s, {sums_of(whole)}", flush=True)
-        disturbed, number = Path(folder, "disturbed"), 0
-        for kind in chance.sample([signal.SIGKILL] * kills + [signal.SIGTERM] * terms, kills + terms):
-            processes = (1, 2, 4)[number % 3]
-            number += 1
+        left = chance.sample([signal.SIGKILL] * kills + [signal.SIGTERM] * terms, kills + terms)
+        for processes in itertools.cycle((1, 2, 4)):
             process = start(disturbed, processes)
-            # From the start of the processes to somewhat beyond the first steps: else nothing would be left to disturb.
-            hit = disturb(process, kind, chance.uniform(0.3, 0.9) * usual, chance)
+            # From the first steps on; where nothing is left to train by then, this training has come to its end.
+            after = chance.uniform(0.4, 0.95) * usual
+            hit = bool(left) and disturb(process, disturbed, left[-1], after, chance)
             _, said = process.communicate()
             lines = [line for line in said.splitlines() if line.startswith("lpvq:")]
-            kept = sorted(path.name for path in (disturbed / "smileys" / "smoke").glob("*.*") if path.is_file())
-            name = kind.name if hit else "nothing, it had ended"
-            print(f"{processes} processes, {name}: status {process.returncode}, {lines}, {kept}", flush=True)
-        process = start(disturbed, 2)
-        assert process.wait() == 0, process.communicate()
-        print(f"disturbed {number} times: {sums_of(disturbed)}", "the same" * (sums_of(disturbed) == sums_of(whole)))
-        again = Path(folder, "again")
+            name = left.pop().name if hit else "not disturbed"
+            status = process.returncode
+            print(f"{processes} processes, {name} after {after:.1f} s: status {status}, {lines}", flush=True)
+            if not hit:
+                assert status == 0, said
+                print(f"    {sums_of(disturbed)}", "the same" * (sums_of(disturbed) == sums_of(whole)), flush=True)
+                shutil.rmtree(disturbed)
+                if not left:
+                    break
         process = start(again, 2, restarts=3)
-        hit = disturb(process, signal.SIGKILL, 0.7 * usual, chance)
+        hit = disturb(process, again, signal.SIGKILL, 0.7 * usual, chance)
         assert process.wait() == 0
         name = "started again by torchrun" if hit else "not disturbed"
         print(f"{name}: {sums_of(again)}", "the same" * (sums_of(again) == sums_of(whole)))
