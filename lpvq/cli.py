@@ -108,13 +108,15 @@ class _Command(click.Command):
         """Run the command."""
         check_threads(os.environ)
         check_memory()
-        return self._invoke_together(ctx) if _started_by_torchrun() else super().invoke(ctx)
+        return self._invoke_together(ctx) if _perhaps_of_several() else super().invoke(ctx)
 
     def _invoke_together(self, ctx: click.Context) -> Any:
-        """Run the command in several processes that torchrun has started: the first one alone says anything."""
+        """Run the command as one of several processes if torchrun has started it: the first alone says anything."""
         from lpvq import distributed
         from lpvq.runtime import choose_device
 
+        if distributed.local_rank() is None:
+            return super().invoke(ctx)
         if "shards" not in ctx.params:
             if int(os.environ["WORLD_SIZE"]) > 1:
                 raise InputError(f"lpvq {ctx.info_name} runs in one process: leave torchrun out")
@@ -809,7 +811,7 @@ def _interrupt_once(*_: object) -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    if _started_by_torchrun():
+    if _perhaps_of_several():
         from lpvq import distributed
 
         if not distributed.is_first_to_fail():
@@ -818,8 +820,9 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _started_by_torchrun() -> bool:
-    return {"RANK", "WORLD_SIZE"} <= os.environ.keys()
+def _perhaps_of_several() -> bool:
+    """Whether it is worth the second that torch takes to ask ``distributed`` if torchrun has started this process."""
+    return "LOCAL_RANK" in os.environ
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def test_a_batch_is_cut_into_shards_of_the_same_size() -> None:
 
 
 def test_commands_for_one_process_say_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("RANK", "WORLD_SIZE"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(name, "2")
     with pytest.raises(SystemExit) as stopped:
         cli.main(["bench"])
