@@ -57,7 +57,7 @@ def test_the_line_of_a_sum_goes_through_latency_and_bandwidth():
 
 
 def test_two_processes_stand_beside_what_to_expect_of_them():
-    figure = drawings.plot_steps([8, 64], [0.01, 0.08], [0.007, 0.05], cost=0.001)
+    figure = drawings.plot_steps([8, 64], [0.01, 0.08], [0.007, 0.05], [0.006, 0.041])
     assert plotting.render(figure, "steps")
     alone, shared, expected = figure.axes[0].lines
     assert (alone.get_ydata()[1], shared.get_ydata()[1]) == (80, 50)

@@ -142,22 +142,23 @@ def plot_sums(sizes: Sequence[int], seconds: Sequence[float], latency: float, ba
     return figure
 
 
-def plot_steps(sizes: Sequence[int], alone: Sequence[float], shared: Sequence[float], cost: float) -> Figure:
+def plot_steps(
+    sizes: Sequence[int], alone: Sequence[float], shared: Sequence[float], expected: Sequence[float]
+) -> Figure:
     """Plot the time of a step over the size of the batch: of one process, of two, and what to expect of two.
 
     Args:
         sizes: of batches, in images.
         alone: seconds that one process takes.
         shared: seconds that two take.
-        cost: of talking, in seconds a step.
+        expected: seconds that two should take.
     """
     figure = Figure((5.6, 3.3), layout="constrained")
     axis = figure.subplots()
-    expected = [one / 2 + cost for one in alone]
     for name, seconds, colour, style in (
         ("one process", alone, BLACK, "s--"),
         ("two processes", shared, BLUE, "o-"),
-        ("t / 2 + cost of talking", expected, ORANGE, ":"),
+        ("half of the batch + talking", expected, ORANGE, ":"),
     ):
         axis.plot(sizes, [1000 * one for one in seconds], style, color=colour, markersize=5, label=name)
     axis.set_xscale("log", base=2)
