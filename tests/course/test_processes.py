@@ -53,6 +53,7 @@ def test_what_fails_first_is_what_is_said(two: course.Processes) -> None:
     with pytest.raises(RuntimeError, match="ValueError: no entry 7"):
         two.run(fail)
     assert not any(map(is_there, running))
+    assert two.run(dist.get_rank) == [0, 1]  # of others, which have been started
 
 
 def test_others_are_started_and_end_when_one_is_killed(two: course.Processes) -> None:
@@ -61,6 +62,34 @@ def test_others_are_started_and_end_when_one_is_killed(two: course.Processes) ->
         two.run(lambda: os.kill(os.getpid(), signal.SIGKILL) if dist.get_rank() == 1 else dist.barrier())
     assert not any(map(is_there, running))
     two.close()  # there is nothing left to end
+
+
+def test_whoever_is_interrupted_ends_them() -> None:
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # the stop button means the kernel, so this does nothing
+        os.kill(os.getppid(), signal.SIGINT)
+        signal.pause()
+
+    one = course.Processes(1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = one.run(os.getpid)
+        with pytest.raises(KeyboardInterrupt):
+            one.run(interrupt)
+        assert not any(map(is_there, running))
+    finally:
+        signal.signal(signal.SIGINT, before)
+        one.close()
+
+
+def test_they_end_with_the_kernel() -> None:
+    two = course.Processes(2)
+    two.run(os.getpid)
+    for process in two._running:  # as if it had ended: nobody holds these streams any more
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+    two.close()
 
 
 def test_there_is_one_at_least() -> None:
