@@ -172,14 +172,15 @@ _LONG = replace(
     prior_attentions=2,
     prior=TrainConfig(steps=20_000, batch_size=64, learning_rate=1e-3, muon_rate=3e-3),
 )
+# Minutes on a large GPU.
 _FULL = replace(
     _LONG,
     num_codes=512,
     vqvae_channels=128,
     prior_blocks=12,
     prior_channels=128,
-    vqvae=TrainConfig(steps=20_000, batch_size=128, learning_rate=2e-3, muon_rate=4e-3),
-    prior=TrainConfig(steps=20_000, batch_size=128, learning_rate=1e-3, muon_rate=3e-3),
+    vqvae=TrainConfig(steps=8000, batch_size=128, learning_rate=2e-3, muon_rate=4e-3),
+    prior=TrainConfig(steps=15_000, batch_size=128, learning_rate=1e-3, muon_rate=3e-3),
 )
 _FULL_SMILEYS: dict[str, Any] = {
     "train_images": 50_000,

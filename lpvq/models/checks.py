@@ -15,6 +15,14 @@ ArrayLike = Tensor | npt.ArrayLike
 """A tensor, or what numpy makes an array of: numbers, lists of them, lists of lists, an array."""
 
 
+def is_recorded(tensor: Tensor) -> bool:
+    """Whether what is done with ``tensor`` is only written down now and done later: values cannot be looked at.
+
+    ``torch.compile`` does that, and so does a GPU whose kernels are recorded, see ``lpvq.models.cuda_graphs``.
+    """
+    return torch.compiler.is_compiling() or (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
 def check_tensor(name: str, value: Any) -> None:
     """Raise ``InputError`` unless ``value`` is a tensor; ``name`` says what to call it."""
     if not isinstance(value, Tensor):
@@ -23,9 +31,9 @@ def check_tensor(name: str, value: Any) -> None:
 
 def check_vectors(z: Tensor, code_dim: int) -> None:
     """Raise ``InputError`` unless ``z`` is (B, ``code_dim``, H, W), real, finite and not empty."""
-    if torch.compiler.is_compiling():  # values cannot be looked at in there
-        return
     check_tensor("the vectors to quantize", z)
+    if is_recorded(z):
+        return
     if z.ndim != 4 or z.shape[1] != code_dim:
         raise InputError(f"expected vectors of shape (B, {code_dim}, H, W), got {tuple(z.shape)}")
     if z.numel() == 0:
@@ -39,9 +47,9 @@ def check_vectors(z: Tensor, code_dim: int) -> None:
 
 def check_codes(codes: Tensor, num_codes: int) -> None:
     """Raise ``InputError`` unless ``codes`` are int64 and all in 0 … ``num_codes`` − 1."""
-    if torch.compiler.is_compiling():
-        return
     check_tensor("codes", codes)
+    if is_recorded(codes):
+        return
     if codes.dtype != torch.int64:
         raise InputError(f"codes must be int64, got {codes.dtype}")
     if codes.numel() == 0:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import autocast
 
-_WAVELENGTHS = (4, 8, 16, 32, 64, 128)  # in codes: the shortest tells neighbours apart, the longest the ends of 64 rows
+_DOUBLINGS = range(2, 8)  # wavelengths of 4, 8, … 128 codes: the shortest tells neighbours apart, the longest 64 rows
 
-POSITION_CHANNELS = 4 * len(_WAVELENGTHS)
+POSITION_CHANNELS = 4 * len(_DOUBLINGS)
 """P, how many numbers there are for each position."""
 
 _COARSE_CHANNELS = 48
@@ -37,14 +37,17 @@ def position_features(height: int, width: int, like: Tensor) -> Tensor:
         width: W, columns of the grid.
         like: a tensor of the type and on the device that they are needed in.
     """
-    rows, columns = axis_features(height)[:, :, None], axis_features(width)[:, None, :]  # (P / 2, H, 1), (P / 2, 1, W)
+    # On a GPU they are made there: nothing can be fetched from elsewhere in a step that is recorded.
+    device = like.device if like.is_cuda else torch.device("cpu")  # MPS has no float64
+    rows, columns = (axis_features(length, device) for length in (height, width))  # (P / 2, H), (P / 2, W)
     shape = POSITION_CHANNELS // 2, height, width
-    return torch.cat([rows.expand(shape), columns.expand(shape)])[None].to(like)
+    return torch.cat([rows[:, :, None].expand(shape), columns[:, None, :].expand(shape)])[None].to(like)
 
 
-def axis_features(length: int) -> Tensor:
+def axis_features(length: int, device: torch.device | None = None) -> Tensor:
     """Return a sine and a cosine of each wavelength along ``length`` positions: float64 (P / 2, ``length``)."""
-    turns = torch.arange(length, dtype=torch.float64) / torch.tensor(_WAVELENGTHS, dtype=torch.float64)[:, None]
+    wavelengths = 2.0 ** torch.arange(_DOUBLINGS.start, _DOUBLINGS.stop, dtype=torch.float64, device=device)
+    turns = torch.arange(length, dtype=torch.float64, device=device) / wavelengths[:, None]
     return torch.cat([(2 * pi * turns).sin(), (2 * pi * turns).cos()])
 
 

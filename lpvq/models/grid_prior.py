@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq.errors import InputError
-from lpvq.models.checks import ArrayLike, bool_tensor, check_codes, int64_tensor, whole_number
+from lpvq.models.checks import ArrayLike, bool_tensor, check_codes, int64_tensor, is_recorded, whole_number
 
 ImageSize = int | Sequence[int]
 """Height and width, or one number for both."""
@@ -107,7 +107,7 @@ class GridPrior:
     def _check(self, codes: Tensor, labels: Tensor | None, coarse: Tensor | None) -> None:
         if codes.ndim != 3:
             raise InputError(f"expected codes of shape (B, H, W), got {tuple(codes.shape)}")
-        if torch.compiler.is_compiling():  # sizes may be symbols in there, and values cannot be looked at
+        if is_recorded(codes):  # sizes may be symbols in there, too
             return
         if codes.numel() == 0:
             raise InputError(f"expected at least one grid with at least one code, got shape {tuple(codes.shape)}")

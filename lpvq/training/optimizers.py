@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lpvq.training.config import TrainConfig
+from lpvq.training.recorded import RecordedMuon, recorder
 
 
 class Optimizer:
@@ -45,6 +46,12 @@ class Optimizer:
             if self.views
             else None
         )
+        run = recorder(self.parameters[0].device)
+        self.recorded_muon = (
+            RecordedMuon(self.muon, list(self.views.values()), run)
+            if self.muon is not None and run is not None
+            else None
+        )
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -60,10 +67,14 @@ class Optimizer:
         for index, view in self.views.items():
             gradient = self.parameters[index].grad
             view.grad = None if gradient is None else gradient.reshape(view.shape)
-        for optimizer, rate in ((self.adamw, self.rate), (self.muon, self.muon_rate)):
-            if optimizer is not None:
-                optimizer.param_groups[0]["lr"] = share * rate
-                optimizer.step()
+        if self.adamw is not None:
+            self.adamw.param_groups[0]["lr"] = share * self.rate
+            self.adamw.step()
+        if self.recorded_muon is not None:
+            self.recorded_muon.step(share)
+        elif self.muon is not None:
+            self.muon.param_groups[0]["lr"] = share * self.muon_rate
+            self.muon.step()
 
     def state(self) -> dict[int, dict[str, Tensor]]:
         """Return what is kept of each parameter that had a gradient, by its index; see ``kept_of``."""

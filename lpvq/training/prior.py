@@ -62,11 +62,14 @@ def train_prior(
     nll = compiled(model.nll) if config.compile else model.nll
     positions = math.prod(codes.grid)
 
-    def loss(indices: Tensor) -> Tensor:
-        return nll(*given(model, codes, indices, device)).mean() / positions
+    def fetch(indices: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        return given(model, codes, indices, device)
+
+    def loss(grids: Tensor, labels: Tensor | None, coarse: Tensor | None) -> Tensor:
+        return nll(grids, labels, coarse).mean() / positions
 
     def evaluate(grids: LatentCodes) -> float:
         return grid_nll(model, grids).mean().item() / positions
 
-    trainer = Trainer("training prior", model, loss, evaluate, config, codes, validation, model.matrices())
+    trainer = Trainer("training prior", model, loss, evaluate, config, codes, validation, model.matrices(), fetch)
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)

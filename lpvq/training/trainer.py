@@ -32,6 +32,7 @@ from lpvq.training.checkpoints import read_checkpoint, write_checkpoint
 from lpvq.training.config import DataSet, TrainConfig, identity_of, real_number, whole_number
 from lpvq.training.interrupts import Stopped, StopRequest, stop_requests
 from lpvq.training.optimizers import Optimizer
+from lpvq.training.recorded import RecordedGradients, recorder
 from lpvq.training.shards import OneBatch, Shards
 
 
@@ -78,12 +79,14 @@ class Trainer(Generic[Data]):
     Args:
         description: of the progress bar and of complaints.
         model: whose parameters are trained.
-        loss: from the indices of a batch, int64 (B,), to a scalar with a gradient.
+        loss: from the indices of a batch, int64 (B,), to a scalar with a gradient; or from what ``fetch`` returns.
         evaluate: from the validation set to the loss on it, in eval mode.
         config: how long and how fast.
         data: what there is to learn from.
         validation: what to choose the best weights by; None to keep the last ones.
         matrices: the parameters that Muon moves if ``config`` asks for it.
+        fetch: from the indices of a batch to its items, on the device, for a loss whose work does not depend on their
+            values: on a GPU it is recorded once, and replayed. None for any other loss.
         one_batch: what is entered for each step whose batch is cut into shards, with the indices of those that this
             process computes.
 
@@ -95,12 +98,13 @@ class Trainer(Generic[Data]):
         self,
         description: str,
         model: Pretrained,
-        loss: Callable[[Tensor], Tensor],
+        loss: Callable[..., Tensor],
         evaluate: Callable[[Data], float],
         config: TrainConfig,
         data: Data,
         validation: Data | None,
         matrices: Sequence[nn.Parameter] = (),
+        fetch: Callable[[Tensor], tuple[Tensor | None, ...]] | None = None,
         one_batch: OneBatch = lambda _: nullcontext(),
     ) -> None:
         if len(data) == 0:
@@ -109,7 +113,7 @@ class Trainer(Generic[Data]):
             raise InputError(f"{description}: the validation set is empty; leave it out, and the last weights are kept")
         self.description = description
         self.model = model
-        self.loss = loss
+        self.loss, self.fetch = loss, fetch
         self.evaluate = evaluate
         self.config = config
         self.one_batch = one_batch
@@ -125,6 +129,12 @@ class Trainer(Generic[Data]):
         self.epoch, self.order = -1, torch.empty(0)
         self.history: History = []
         self.losses: list[float] = []  # since the last validation
+        run = recorder(self.device)
+        self.recorded = (
+            RecordedGradients(self.loss, self.parameters, lambda: autocast(self.device, self.precision), run)
+            if run is not None and fetch is not None and not config.compile
+            else None
+        )
         self.best_weights: dict[str, Tensor] = {}
 
     def train(
@@ -237,12 +247,11 @@ class Trainer(Generic[Data]):
         somebody_asked = False
         try:
             if self.config.shards == 1:
-                with autocast(self.device, self.precision):
-                    loss = self.loss(self._batch())
+                loss = self._add_gradients(self._batch())
             else:
                 loss, somebody_asked = self.shards.add_gradients(
                     self._batch(),
-                    self.loss,
+                    self._loss_on,
                     self.parameters,
                     autocast(self.device, self.precision),
                     self.one_batch,
@@ -251,8 +260,6 @@ class Trainer(Generic[Data]):
                 )
         except InputError as error:  # the quantizer refuses vectors that are not finite before the loss sees them
             raise self._diverged(str(error), path) from error
-        if self.config.shards == 1:
-            loss.backward()
         length = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         if not (loss.isfinite() and length.isfinite()):
             raise self._diverged(f"the loss is {loss.item()} and its gradient {length.item()}", path)
@@ -260,6 +267,17 @@ class Trainer(Generic[Data]):
         self.losses.append(loss.item())
         self.step += 1
         return somebody_asked
+
+    def _add_gradients(self, batch: Tensor) -> Tensor:
+        if self.recorded is not None and self.fetch is not None:
+            return self.recorded(*self.fetch(batch))
+        with autocast(self.device, self.precision):
+            loss = self._loss_on(batch)
+        loss.backward()
+        return loss
+
+    def _loss_on(self, batch: Tensor) -> Tensor:
+        return self.loss(batch) if self.fetch is None else self.loss(*self.fetch(batch))
 
     def _seed(self, *shard: int) -> None:
         """Seed all that is random in this step, or in one shard of it."""

@@ -75,5 +75,7 @@ def train_vqvae(
     def one_batch(parts: Sequence[Tensor]) -> AbstractContextManager[None]:
         return model.one_batch((data.floats(indices).to(device) for indices in parts), config.fast_reduce)
 
-    trainer = Trainer("training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices(), one_batch)
+    trainer = Trainer(
+        "training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices(), None, one_batch
+    )
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)
