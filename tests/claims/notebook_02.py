@@ -53,7 +53,7 @@ CLAIMS = [
         "min(value['β = 0']) > 0.9",
     ),
     Claim(
-        "of the 256 entries are in use (expect fewer than 20)",
+        "Here three to five of the 256 entries are in use (expect fewer than 20).",
         "collapse",
         "[history[-1][1] for _, history in with_beta]",
         "max(value) < 20",
@@ -73,7 +73,7 @@ CLAIMS = [
     exact("Starting from zero, both explode", "zero"),
     exact("You put the pieces into a class of your own", "my-quantizer-check"),
     Claim(
-        "It is the largest for each seed.",
+        "By gradient, the error is the largest for each seed",
         "cures-look",
         ERRORS,
         "all(by_gradient > max(others) for by_gradient, *others in zip(*value.values()))",
