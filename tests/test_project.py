@@ -179,7 +179,8 @@ def needs_classroom(path: str) -> bool:
 
 
 def needs_notebooks(path: str) -> bool:
-    return path.startswith("course/widgets/") or path == "plotting.py"  # which uses IPython inside a notebook
+    processes = ("course/processes.py", "course/one_of_several.py")  # that a notebook starts
+    return path.startswith("course/widgets/") or path in ("plotting.py", *processes)  # the first shows in a notebook
 
 
 def test_the_core_asks_for_what_it_imports_and_for_nothing_else(project):

@@ -84,7 +84,8 @@ class ExactLinear(nn.Module):
 
     def matrix(self, dtype: torch.dtype) -> Tensor:
         """Return the matrix as products from the right need it, (in, out)."""
-        return scaled(self.weight.to(dtype), self.exponent[:, None]).T.contiguous()
+        matrix = self.weight.T.to(dtype, memory_format=torch.contiguous_format)
+        return matrix.mul_(scaled(matrix.new_ones(()), self.exponent))
 
     def keep(self, weight: Tensor, exponent: Tensor, bias: Tensor | None = None) -> None:
         """Take over what ``fit`` found."""

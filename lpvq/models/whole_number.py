@@ -44,6 +44,7 @@ ASKED = 2**9 - 1
 _GATE = 2**10  # a gate's table has entries for −_GATE … _GATE − 1
 _GATE_BITS = 3  # behind the point, of the entries of a gate's table, which go up to 2⁸
 _WEIGHT_BITS, _FREQUENCY_BITS = 16, 30  # of the largest entries of the tables of exp
+_HALF = torch.tensor(0.5, dtype=torch.float64)
 TABLES = {"gate": 2 * _GATE, "weight": 1600, "frequency": 5600}
 """How many entries the tables have; those of exp end where they round to 0."""
 
@@ -95,22 +96,26 @@ class Layer(nn.Module):
         self.register_buffer("column_shifts", None if size is None else torch.zeros(size[1], 4 * channels))
         self.attention = attention
 
-    def shifts(self, labels: Tensor | None, size: Sequence[int]) -> tuple[Tensor, Tensor] | None:
-        """Return what is added before the vertical and the horizontal gate, (B or 1, H or 1, W or 1, 2C) both."""
-        parts = []
-        if self.label_shifts is not None:
-            parts.append(self.label_shifts[labels][:, None, None])
-        if self.row_shifts is not None and self.column_shifts is not None:
-            parts.append((self.row_shifts[: size[0], None] + self.column_shifts[: size[1]])[None])
-        if not parts:
-            return None
-        shift_v, shift_h = sum(parts[1:], parts[0]).chunk(2, dim=-1)
-        return shift_v, shift_h
+    def of_labels(self, labels: Tensor | None) -> Tensor:
+        """Return what labels add before both gates, (B, 4C); zeros (1, 4C) in a block without labels."""
+        if self.label_shifts is None:
+            return self._no_shifts()[None]
+        return self.label_shifts[labels]
+
+    def of_places(self, size: Sequence[int]) -> Tensor:
+        """Return what places add before both gates, (H, W, 4C)."""
+        if self.row_shifts is None or self.column_shifts is None:
+            return self._no_shifts().expand(*size, -1)
+        return self.row_shifts[: size[0], None] + self.column_shifts[: size[1]]
+
+    def _no_shifts(self) -> Tensor:
+        bias = cast(Tensor, self.link.bias)
+        return bias.new_zeros(2 * len(bias))
 
     def largest_shifts(self) -> tuple[Tensor, Tensor]:
         """Return the largest that ``shifts`` can be, in absolute value, (2C,) both."""
         tables = [t for t in (self.label_shifts, self.row_shifts, self.column_shifts) if t is not None]
-        nothing = torch.zeros(2 * len(self.link.exponent), dtype=torch.float64, device=self.link.exponent.device)
+        nothing = self._no_shifts().double()
         shift_v, shift_h = sum((_largest(table) for table in tables), nothing).chunk(2)
         return shift_v, shift_h
 
@@ -166,11 +171,9 @@ class Attention(nn.Module):
             place: what ``query_rows`` and ``query_columns`` add, (N, C).
             matrix: of ``query``.
         """
-        h = scaled(h.double(), self.alike)
-        different = h.shape[-1] * h - h.sum(-1, keepdim=True)  # C times the difference from their mean
-        root = whole_root(different.square().sum(-1, keepdim=True) + self.epsilon.double())
-        normalised = rounded_quotient(normalised_largest(h.shape[-1]) * different, root).to(matrix.dtype)
-        return whole(normalised @ matrix + (place + cast(Tensor, self.query.bias)), ASKED)
+        alike = scaled(torch.ones_like(self.alike, dtype=torch.float64), self.alike)
+        asking = normalised(h, alike, self.epsilon.double()).to(matrix.dtype)
+        return whole(asking @ matrix + (place + cast(Tensor, self.query.bias)), ASKED)
 
     def keys_and_values(self, v: Tensor, embedded: Tensor, place: Tensor, matrix: Tensor) -> Tensor:
         """Return keys and values, whole numbers (B, N, 2C).
@@ -182,7 +185,7 @@ class Attention(nn.Module):
             matrix: of ``key_value``.
         """
         both = torch.cat([v, embedded], dim=-1) @ matrix
-        return whole(both + (place + cast(Tensor, self.key_value.bias)), ASKED)
+        return whole_(both + (place + cast(Tensor, self.key_value.bias)), ASKED)
 
     def found(self, queries: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None, table: Tensor) -> Tensor:
         """Return the mean of the values, weighed as attention does, whole numbers (B, heads, N, d).
@@ -197,7 +200,7 @@ class Attention(nn.Module):
         scores = queries @ keys.transpose(-1, -2)
         if hidden is not None:
             scores = scores.masked_fill(hidden, -torch.inf)
-        below = scaled(scores.amax(-1, keepdim=True) - scores, self.score_shift).floor()
+        below = scaled(scores.amax(-1, keepdim=True) - scores, self.score_shift)
         weights = falling(below, table)  # (B, heads, N, M)
         if hidden is not None:
             weights = weights.masked_fill(hidden, 0)
@@ -217,7 +220,7 @@ class Attention(nn.Module):
 
     def in_heads(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 def _largest(table: Tensor) -> Tensor:
@@ -232,36 +235,90 @@ def normalised_largest(channels: int) -> int:
 
 def whole(x: Tensor, largest: int) -> Tensor:
     """Round down to whole numbers, and cut off at ± ``largest``."""
-    return x.floor().clamp(-largest, largest)
+    return whole_(x.clone(), largest)
+
+
+def whole_(x: Tensor, largest: int) -> Tensor:
+    """Do the same in place."""
+    return x.floor_().clamp_(-largest, largest)
+
+
+class Gate:
+    """tanh(a) · σ(b) in ``GATED_UNIT``, for so many positions at a time.
+
+    Args:
+        table: of τ, numbers up to 2⁸.
+        positions: how many.
+        channels: C.
+    """
+
+    def __init__(self, table: Tensor, positions: int, channels: int) -> None:
+        # One look-up for both halves: of τ(2a) in the first part, and of 1 + τ(b) in the second.
+        self.table = torch.cat([table, 1 + table * 2**-8])
+        self.first = table.new_full((2 * channels,), _GATE)  # where the entry for 0 is
+        self.first[channels:] += len(table)
+        self.half = table.new_full((), 0.5)
+        # Made once: to get memory, and views of it, takes as long as to compute a position.
+        self.index = torch.empty(positions, 2 * channels, dtype=torch.int32, device=table.device)
+        self.found = torch.empty_like(self.index, dtype=table.dtype)
+        self.flat_index, self.flat_found = self.index.view(-1), self.found.view(-1)
+        self.a, self.b = self.found.chunk(2, dim=-1)
+        self.gated = table.new_empty(positions, channels)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return whole numbers (N, C); the next call writes to the same memory.
+
+        Args:
+            x: 2a and b in ``GATE_UNIT``, (N, 2C). It is used up.
+        """
+        self.index.copy_(x.clamp_(-_GATE, _GATE - 1).floor_().add_(self.first))
+        torch.index_select(self.table, 0, self.flat_index, out=self.flat_found)
+        return torch.addcmul(self.half, self.a, self.b, out=self.gated).floor_()
 
 
 def gate(x: Tensor, table: Tensor) -> Tensor:
-    """Return tanh(a) · σ(b) in ``GATED_UNIT``, whole numbers (…, C).
-
-    Args:
-        x: 2a and b in ``GATE_UNIT``, (…, 2C).
-        table: of τ.
-    """
-    index = (x.clamp(-_GATE, _GATE - 1).floor() + _GATE).long()
-    a, b = table[index].chunk(2, dim=-1)
-    return (a + a * b * 2**-8 + 0.5).floor()
+    """Do the same once, (…, 2C) to (…, C), and leave x as it is."""
+    flat, channels = x.flatten(0, -2), x.shape[-1] // 2
+    return Gate(table, len(flat), channels)(flat.clone()).view(*x.shape[:-1], channels)
 
 
 def falling(below: Tensor, table: Tensor) -> Tensor:
-    """Return exp(−x) as the table has it, of whole numbers x of its steps."""
-    return table[below.clamp(max=len(table) - 1).long()]
+    """Return exp(−x) as the table has it, for x ≥ 0 in its steps, rounded down."""
+    index = below.clamp(max=len(table) - 1).to(torch.int32)
+    return table.index_select(0, index.flatten()).view_as(index)
+
+
+def normalised(h: Tensor, alike: Tensor, epsilon: Tensor) -> Tensor:
+    """Return normalised features in ``NORM_UNIT``, whole numbers (…, C) in float64.
+
+    Args:
+        h: whole numbers, (…, C).
+        alike: what each is multiplied by to be in the unit of all, (C,) in float64.
+        epsilon: what is added to the sum of squares, float64.
+    """
+    h = h * alike
+    channels = h.shape[-1]
+    below_mean = torch.sub(h.sum(-1, keepdim=True), h, alpha=channels)  # C times the difference
+    root = whole_root(below_mean.square().sum(-1, keepdim=True).add_(epsilon))
+    return rounded_quotient(below_mean.mul_(-float(normalised_largest(channels))), root)
 
 
 def rounded_quotient(a: Tensor, b: Tensor) -> Tensor:
-    """Return a / b, rounded to whole numbers: exact for whole numbers whose sum 2a + 3b is below 2⁵³."""
-    return ((2 * a + b) / (2 * b)).floor()
+    """Return a / b, rounded to whole numbers: exact for whole numbers in float64 whose sum 4a + b is below 2⁵³.
+
+    A half, which is rounded up, is exact. Anything else is at least 1 / 2b away from one, and not moved as far by two
+    roundings, of the quotient and of what a half more makes of it.
+    """
+    return torch.addcdiv(_HALF.to(a.device), a, b).floor_()
 
 
 def whole_root(square: Tensor) -> Tensor:
-    """Return the largest whole number whose square is at most ``square``, a whole number in float64 below 2⁵²."""
-    root = square.sqrt().floor()
-    root = root - (root * root > square).double()  # should a machine's root be a little off
-    return root + ((root + 1) * (root + 1) <= square).double()
+    """Return the largest whole number whose square is at most ``square``, a whole number in float64 below 2⁵².
+
+    A root just below a whole number is 2⁻²⁷ below it at least, which float64 can tell apart, and every machine rounds a
+    root, like a quotient, to the nearest number (IEEE 754).
+    """
+    return square.sqrt().floor_()
 
 
 def gate_table() -> Tensor:

@@ -160,11 +160,9 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             features = _sum(layer.vertical, _windows(v, range(-reach, 1), range(-reach, reach + 1)))  # (B, H, W, 2C)
             mixed = _sum(layer.link, whole(scaled(features, layer.link_shift), FEATURES))
             mixed = mixed + _sum(layer.horizontal, _windows(whole(h, FEATURES), [0], range(-reach, 1)))
-            shifts = layer.shifts(labels, size)
-            if shifts is not None:
-                features, mixed = features + shifts[0], mixed + shifts[1]
-            v = gate(features, table)
-            h = h + _sum(layer.output, gate(mixed, table))
+            shift_v, shift_h = (layer.of_labels(labels)[:, None, None] + layer.of_places(size)).chunk(2, dim=-1)
+            v = gate(features + shift_v, table)
+            h = h + _sum(layer.output, gate(mixed + shift_h, table))
             if layer.attention is not None:
                 h = h + self._attend(layer.attention, h, v, embedded)
         hidden = whole(_sum(self.inner, whole(h, FEATURES).relu()), HIDDEN).relu()
@@ -197,14 +195,16 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             logits: in 1/256 nats, (…, K).
         """
         below = logits.amax(-1, keepdim=True) - logits
-        return self._shared_out(falling(below, self.frequency_table.double()))
+        return self._shared_out(falling(below, self.frequency_table))
 
     def _shared_out(self, weights: Tensor) -> Tensor:
-        """Share out ``TOTAL`` in proportion to ``weights`` (…, K), whole numbers in float64; each gets at least 1."""
-        shares = (weights * (TOTAL - self.latent_dim) / weights.sum(-1, keepdim=True)).floor() + 1
+        """Share out ``TOTAL`` in proportion to ``weights`` (…, K), int32; each gets at least 1, float64 (…, K)."""
+        shares = weights.double()
+        total = shares.sum(-1, keepdim=True)
+        shares.mul_(float(TOTAL - self.latent_dim)).div_(total).floor_().add_(1.0)
         # What rounding down has left over goes to the most probable code, the first of several.
-        rest = TOTAL - shares.sum(-1, keepdim=True)
-        return shares.scatter_add(-1, weights.argmax(-1, keepdim=True), rest)
+        rest = float(TOTAL) - shares.sum(-1, keepdim=True)
+        return shares.scatter_add_(-1, weights.argmax(-1, keepdim=True), rest)
 
     def intervals(self, codes: ArrayLike, labels: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
         """Return the part of 0 … ``TOTAL`` that each code has: where it starts, and how long it is.
@@ -245,7 +245,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         Args:
             logits: in 1/256 nats, (B, K).
             options: temperature, top-k, top-p.
-            uniform: random numbers in [0, 1), float32 (B,).
+            uniform: random numbers in [0, 1), of 24 bits, in float32 or float64 (B,).
 
         Returns:
             codes, int64 (B,).
@@ -256,11 +256,11 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         if options.temperature != 1:
             factor = min(round(2**_TEMPERATURE_BITS / max(options.temperature, 1e-9)), _LARGEST_FACTOR)
             below = (below.double() * factor * 2.0**-_TEMPERATURE_BITS).floor()
-        sizes = _restricted(self._shared_out(falling(below, self.frequency_table.double())), options)
+        sizes = _restricted(self._shared_out(falling(below, self.frequency_table)), options)
         ends = sizes.cumsum(-1)
         # A random number of 24 bits times a sum of 22: exact.
-        fallen_on = (uniform[:, None].double() * ends[:, -1:]).floor()
-        return torch.searchsorted(ends, fallen_on, right=True).squeeze(-1)
+        fallen_on = (uniform[:, None] * ends[:, -1:]).floor_()
+        return torch.searchsorted(ends, fallen_on, right=True)[:, 0]
 
     @torch.inference_mode(False)
     def generate(
@@ -306,7 +306,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         self._check(codes, labels, None)
         self.check_size(codes.shape[1:])
         source = "cpu" if generator is None else generator.device
-        uniform = torch.rand(codes.shape, generator=generator, device=source).to(self.device)
+        uniform = torch.rand(codes.shape, generator=generator, device=source).to(self.device).double()
         with torch.inference_mode(), full_precision():
             self._sample(codes, mask, labels, options, uniform, method)
         return codes

@@ -2,16 +2,34 @@
 
 The same way as ``lpvq.models.cached_sampler``: vertical stack, links, keys and values row by row, horizontal stack
 code by code. Since no sum is rounded, it gives not nearly but exactly the logits of the whole network.
+
+To round, to cut off and to look up takes more calls than a float network's gate, and one position is so little work
+that calls decide about the time. So there are as few as possible: they write to memory that is there already, through
+views that are made once, and what does not depend on a code is added up before the first one.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lpvq.models.exact_sums import ExactLinear, scaled
-from lpvq.models.whole_number import FEATURES, GATED, HIDDEN, Attention, Layer, gate, whole
+from lpvq.models.whole_number import (
+    ASKED,
+    FEATURES,
+    GATED,
+    HIDDEN,
+    Attention,
+    Gate,
+    Layer,
+    falling,
+    normalised,
+    rounded_quotient,
+    whole_,
+)
 
 if TYPE_CHECKING:
     from lpvq.models.whole_number_prior import WholeNumberPixelCNN
@@ -28,26 +46,40 @@ class WholeNumberSampler:
     """
 
     def __init__(self, model: "WholeNumberPixelCNN", labels: Tensor | None, batch: int, size: Sequence[int]) -> None:
-        kind, width = model.dtype, size[1]
-        self.reach, self.channels, self.width = model.reach, model.channels, width
-        self.table = model.gate_values()
-        self.vectors = torch.cat([model.vectors.to(kind), self.table.new_zeros(1, model.channels)])  # (K + 1, C)
-        self.outside = model.latent_dim  # K, in place of a code: what stands left of the grid
-        self.input = _Matrix.of(model.vertical_input, kind)
-        self.seen = self.table.new_zeros(batch, model.reach, width + 2 * model.reach, model.channels)
+        kind, channels, reach, width = model.dtype, model.channels, model.reach, size[1]
+        layers = cast(list[Layer], list(model.layers))
+        self.reach = reach
+        table = model.gate_values()
+        self.row_gate, self.gate = Gate(table, batch * width, channels), Gate(table, batch, channels)
+        self.vectors = torch.cat([model.vectors.to(kind), table.new_zeros(1, channels)])  # (K + 1, C)
+        # K, in place of a code: what stands left of the grid.
+        self.outside = torch.full((batch,), model.latent_dim, device=table.device)
+        self.input, self.seen = (
+            _Matrix.of(model.vertical_input, kind),
+            _Rows(table, batch, reach, width, reach, channels),
+        )
         # The input layer's products with all codes: a table for each column to the left. The last has the bias.
-        taps = model.horizontal_input.matrix(kind).unflatten(0, (model.reach, model.channels))
+        taps = model.horizontal_input.matrix(kind).unflatten(0, (reach, channels))
         self.tables = [self.vectors @ tap for tap in taps]  # R times (K + 1, C)
-        self.tables[-1] = self.tables[-1] + cast(Tensor, model.horizontal_input.bias)
-        self.layers = [
-            _CachedLayer(layer, model, labels, batch, size) for layer in cast(list[Layer], list(model.layers))
-        ]
-        self.left = torch.stack([layer.left for layer in self.layers])  # (L, R · C, 2C)
-        self.links = self.table.new_empty(len(self.layers), batch, width, 2 * model.channels)
+        self.tables[-1] += cast(Tensor, model.horizontal_input.bias)
+        self.layers = [_CachedLayer(layer, model, batch, size) for layer in layers]
+        self.left = torch.stack([layer.left for layer in self.layers], dim=1).unbind()  # R times (L, C, 2C)
+        # What is added before both gates. All of it goes into ``shifts``, and what the links make of a row on top.
+        by_label = torch.stack([layer.of_labels(labels).expand(batch, -1) for layer in layers])  # (L, B, 4C)
+        by_label[..., 2 * channels :] += torch.stack([layer.link.bias for layer in self.layers])[:, None]
+        self.label_shifts = by_label[:, :, None]  # (L, B, 1, 4C)
+        self.place_shifts = torch.stack([layer.of_places(size) for layer in layers], dim=1)  # (H, L, W, 4C)
+        self.shifts = table.new_empty(len(layers), batch, width, 4 * channels)
+        self.shift_views = [shifts.flatten(0, 1).chunk(2, dim=-1) for shifts in self.shifts]  # L times two (B · W, 2C)
+        self.links = self.shifts[..., 2 * channels :]  # (L, B, W, 2C)
+        self.features, self.linked = table.new_empty(2, batch * width, 2 * channels)
         # Horizontal features that the layers were given, cut off to whole numbers: column c is at R + c.
-        self.h_columns = self.table.new_zeros(len(self.layers), batch, model.reach + width, model.channels)
+        self.h_columns = table.new_zeros(reach + width, len(layers), batch, channels)
+        self.h_views = [column.unbind() for column in self.h_columns]  # R + W times L tensors (B, C)
+        self.h = table.new_empty(batch, channels)
+        self.mixed = table.new_empty(len(layers), batch, 2 * channels)
+        self.mixed_views = self.mixed.unbind()
         self.inner, self.outer = _Matrix.of(model.inner, kind), _Matrix.of(model.outer, kind)
-        self.last = self.table.new_empty(batch, model.channels)
         self.done_rows = self.done_columns = 0
 
     def begin_row(self, codes: Tensor, row: int) -> None:
@@ -58,7 +90,8 @@ class WholeNumberSampler:
             row: 0 … H − 1, larger than at the last call.
         """
         for index in range(self.done_rows, row + 1):
-            self._vertical(index, self.vectors[codes[:, index - 1]] if index > 0 else None)
+            above = None if index == 0 else F.embedding(codes[:, index - 1], self.vectors)  # (B, W, C)
+            self._vertical(index, above)
         self.done_rows, self.done_columns = row + 1, 0
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
@@ -75,48 +108,45 @@ class WholeNumberSampler:
         for position in range(self.done_columns, column + 1):
             self._step(codes[:, row], position)
         self.done_columns = column + 1
-        hidden = whole(self.inner(whole(self.last, FEATURES).relu_()), HIDDEN).relu_()
+        hidden = self.inner(self.h.floor().clamp_(0, FEATURES)).floor_().clamp_(0, HIDDEN)  # ReLU is in the 0
         return self.outer(hidden).floor_()
 
     def _vertical(self, row: int, above: Tensor | None) -> None:
         """Run the vertical stack over one row of all grids, given the vectors of the row above, (B, W, C)."""
         if above is not None:
-            _push(self.seen, above)
-        v = whole(self.input(_beside(self.seen, self.width)), GATED)
-        for layer, links in zip(self.layers, self.links, strict=True):
-            _push(layer.seen, v)
-            features = layer.vertical(_beside(layer.seen, self.width))  # (B, W, 2C)
-            links.copy_(layer.link(whole(features * layer.link_factor, FEATURES)))
-            if layer.shifts is not None:
-                shift_v, shift_h = (shift[:, min(row, shift.shape[1] - 1)] for shift in layer.shifts)
-                features.add_(shift_v)
-                links.add_(shift_h)
-            v = gate(features, self.table)
+            self.seen.push(above.flatten(0, 1))
+        torch.add(self.label_shifts, self.place_shifts[row][:, None], out=self.shifts)
+        v = whole_(self.seen.convolved(self.input), GATED)  # (B · W, C)
+        for layer, (shift, links) in zip(self.layers, self.shift_views, strict=True):
+            layer.seen.push(v)
+            features = layer.seen.convolved(layer.vertical, out=self.features)  # (B · W, 2C)
+            torch.mul(features, layer.link_factor, out=self.linked)
+            links.addmm_(whole_(self.linked, FEATURES), layer.link.matrix)
+            v = self.row_gate(features.add_(shift))
             if layer.attention is not None:
                 layer.attention.begin_row(v, above)
 
     def _step(self, codes: Tensor, column: int) -> None:
         """Run the horizontal stack at one position, given the codes of its row (B, W)."""
         h = self._input(codes, column)
-        columns = self.h_columns[:, :, column : column + self.reach].flatten(2)  # (L, B, R · C)
-        mixed = torch.baddbmm(self.links[:, :, column], columns, self.left)  # (L, B, 2C)
-        for layer, both, kept in zip(self.layers, mixed, self.h_columns[:, :, self.reach + column], strict=True):
-            own = whole(h, FEATURES)
-            kept.copy_(own)
-            h = torch.addmm(h, gate(both.addmm_(own, layer.own), self.table), layer.output)
+        self.mixed.copy_(self.links[:, :, column])  # (L, B, 2C)
+        for tap, weights in enumerate(self.left):
+            if column + tap >= self.reach:  # left of the grid, there is nothing to add
+                self.mixed.baddbmm_(self.h_columns[column + tap], weights)
+        for layer, both, own in zip(self.layers, self.mixed_views, self.h_views[self.reach + column], strict=True):
+            torch.floor(h, out=own).clamp_(-FEATURES, FEATURES)
+            h.addmm_(self.gate(both.addmm_(own, layer.own)), layer.output)
             if layer.attention is not None:
-                h = h + layer.attention.found(whole(h, FEATURES), column)
-        self.last = h
+                layer.attention.add_to(h, column)
 
     def _input(self, codes: Tensor, column: int) -> Tensor:
         """What the horizontal input layer makes of the codes to the left, (B, C)."""
-        total: Tensor | None = None
-        for tap, table in enumerate(self.tables):
-            neighbour = column - self.reach + tap
-            part = table[codes[:, neighbour]] if neighbour >= 0 else table[-1].expand(len(codes), -1)
-            total = part if total is None else total + part
-        assert total is not None  # there is at least one column
-        return total
+        first = column - self.reach
+        near, *others = [codes[:, c] if c >= 0 else self.outside for c in range(column - 1, first - 1, -1)]
+        torch.index_select(self.tables[-1], 0, near, out=self.h)
+        for table, neighbour in zip(self.tables[-2::-1], others, strict=True):
+            self.h.add_(table[neighbour])
+        return self.h
 
 
 def cache_bytes(model: "WholeNumberPixelCNN", size: Sequence[int]) -> int:
@@ -127,7 +157,7 @@ def cache_bytes(model: "WholeNumberPixelCNN", size: Sequence[int]) -> int:
         size: H and W of the grids.
     """
     height, width = size
-    in_blocks = model.num_blocks * ((model.reach + 1) + 2 + 1) * width
+    in_blocks = model.num_blocks * ((model.reach + 1) + 2 * 2 + 1) * width
     in_attentions = sum(layer.attention is not None for layer in model.layers) * 3 * (1 + height * width)
     return (in_blocks + in_attentions) * model.channels * 4
 
@@ -142,30 +172,57 @@ class _Matrix(NamedTuple):
     def of(cls, layer: ExactLinear, kind: torch.dtype) -> "_Matrix":
         return cls(layer.matrix(kind), cast(Tensor, layer.bias))
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The outputs (…, out) for whole numbers (…, in)."""
-        return torch.addmm(self.bias, x.flatten(0, -2), self.matrix).unflatten(0, x.shape[:-1])
+    def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """The outputs (N, out) for whole numbers (N, in)."""
+        return torch.addmm(self.bias, x, self.matrix, out=out)
+
+
+class _Rows:
+    """The last rows of what a vertical convolution is given, and what its kernel sees of them.
+
+    Args:
+        like: a tensor of the type and on the device that they are needed in.
+        batch: B.
+        rows: how many.
+        width: W.
+        reach: R.
+        channels: C.
+    """
+
+    def __init__(self, like: Tensor, batch: int, rows: int, width: int, reach: int, channels: int) -> None:
+        seen = like.new_zeros(batch, rows, reach + width + reach, channels)
+        self.rows = seen[:, :, reach : reach + width].unbind(1)  # the newest at the end, (B, W, C) all
+        self.windows = seen.unfold(2, 2 * reach + 1, 1).permute(0, 2, 1, 4, 3)  # (B, W, rows, columns, C)
+        self.copy = torch.empty_like(self.windows, memory_format=torch.contiguous_format)
+        self.matrix = self.copy.flatten(2).flatten(0, 1)
+        self.above = self.matrix.shape[1]  # so many of its columns stand for rows above the grid
+
+    def push(self, row: Tensor) -> None:
+        """Take in the next row, (B · W, C): all rows move up by one, and the oldest is forgotten."""
+        for older, newer in pairwise(self.rows):
+            older.copy_(newer)
+        self.rows[-1].copy_(row.view_as(self.rows[-1]))
+        self.above = max(0, self.above - self.matrix.shape[1] // len(self.rows))
+
+    def convolved(self, layer: _Matrix, out: Tensor | None = None) -> Tensor:
+        """What a convolution makes of the rows, (B · W, …)."""
+        self.copy.copy_(self.windows)
+        if self.above:  # zeros add nothing
+            return torch.addmm(layer.bias, self.matrix[:, self.above :], layer.matrix[self.above :], out=out)
+        return layer(self.matrix, out)
 
 
 class _CachedLayer:
     """One layer's weights, and the rows that its vertical convolution sees."""
 
-    def __init__(
-        self,
-        layer: Layer,
-        model: "WholeNumberPixelCNN",
-        labels: Tensor | None,
-        batch: int,
-        size: Sequence[int],
-    ) -> None:
+    def __init__(self, layer: Layer, model: "WholeNumberPixelCNN", batch: int, size: Sequence[int]) -> None:
         kind, channels, reach = model.dtype, model.channels, model.reach
         self.vertical, self.link = _Matrix.of(layer.vertical, kind), _Matrix.of(layer.link, kind)
         self.link_factor = scaled(self.link.bias.new_ones(()), layer.link_shift)
-        horizontal = layer.horizontal.matrix(kind)
-        self.left, self.own = horizontal[: reach * channels], horizontal[reach * channels :].contiguous()
+        horizontal = layer.horizontal.matrix(kind).unflatten(0, (reach + 1, channels))
+        self.left, self.own = horizontal[:-1], horizontal[-1].contiguous()
         self.output = layer.output.matrix(kind)
-        self.shifts = layer.shifts(labels, size)
-        self.seen = self.own.new_zeros(batch, reach + 1, size[1] + 2 * reach, channels)
+        self.seen = _Rows(self.own, batch, reach + 1, size[1], reach, channels)
         self.attention = None if layer.attention is None else _CachedAttention(layer.attention, model, batch, size)
 
 
@@ -173,48 +230,48 @@ class _CachedAttention:
     """A layer of attention that is given row after row, and asks for one position of the newest row at a time."""
 
     def __init__(self, layer: Attention, model: "WholeNumberPixelCNN", batch: int, size: Sequence[int]) -> None:
-        kind, channels = model.dtype, model.channels
-        self.layer, self.width, self.row = layer, size[1], -1
+        kind, channels, positions = model.dtype, model.channels, size[0] * size[1]
+        self.layer, self.batch, self.width, self.row = layer, batch, size[1], -1
         self.query, self.key_value = layer.query.matrix(kind), layer.key_value.matrix(kind)
         self.output = layer.output.matrix(kind)
         self.table = model.weight_table.double()
         self.query_places, self.places = layer.places(*size)
-        nothing = layer.in_heads(layer.nothing.to(kind).view(1, 1, -1).expand(batch, -1, -1).chunk(2, dim=-1)[0])
-        shape = batch, layer.heads, 1 + size[0] * size[1], channels // layer.heads
-        self.keys, self.values = nothing.new_zeros(shape), nothing.new_zeros(shape, dtype=torch.float64)
-        for kept, part in zip((self.keys, self.values), layer.nothing.chunk(2), strict=True):
-            kept[:, :, 0] = part.view(layer.heads, -1)
-        self.v = nothing.new_zeros(batch, size[1], channels)
+        self.query_places = self.query_places + cast(Tensor, layer.query.bias)
+        self.alike = scaled(self.table.new_ones(()), layer.alike)
+        self.epsilon = layer.epsilon.double()
+        # Keys, multiplied by a power of two such that scores are in the unit of the table, and values.
+        self.key_factor = scaled(self.output.new_ones(()), layer.score_shift)
+        shape = batch, layer.heads, 1 + positions, channels // layer.heads
+        self.keys, self.values = self.output.new_zeros(shape), self.table.new_zeros(shape)
+        self._keep(slice(1), layer.nothing.to(kind).expand(batch, 1, -1))
+        self.v = self.output.new_zeros(batch, size[1], channels)
+        self.asked = self.output.new_empty(batch, channels)
+        self.queries = self.asked.view(batch * layer.heads, 1, -1)
+
+    def _keep(self, there: slice, both: Tensor) -> None:
+        """Keep keys and values, (B, N, 2C)."""
+        keys, values = (self.layer.in_heads(part) for part in both.chunk(2, dim=-1))
+        self.keys[:, :, there], self.values[:, :, there] = keys * self.key_factor, values
 
     def begin_row(self, v: Tensor, above: Tensor | None) -> None:
-        """Take in the next row's vertical features and the vectors of the codes above it, (B, W, C) both."""
+        """Take in the next row's vertical features, (B · W, C), and the vectors of the codes above it, (B, W, C)."""
+        there = 1 + self.row * self.width
         if above is not None:
-            here = slice(self.row * self.width, (self.row + 1) * self.width)
+            here = slice(there - 1, there - 1 + self.width)
             both = self.layer.keys_and_values(self.v, above, self.places[here], self.key_value)
-            there = slice(1 + here.start, 1 + here.stop)
-            keys, values = (self.layer.in_heads(part) for part in both.chunk(2, dim=-1))
-            self.keys[:, :, there], self.values[:, :, there] = keys, values.double()
+            self._keep(slice(there, there + self.width), both)
         self.row += 1
-        self.v = v
+        self.v.copy_(v.view_as(self.v))
+        there = 1 + self.row * self.width
+        self.seen_keys = self.keys[:, :, :there].flatten(0, 1).transpose(1, 2)  # (B · heads, d, M)
+        self.seen_values = self.values[:, :, :there].flatten(0, 1)  # (B · heads, M, d)
 
-    def found(self, h: Tensor, column: int) -> Tensor:
-        """Return what is to be added to the horizontal features of one position, given as whole numbers (B, C)."""
+    def add_to(self, h: Tensor, column: int) -> None:
+        """Add what is found above to the horizontal features of one position of the newest row, (B, C), in place."""
         place = self.query_places[self.row * self.width + column]
-        queries = self.layer.in_heads(self.layer.queries(h[:, None], place, self.query))  # (B, heads, 1, d)
-        there = slice(1 + self.row * self.width)
-        found = self.layer.found(queries, self.keys[:, :, there], self.values[:, :, there], None, self.table)
-        return found.flatten(1).to(h.dtype) @ self.output
-
-
-def _push(seen: Tensor, row: Tensor) -> None:
-    """Take in the next row (B, W, C): all rows of ``seen`` (B, rows, R + W + R, C) move up by one."""
-    for index in range(seen.shape[1] - 1):
-        seen[:, index].copy_(seen[:, index + 1])
-    reach = (seen.shape[2] - row.shape[1]) // 2
-    seen[:, -1, reach : reach + row.shape[1]].copy_(row)
-
-
-def _beside(seen: Tensor, width: int) -> Tensor:
-    """What a kernel sees at each column, side by side: (B, W, rows · columns · C)."""
-    windows = seen.unfold(2, seen.shape[2] - width + 1, 1)  # (B, rows, W, C, columns)
-    return windows.permute(0, 2, 1, 4, 3).flatten(2)
+        asking = normalised(h.floor().clamp_(-FEATURES, FEATURES), self.alike, self.epsilon).to(h.dtype)
+        whole_(torch.addmm(place, asking, self.query, out=self.asked), ASKED)
+        scores = torch.bmm(self.queries, self.seen_keys)  # (B · heads, 1, M)
+        weights = falling(scores.amax(-1, keepdim=True) - scores, self.table)
+        found = rounded_quotient(torch.bmm(weights, self.seen_values), weights.sum(-1, keepdim=True))
+        h.addmm_(found.view_as(h).to(h.dtype), self.output)

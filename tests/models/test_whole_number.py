@@ -46,6 +46,20 @@ def test_cached_and_plain_logits_are_equal_and_so_are_those_of_other_batches(
             assert torch.equal(sampler.logits_at(codes, row, column), full[:, :, row, column])
 
 
+def test_cached_logits_are_those_of_a_model_that_knows_neither_label_nor_place() -> None:
+    torch.manual_seed(2)
+    plain_prior = PixelCNN(7, (4, 5), 2, 3, 8, code_dim=2).eval().requires_grad_(False)
+    for parameter in plain_prior.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    codes = torch.randint(7, (3, 4, 5))
+    model = whole_number_prior(plain_prior, codes)
+    full, sampler = model(codes), model.sampler(None, 3, (4, 5), "cached")
+    assert full.unique().numel() > 50  # it says something of its own at each position
+    for row in (0, 1, 3):  # row 2 is known
+        sampler.begin_row(codes, row)
+        assert torch.equal(sampler.logits_at(codes, row, 4), full[:, :, row, 4])
+
+
 def test_float64_gives_the_same(model: WholeNumberPixelCNN, codes: torch.Tensor) -> None:
     full = model(codes, LABELS)
     try:

@@ -1,0 +1,56 @@
+"""What 13 claims. Processes are compared bit for bit; what they train is small, and hardly a matter of chance."""
+
+from claims import Claim, Training, exact, time
+
+TRAININGS = {"train": Training(("steps",)), "learn": Training(("steps",)), "package": Training(("30",))}
+CLAIMS = [
+    exact("The two agree with each other, and *nearly* with the one.", "first-gradient"),
+    exact("Two processes have exactly the same weights as each other", "nearly"),
+    Claim(
+        "after a hundred steps the difference from one process is still small",
+        "nearly",
+        "[apart[0], apart[-1], alone[-1].abs().max()]",
+        "0 < value[0] < 1e-5 and value[1] < 0.01 * value[2]",
+    ),
+    exact("one and two processes ended at the same bits", "exact-run"),
+    exact("it is not nearly the same codebook, it is the same", "cure"),
+    Claim(
+        "Without restarts they do so slowly, and still about two patches in five end up with different codes.",
+        "drift",
+        "curves['each by itself, without restarts'][1][-1]",
+        "0.3 < value < 0.5",
+    ),
+    Claim(
+        "With restarts it is far worse.",
+        "drift",
+        "[curves[name][1][-1] for name in ('each by itself', 'each by itself, without restarts')]",
+        "value[0] > 0.3 and value[0] > 1.6 * value[1]",
+    ),
+    Claim(
+        "With its own entries each process does well",
+        "mixed",
+        "{name: both[0] for name, both in errors.items()}",
+        "value['each by itself'] < 1.2 * value['together']",
+    ),
+    Claim(
+        "With the other's, a jumble comes back",
+        "mixed",
+        "errors['each by itself']",
+        "value[1] > 1 and value[1] > 4 * value[0]",
+    ),
+    Claim(
+        "Without restarts the faces come out nearly as they do with `together`, but for a patch here and there.",
+        "mixed",
+        "[errors[name][1] for name in ('each by itself, without restarts', 'together')]",
+        "value[1] < value[0] < 2 * value[1]",
+    ),
+    exact("To the last bit, this is what process 0 learned when it was by itself.", "first"),
+    exact("Three hundred steps, restarts included, and not one bit is different.", "exactly"),
+    time(
+        "a small batch is faster alone, a large one is faster shared",
+        "steps",
+        "[alone[0] / shared[0], alone[-1] / shared[-1]]",
+        "value[0] < 1 < value[1]",
+    ),
+    exact("Call them in several processes, and they train one model.", "package"),
+]
