@@ -56,10 +56,10 @@ CLAIMS = [
         "all(ratio < 1.05 for ratio in value.values())",
     ),
     Claim(
-        "Rounded to 32 levels, the latents take 160 bits instead of 1,024, at nearly the same error.",
+        "Rounded to 32 levels, the latents take 160 bits instead of 1,024, and the error grows by a few per cent.",
         "round-curve",
         "{'rounded': errors_of['autoencoder'][counts.index(32)], 'as they are': relative_error(learned, test_images)}",
-        "value['rounded'] < 1.05 * value['as they are']",
+        "value['rounded'] < 1.1 * value['as they are']",
     ),
     Claim(
         "At equal bits, the autoencoder always loses less.",
@@ -80,10 +80,10 @@ CLAIMS = [
         "min(value.values()) == 1",
     ),
     Claim(
-        "From one hill, about half of the pictures are far from every face that exists",
+        "From one hill, half of the pictures or more are far from every face that exists",
         "hundred",
         "{name: far_off(pictures) for name, pictures in by_hills.items()}",
-        "0.35 < value['one hill'] < 0.65",
+        "value['one hill'] > 0.45",
     ),
     Claim(
         "from a hundred hills, one in ten. (Between 5 and 20 % is fine.)",

@@ -31,11 +31,11 @@ CLAIMS = [
         "value['right mouth'] > 0.8",
     ),
     Claim(
-        "At $T = 1$ it is 0.4 to 0.5 bits, just like the prior's bits per code",
+        "At $T = 1$ it is about 0.4 bits, just like the prior's bits per code",
         "entropy-curve",
         "{'entropy': bits[temperatures.index(1)], 'bits per code': prior.nll(test_codes, test_labels).mean().item()"
         " / 64 / log(2)}",
-        "0.37 < value['entropy'] < 0.52 and abs(value['entropy'] - value['bits per code']) < 0.06",
+        "0.3 < value['entropy'] < 0.52 and abs(value['entropy'] - value['bits per code']) < 0.06",
     ),
     Claim(
         "raising $T$ is riskier than lowering it by the same ratio",
@@ -50,10 +50,10 @@ CLAIMS = [
         "value < 1e-5",
     ),
     Claim(
-        "Backgrounds change halfway and faces lose their shape.",
+        "In about half of the pictures the background changes halfway or the face loses its shape.",
         "temperature-faces",
         "{f'plainly wrong, T = {T}': far_off(sample_faces(temperature=T)) for T in (0.5, 1, 2)}",
-        "value['plainly wrong, T = 2'] > 0.6 and value['plainly wrong, T = 0.5'] < 0.2",
+        "0.3 < value['plainly wrong, T = 2'] < 0.8 and value['plainly wrong, T = 0.5'] < 0.2",
     ),
     exact("The code that crosses p stays, and the most probable one always does.", "top-p-right"),
     Claim(
@@ -69,11 +69,11 @@ CLAIMS = [
         "list(value.values())[1] > 2 * list(value.values())[0]",
     ),
     Claim(
-        "at $T = 1.3$ a grid costs about 30 nats, tamed by top-k about 25, by top-p about 20, and with top-p at $T = "
-        "1$ about 16 (each ± 3)",
+        "at $T = 1.3$ a grid costs most, tamed by top-k it costs less, by top-p less still, and with top-p at $T = 1$ "
+        "least",
         "trade",
         TAMED,
-        "all(abs(nats - said) <= 3.5 for nats, said in zip(value.values(), (30, 25, 20, 16)))",
+        "list(value.values()) == sorted(value.values(), reverse=True)",
     ),
     Claim(
         "Up to about $T = 0.7$ diversity grows fast; above 1 the nats grow and diversity hardly does.",
@@ -89,7 +89,7 @@ CLAIMS = [
         "value['T = 0.7'][1] - value['T = 0'][1] > 2 * (value['T = 1.4'][1] - value['T = 1'][1])"
         " and value['T = 1.4'][0] > 1.4 * value['T = 1'][0]",
     ),
-    Claim("Real images need 17 to 21 nats.", "trade", "real[0]", "17 <= value <= 21"),
+    Claim("Real images need about 18 nats.", "trade", "real[0]", "14 < value < 22"),
     Claim(
         "Grids drawn at $T = 1$ need a little more, although they come from the very model that judges them",
         "trade",
@@ -103,10 +103,10 @@ CLAIMS = [
         "value['T = 0.85'][0] - 0.5 <= value['real'][0] <= value['T = 1'][0] + 0.5",
     ),
     Claim(
-        "Greedy grids have 10 to 13 nats, little more than half of what a real image has.",
+        "Greedy grids have about 11 nats, little more than half of what a real image has.",
         "trade",
         "{'greedy': points[0][1], 'real': real[0]}",
-        "10 <= value['greedy'] <= 13 and value['greedy'] < 0.7 * value['real']",
+        "8 < value['greedy'] < 14 and 0.5 * value['real'] < value['greedy'] < 0.7 * value['real']",
     ),
     Claim(
         "In the top rows about nine codes in ten are equal, in the middle rows about half.",
@@ -128,18 +128,18 @@ CLAIMS = [
         "abs(value['upper'][0] - value['upper'][1]) < 0.01",
     ),
     Claim(
-        "Lower half given: about 200 nats, where the real image has 3 to 6",
+        "Lower half given: well over 100 nats, where the real image has about four",
         "clash",
         CLASH,
-        "3 <= value['lower'][0] <= 6 and 150 < value['lower'][1] < 250",
+        "2.5 < value['lower'][0] < 6 and value['lower'][1] > 120",
     ),
     Claim(
-        "about 100 instead of 5 or 6",
+        "about 100 instead of about six",
         "clash",
         CLASH,
-        "4.5 <= value['right'][0] <= 6.5 and 75 < value['right'][1] < 130",
+        "4 < value['right'][0] < 8 and 60 < value['right'][1] < 160",
     ),
-    Claim("That costs about 10 nats.", "clash", CLASH, "6 < value['left'][1] - value['left'][0] < 15"),
+    Claim("That costs a dozen nats or so.", "clash", CLASH, "6 < value['left'][1] - value['left'][0] < 20"),
     Claim(
         "but the halves clash when they come last",
         "clash",
@@ -147,7 +147,7 @@ CLAIMS = [
         "all(value[half][1] > 5 * value[half][0] for half in ('right', 'lower'))",
     ),
     Claim(
-        "with the lower half given, a small part of the more than 200 nats of before",
+        "with the lower half given, a small part of what they cost before",
         "repair",
         "{'nats of the given codes, lower half': nats}",
         "value['nats of the given codes, lower half'] <= 60",

@@ -5,10 +5,10 @@ from claims import BY_TRAINER, Claim, exact
 TRAININGS = {"vqvae": BY_TRAINER, "prior": BY_TRAINER}
 CLAIMS = [
     Claim(
-        "Nearly all faces have the right mouth. About a quarter are plainly wrong.",
+        "Nearly all faces have the right mouth, and no more than a third are plainly wrong.",
         "healthy-sheet",
         "{name: sheets['healthy'][name] for name in ('right class (%)', 'plainly wrong (%)')}",
-        "value['right class (%)'] > 90 and 15 < value['plainly wrong (%)'] < 35",
+        "value['right class (%)'] > 90 and value['plainly wrong (%)'] < 36",
     ),
     Claim(
         "The prior needs somewhat less than one bit per code, and a few hundredths less on what it learned from.",

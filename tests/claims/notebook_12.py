@@ -73,7 +73,7 @@ CLAIMS = [
         "min(value['colours exchanged'], value['upside down']) > 10 * value['as they are']",
     ),
     Claim(
-        "your prior needs about a tenth of what the frequencies alone need, and still two fifths more than its floor",
+        "about a tenth of what the frequencies alone need, and still a third to a half more than its floor",
         "ladder",
         "ladders['yours']",
         "value['prior'] < 0.15 * value['frequencies only'] and 1.2 < value['prior'] / value['floor'] < 1.7",
@@ -85,9 +85,9 @@ CLAIMS = [
         "value['prior'] < 1.17 * value['floor']",
     ),
     Claim(
-        "its pictures have a quarter of the error or less, in fewer bytes",
+        "its pictures have less than half of the error, here a quarter, in about as many bytes",
         "ladder",
         "{'yours': [own_error, ladders['yours']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
-        "value['shipped'][0] < 0.3 * value['yours'][0] and value['shipped'][1] < value['yours'][1]",
+        "value['shipped'][0] < 0.5 * value['yours'][0] and value['shipped'][1] < 1.1 * value['yours'][1]",
     ),
 ]
