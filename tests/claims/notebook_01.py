@@ -68,7 +68,7 @@ CLAIMS = [
         "max(value) < 1",
     ),
     Claim(
-        "it loses more than ten times less",
+        "it loses less than a tenth as much",
         "round-curve",
         "{'times': errors_of['autoencoder'][-1] / vqvae_error}",
         "value['times'] > 10",
