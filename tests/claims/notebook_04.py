@@ -45,7 +45,7 @@ CLAIMS = [
         "1.3 < value['bits saved'] < 2.2 and value['error, times'] < 1.1",
     ),
     Claim(
-        "In the corners it is 2.58 bits, which is $\\log_2 6$",
+        "In the corners the entropy is 2.58 bits, which is $\\log_2 6$",
         "places",
         "position_bits[0, 0]",
         "abs(value - 2.58) < 0.03",
