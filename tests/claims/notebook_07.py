@@ -147,7 +147,7 @@ CLAIMS = [
         "all(value[half][1] > 5 * value[half][0] for half in ('right', 'lower'))",
     ),
     Claim(
-        "with the lower half given, a small part of what they cost before",
+        "with the lower half given, they cost a small part of what they did before",
         "repair",
         "{'nats of the given codes, lower half': nats}",
         "value['nats of the given codes, lower half'] <= 60",
