@@ -51,7 +51,7 @@ CLAIMS = [
         "abs(value - 2.58) < 0.03",
     ),
     Claim(
-        "Place alone is worth more than half a bit.",
+        "The place alone is worth more than half a bit.",
         "places",
         "unigram_bits - position_bits.mean()",
         "value > 0.5",
