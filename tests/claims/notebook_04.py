@@ -45,13 +45,13 @@ CLAIMS = [
         "1.3 < value['bits saved'] < 2.2 and value['error, times'] < 1.1",
     ),
     Claim(
-        "In the corners it is 2.58 bits, which is $\\log_2 6$",
+        "In the corners the entropy is 2.58 bits, which is $\\log_2 6$",
         "places",
         "position_bits[0, 0]",
         "abs(value - 2.58) < 0.03",
     ),
     Claim(
-        "Place alone is worth more than half a bit.",
+        "The place alone is worth more than half a bit.",
         "places",
         "unigram_bits - position_bits.mean()",
         "value > 0.5",

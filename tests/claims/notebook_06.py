@@ -74,7 +74,7 @@ CLAIMS = [
         "list(value.values()) == sorted(value.values(), reverse=True)",
     ),
     Claim(
-        "Then training keeps falling while validation turns and rises.",
+        "Then the training loss keeps falling while the validation loss turns and rises.",
         "overfitting",
         MEMORISED,
         "value['end'] > value['least'] + 0.05 and value['the 64, end'] < value['the 64, then']",

@@ -141,13 +141,13 @@ CLAIMS = [
     ),
     Claim("That costs a dozen nats or so.", "clash", CLASH, "6 < value['left'][1] - value['left'][0] < 20"),
     Claim(
-        "but the halves clash when they come last",
+        "but the two parts clash when the given codes come last",
         "clash",
         CLASH,
         "all(value[half][1] > 5 * value[half][0] for half in ('right', 'lower'))",
     ),
     Claim(
-        "with the lower half given, a small part of what they cost before",
+        "with the lower half given, they cost a small part of what they did before",
         "repair",
         "{'nats of the given codes, lower half': nats}",
         "value['nats of the given codes, lower half'] <= 60",
@@ -159,7 +159,8 @@ CLAIMS = [
         "value['left half'] >= 100 and value['lower half'] < 2.5",
     ),
     Claim(
-        "Drawing many and choosing by the ignored factors repairs it, as long as at least one of them fits.",
+        "Drawing many completions and weighting them by the ignored factors repairs it, as long as at least one of "
+        "them fits.",
         "repair",
         "{name: nats_by_position(complete_by_weight(1, known, tries)[0], test_labels[1].expand(7))[:, known].sum(dim=1)"
         ".mean() for name, known in (('left half', ~right), ('lower half', ~upper))}",
