@@ -100,7 +100,7 @@ CLAIMS = [
         "value['true faces, few'] > 3 * value['samples, all']",
     ),
     Claim(
-        "Both are small, a fraction of 1 or little more (or nothing that can be told from 0), beside the next step",
+        "Both are small, little more than 1 at most (and perhaps indistinguishable from 0), beside the next step",
         "ladder-of-images",
         STEPS_BETWEEN,
         "max(value['reconstructions'], value['samples']) < 1.5 and value['unigram codes'] > 100",
@@ -130,7 +130,7 @@ CLAIMS = [
         "value['farther'] > 0.02 and value['p'] < 0.01",
     ),
     Claim(
-        "Of the *test* grids, here about one in seven occurs among the 109,000 training grids.",
+        "About one in seven of these *test* grids occurs among the 109,000 training grids.",
         "copies-grids",
         "repeated.held_out.value",
         "0.05 < value < 0.3",
@@ -148,7 +148,7 @@ CLAIMS = [
         "value['p'] < 0.01",
     ),
     Claim(
-        "the usual measures notice late, when a fifth of all faces have it, or half, or all, or never",
+        "the usual measures notice only when a fifth of all faces have it, or half, or all, or they never do",
         "damage-table",
         "{fault: min(of_measures[name] for name in names if name not in ('true to the renderer', 'plainly wrong'))"
         f" for fault, of_measures in {SEEN}.items()}}",

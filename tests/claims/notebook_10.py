@@ -48,7 +48,7 @@ CLAIMS = [
         "value > 0.5",
     ),
     Claim(
-        "All ten lines are back where the healthy one has them",
+        "All ten lines are back where they are on the healthy sheet",
         "one-treat",
         "{name: [sheets[which][name] for which in ('healthy', 'one, treated')] for name in sheets['healthy']}",
         "abs(value['the place tells'][0] - value['the place tells'][1]) < 0.05"
@@ -65,7 +65,7 @@ CLAIMS = [
     ),
     exact("From the third file on, each picture has the label of another.", "two-folder"),
     Claim(
-        "A label saves 1.58 bits again, and nearly all mouths are as asked.",
+        "A label saves 1.58 bits again, and nearly all mouths are the ones asked for.",
         "two-treat",
         "{name: sheets['two, treated'][name] for name in ('a label saves', 'right class (%)')}",
         "abs(value['a label saves'] - 1.585) < 0.03 and value['right class (%)'] > 90",
@@ -130,5 +130,5 @@ CLAIMS = [
         "{'nearer': near, 'farther': far}",
         "value['nearer'] <= 0.01 and value['farther'] > 0.02",
     ),
-    exact("The file of codes remembers a checksum of the VQ-VAE that made them.", "keep"),
+    exact("The file of codes holds a checksum of the VQ-VAE that made them.", "keep"),
 ]
