@@ -51,7 +51,7 @@ CLAIMS = [
         "min(value.values()) > 0.9",
     ),
     Claim(
-        "several times fewer faces are plainly wrong",
+        "plainly wrong faces are several times rarer",
         "count-all",
         WRONG,
         "value['one level'] / max(value['two levels'], 1e-3) >= 3",
