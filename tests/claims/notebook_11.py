@@ -9,7 +9,7 @@ SIDE_BY_SIDE = (
 )
 WRONG = "{name: shares['plainly wrong'] for name, shares in counts.items()}"
 CLAIMS = [
-    exact("You described an image by two grids", "codes-shapes"),
+    exact("You described an image with two grids", "codes-shapes"),
     Claim(
         "about half of the faces are plainly wrong, and hardly any are true",
         "count",
@@ -51,7 +51,7 @@ CLAIMS = [
         "min(value.values()) > 0.9",
     ),
     Claim(
-        "several times fewer faces are plainly wrong",
+        "plainly wrong faces are several times rarer",
         "count-all",
         WRONG,
         "value['one level'] / max(value['two levels'], 1e-3) >= 3",
@@ -63,7 +63,7 @@ CLAIMS = [
         "value['two levels'] < 0.4 * min(value['one level'], value['position'])",
     ),
     Claim(
-        "Some of the remaining faults come from the sketches, about one in thirty of which is wrong itself.",
+        "Some of the remaining faults come from the sketches, of which about one in thirty is itself wrong.",
         "count-all",
         "far_off(coarse_vqvae.decode(sketches))",
         "0.015 < value < 0.055",

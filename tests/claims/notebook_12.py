@@ -85,7 +85,7 @@ CLAIMS = [
         "value['prior'] < 1.17 * value['floor']",
     ),
     Claim(
-        "its pictures have less than half of the error, here a quarter, in about as many bytes",
+        "its pictures have less than half the error, here a quarter, in about as many bytes",
         "ladder",
         "{'yours': [own_error, ladders['yours']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
         "value['shipped'][0] < 0.5 * value['yours'][0] and value['shipped'][1] < 1.1 * value['yours'][1]",

@@ -4,7 +4,7 @@ from claims import Claim, Training, exact, time
 
 TRAININGS = {"train": Training(("steps",)), "learn": Training(("steps",)), "package": Training(("30",))}
 CLAIMS = [
-    exact("The two agree with each other, and *nearly* with the one.", "first-gradient"),
+    exact("The two processes agree with each other, and *nearly* with the one that works alone.", "first-gradient"),
     exact("Two processes have exactly the same weights as each other", "nearly"),
     Claim(
         "after a hundred steps the difference from one process is still small",
@@ -12,10 +12,10 @@ CLAIMS = [
         "[apart[0], apart[-1], alone[-1].abs().max()]",
         "0 < value[0] < 1e-5 and value[1] < 0.01 * value[2]",
     ),
-    exact("one and two processes ended at the same bits", "exact-run"),
-    exact("it is not nearly the same codebook, it is the same", "cure"),
+    exact("one and two processes ended with the same bits", "exact-run"),
+    exact("the two codebooks are not just nearly the same, they are the same", "cure"),
     Claim(
-        "Without restarts they do so slowly, and still about two patches in five end up with different codes.",
+        "Without restarts they do so slowly, but about two patches in five still end up with different codes.",
         "drift",
         "curves['each by itself, without restarts'][1][-1]",
         "0.3 < value < 0.5",
@@ -52,5 +52,5 @@ CLAIMS = [
         "[alone[0] / shared[0], alone[-1] / shared[-1]]",
         "value[0] < 1 < value[1]",
     ),
-    exact("Call them in several processes, and they train one model.", "package"),
+    exact("Call these functions in several processes, and they train one model.", "package"),
 ]
