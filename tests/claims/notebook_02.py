@@ -70,7 +70,7 @@ CLAIMS = [
         "[history[-1][1] for _, history in with_beta]",
         "max(value) < 0.1 * 256",
     ),
-    exact("Starting from zero, both explode", "zero"),
+    exact("With counts that start at zero, both entries explode", "zero"),
     exact("You put the pieces into a class of your own", "my-quantizer-check"),
     Claim(
         "By gradient, the error is the largest for each seed",
