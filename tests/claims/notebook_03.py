@@ -99,7 +99,7 @@ CLAIMS = [
         "value < 0.05",
     ),
     Claim(
-        "When you just take it off, the quantizer seems to cost about a tenth of the error.",
+        "If you simply take the quantizer off, it seems to account for about a tenth of the error.",
         "cost",
         COST,
         "0.05 < value['taken off'] < 0.15",
@@ -111,7 +111,7 @@ CLAIMS = [
         "0.1 < value['trained without'] < 0.4",
     ),
     Claim(
-        "about a fifth of the error here, twice what you see when you only take it off",
+        "about a fifth of the error here, twice what you see if you simply take it off",
         "cost",
         COST,
         "0.1 < value['trained without'] < 0.3 and value['trained without'] > 1.5 * value['taken off']",
