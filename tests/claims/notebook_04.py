@@ -89,7 +89,7 @@ CLAIMS = [
         "value['opposite corners'] > 2.3",
     ),
     Claim(
-        "A handful among 640,000 (in `laptop`), and the mean is infinite",
+        "A handful of codes among 640,000 (in `laptop`) make the mean infinite",
         "zero",
         "(probability == 0).sum()",
         "0 < value < 50",

@@ -38,7 +38,7 @@ CLAIMS = [
     exact("Each time, a single wrong line was enough.", "leaks"),
     exact("the label reaches every block", "label-check"),
     exact("and the probabilities of all grids sum to one", "sum-check"),
-    exact("with a different label the same 81 grids get different shares", "shares"),
+    exact("With a different label the same 81 grids get different shares", "shares"),
     Claim(
         "With a leak they sum to more, and the loss is too good to be true.",
         "leak-sum",

@@ -122,13 +122,13 @@ CLAIMS = [
     ),
     exact("The label reaches the logits at every position", "labels-matter"),
     Claim(
-        "Upper half given: no change, as it must be.",
+        "With the upper half given, nothing changes, as it must be.",
         "clash",
         CLASH,
         "abs(value['upper'][0] - value['upper'][1]) < 0.01",
     ),
     Claim(
-        "Lower half given: well over 100 nats, where the real image has about four",
+        "With the lower half given, its codes cost well over 100 nats, where the real image has about four",
         "clash",
         CLASH,
         "2.5 < value['lower'][0] < 6 and value['lower'][1] > 120",
