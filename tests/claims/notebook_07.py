@@ -69,8 +69,8 @@ CLAIMS = [
         "list(value.values())[1] > 2 * list(value.values())[0]",
     ),
     Claim(
-        "at $T = 1.3$ a grid costs most, tamed by top-k it costs less, by top-p less still, and with top-p at $T = 1$ "
-        "least",
+        "a grid costs most at $T = 1.3$, less when tamed by top-k, less still by top-p, and least with top-p at "
+        "$T = 1$",
         "trade",
         TAMED,
         "list(value.values()) == sorted(value.values(), reverse=True)",
