@@ -74,7 +74,7 @@ CLAIMS = [
         "dict(zip(map(str, numbers), by_chance))",
         "0.05 < value.get('1000', 0) < 0.15 and value.get('20000', 1) < 0.03",
     ),
-    exact("Do not believe a mutual information that comes without its shuffled twin.", "bias-check"),
+    exact("Do not believe a figure for mutual information that comes without its shuffled twin.", "bias-check"),
     Claim(
         "Three or four steps apart along a row or a column, they share about one; three or four steps apart in "
         "both directions, about half a bit",
@@ -83,13 +83,13 @@ CLAIMS = [
         "all(0.7 < shared < 1.3 for shared in value['along']) and all(0.3 < shared < 0.7 for shared in value['both'])",
     ),
     Claim(
-        "corners know each other across the whole grid",
+        "opposite corners even more, across the whole grid",
         "offsets",
         "{'opposite corners': reach[7, 7]}",
         "value['opposite corners'] > 2.3",
     ),
     Claim(
-        "A handful among 640,000 (in `laptop`), and the mean is infinite",
+        "A handful of codes among 640,000 (in `laptop`) make the mean infinite",
         "zero",
         "(probability == 0).sum()",
         "0 < value < 50",

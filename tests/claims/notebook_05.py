@@ -59,7 +59,7 @@ CLAIMS = [
         "0.35 < value['more'] < 0.65",
     ),
     Claim(
-        "hardly anything more at the edges, where the background continues, and most within the face",
+        "hardly anything extra at the edges, where the background continues, and most within the face",
         "real-look",
         "{'within': lost.mean(dim=0)[2:6, 2:6].mean(), 'border': torch.cat([lost.mean(dim=0)[[0, 7]].flatten(),"
         " lost.mean(dim=0)[1:7, [0, 7]].flatten()]).mean()}",
@@ -67,7 +67,7 @@ CLAIMS = [
     ),
     exact("although it has nearly twice as many weights", "real-look"),
     Claim(
-        "Looking at the codes before each code saves more than two bits on it, even with a blind spot.",
+        "Looking at the codes that come before saves more than two bits per code, even with a blind spot.",
         "own-ladder",
         "{name: bits.value for name, bits in noted.items()}",
         "value['unigram per position'] - value['a masked stack'] > 2",

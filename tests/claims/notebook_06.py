@@ -38,7 +38,7 @@ CLAIMS = [
     exact("Each time, a single wrong line was enough.", "leaks"),
     exact("the label reaches every block", "label-check"),
     exact("and the probabilities of all grids sum to one", "sum-check"),
-    exact("with a different label the same 81 grids get different shares", "shares"),
+    exact("With a different label the same 81 grids get different shares", "shares"),
     Claim(
         "With a leak they sum to more, and the loss is too good to be true.",
         "leak-sum",
@@ -60,7 +60,7 @@ CLAIMS = [
         "value['right mouth'] > 0.5 and value['bits'] < value['after the first']",
     ),
     Claim(
-        "If you do not look at other codes, each one takes more than five bits; looking back is what helps most.",
+        "Without looking at other codes, you need more than five bits for each; looking back is what helps most.",
         "own-ladder",
         LADDER,
         "value['unigram per position'] > 5 and value['unigram per position'] - value['a masked stack'] >"
@@ -88,7 +88,7 @@ CLAIMS = [
         " and value['plainly wrong'][1] > value['plainly wrong'][2] and value['plainly wrong'][2] < 0.3",
     ),
     Claim(
-        "should need 21 nats or less; after a tenth of the steps it is still half as much again or more",
+        "should need 21 nats or less; the row after a tenth of the steps still needs at least half as much again",
         "faces",
         SNAPSHOTS,
         "value['trained'] <= 21 and value['10 %'] > 1.4 * value['trained']",
@@ -100,7 +100,7 @@ CLAIMS = [
         "value['validation'] - value['training'] < 0.03",
     ),
     Claim(
-        "The prior needs about 0.4: of what the frequencies leave open, it knows nine tenths in advance.",
+        "The prior needs about 0.4: it can predict nine tenths of what the frequencies leave open.",
         "ladder",
         BITS,
         "0.3 < value['prior'] < 0.5 and 0.87 < 1 - value['prior'] / value['unigram'] < 0.93",

@@ -25,7 +25,7 @@ CLAIMS = [
     ),
     exact("The noise decides everything, so the same seed draws the same grids again.", "same-grids"),
     Claim(
-        "Rough, but faces, and each row has its mouth: happy, sad, surprised.",
+        "They are rough, but they are faces, and each row has its mouth: happy, sad, surprised.",
         "own-faces",
         "{'right mouth': right_mouths(painter.decode(grids), each_ten_times)}",
         "value['right mouth'] > 0.8",
@@ -57,7 +57,7 @@ CLAIMS = [
     ),
     exact("The code that crosses p stays, and the most probable one always does.", "top-p-right"),
     Claim(
-        "In the upper left corner six are left: one code for each background.",
+        "In the upper left corner six codes are left, one for each background.",
         "kept",
         "{title: [kept[0, 0], kept[0, 7], kept[7, 0], kept.max()] for title, kept in counts}",
         "list(value.values())[0][0] == 6",
@@ -69,8 +69,8 @@ CLAIMS = [
         "list(value.values())[1] > 2 * list(value.values())[0]",
     ),
     Claim(
-        "at $T = 1.3$ a grid costs most, tamed by top-k it costs less, by top-p less still, and with top-p at $T = 1$ "
-        "least",
+        "a grid costs most at $T = 1.3$, less when tamed by top-k, less still by top-p, and least with top-p at "
+        "$T = 1$",
         "trade",
         TAMED,
         "list(value.values()) == sorted(value.values(), reverse=True)",
@@ -109,7 +109,7 @@ CLAIMS = [
         "8 < value['greedy'] < 14 and 0.5 * value['real'] < value['greedy'] < 0.7 * value['real']",
     ),
     Claim(
-        "In the top rows about nine codes in ten are equal, in the middle rows about half.",
+        "In the top rows about nine codes in ten are the same, in the middle rows about half.",
         "labels",
         "agreeing",
         "0.8 < value[0] and value[3:7].min() < 0.65",
@@ -122,13 +122,13 @@ CLAIMS = [
     ),
     exact("The label reaches the logits at every position", "labels-matter"),
     Claim(
-        "Upper half given: no change, as it must be.",
+        "With the upper half given, nothing changes, as it must be.",
         "clash",
         CLASH,
         "abs(value['upper'][0] - value['upper'][1]) < 0.01",
     ),
     Claim(
-        "Lower half given: well over 100 nats, where the real image has about four",
+        "With the lower half given, its codes cost well over 100 nats, where the real image has about four",
         "clash",
         CLASH,
         "2.5 < value['lower'][0] < 6 and value['lower'][1] > 120",
