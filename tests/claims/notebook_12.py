@@ -21,7 +21,7 @@ CLAIMS = [
         "abs(value[0] - value[1]) < 1",
     ),
     Claim(
-        "that is the end of most of the faces; in one file, of all of them",
+        "that ruins most of the faces, and in one file all of them",
         "almost",
         CAME_BACK,
         "value['cache, then cache'] == 96 and value['forward pass, then cache, 96 files'] < 72"

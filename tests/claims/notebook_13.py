@@ -5,7 +5,7 @@ from claims import Claim, Training, exact, time
 TRAININGS = {"train": Training(("steps",)), "learn": Training(("steps",)), "package": Training(("30",))}
 CLAIMS = [
     exact("The two processes agree with each other, and *nearly* with the one that works alone.", "first-gradient"),
-    exact("Two processes have exactly the same weights as each other", "nearly"),
+    exact("The two processes have exactly the same weights", "nearly"),
     Claim(
         "after a hundred steps the difference from one process is still small",
         "nearly",
