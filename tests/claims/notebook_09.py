@@ -100,8 +100,8 @@ CLAIMS = [
         "value['true faces, few'] > 3 * value['samples, all']",
     ),
     Claim(
-        "Both are small: at most a little more than 1 (and perhaps indistinguishable from 0). The next step, from samples"
-        " to unigram codes, is more than 100.",
+        "Both are small: at most a little more than 1 (and perhaps indistinguishable from 0). The next step, from "
+        "samples to unigram codes, is more than 100.",
         "ladder-of-images",
         STEPS_BETWEEN,
         "max(value['reconstructions'], value['samples']) < 1.5 and value['unigram codes'] > 100",
