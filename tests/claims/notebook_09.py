@@ -32,13 +32,13 @@ CLAIMS = [
         "source-factors",
     ),
     Claim(
-        "ours needs a third to a half as much again",
+        "ours needs a third to a half more",
         "source-ladder",
         "{'more than the source': prior_nats.value / source.nats.value - 1}",
         "0.25 < value['more than the source'] < 0.55",
     ),
     Claim(
-        "it says how many nats the prior lacks, its Kullback-Leibler divergence",
+        "the prior stands above it by its Kullback-Leibler divergence",
         "source-ladder",
         "{'lacking': lacking.value, 'standard error': lacking.error}",
         "value['lacking'] > 5 * value['standard error']",
@@ -100,7 +100,8 @@ CLAIMS = [
         "value['true faces, few'] > 3 * value['samples, all']",
     ),
     Claim(
-        "Both are small, little more than 1 at most (and perhaps indistinguishable from 0), beside the next step",
+        "Both are small: at most a little more than 1 (and perhaps indistinguishable from 0). The next step, from "
+        "samples to unigram codes, is more than 100.",
         "ladder-of-images",
         STEPS_BETWEEN,
         "max(value['reconstructions'], value['samples']) < 1.5 and value['unigram codes'] > 100",
@@ -148,7 +149,7 @@ CLAIMS = [
         "value['p'] < 0.01",
     ),
     Claim(
-        "the usual measures notice only when a fifth of all faces have it, or half, or all, or they never do",
+        "the usual measures notice only when a fifth of all faces have the fault, or half, or all, or not even then",
         "damage-table",
         "{fault: min(of_measures[name] for name in names if name not in ('true to the renderer', 'plainly wrong'))"
         f" for fault, of_measures in {SEEN}.items()}}",
@@ -210,7 +211,7 @@ CLAIMS = [
         "all(max(value['128, rate weighed'][i]) < min(value['32'][i]) for i in (0, 1))",
     ),
     Claim(
-        "it loses hardly more than the other 128 at about half the nats",
+        "it loses hardly more than the other codebook of 128, at about half the nats",
         "two-look",
         RECIPES,
         "mean(value['128, rate weighed'][1]) < 1.3 * mean(value['128'][1])"

@@ -17,7 +17,7 @@ CLAIMS = [
         "0.7 < value['bits per code'] < 1 and 0.01 < value['gap to training'] < 0.1",
     ),
     Claim(
-        "A label saves 1.58 bits a picture, which is $\\log_2 3$",
+        "A label saves 1.58 bits per picture, which is $\\log_2 3$",
         "healthy-sheet",
         "sheets['healthy']['a label saves']",
         "abs(value - 1.585) < 0.03",
@@ -113,7 +113,7 @@ CLAIMS = [
         "value['validation'] > value['training'] + 0.1",
     ),
     Claim(
-        "Of 7 bits per code, frequency and place explain two or three, and the prior all but about 1.3.",
+        "Of the 7 bits per code, frequency and place explain two or three; the prior explains all but about 1.3.",
         "card",
         "bits",
         "2 <= value['uniform'] - value['unigram per position'] < 3.5 and 1.1 < value['prior'] < 1.5",
