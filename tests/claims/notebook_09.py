@@ -199,7 +199,7 @@ CLAIMS = [
         "0.25 < value < 0.6",
     ),
     Claim(
-        "The prior draws faces that were left out nearly as often as the source would: a rule, not a list.",
+        "The prior draws the left-out faces nearly as often as the source would: a rule, not a list.",
         "rule-count",
         "{'share': share.value, 'standard error': share.error}",
         "0.07 < value['share'] < 0.13",
