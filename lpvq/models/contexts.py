@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import autocast
 
-_DOUBLINGS = range(2, 8)  # wavelengths of 4, 8, … 128 codes: the shortest tells neighbours apart, the longest 64 rows
+# Wavelengths of 4, 8, … 128 codes: the shortest tells neighbours apart, the longest the ends of 64 rows.
+_DOUBLINGS = range(2, 8)
 
 POSITION_CHANNELS = 4 * len(_DOUBLINGS)
 """P, how many numbers there are for each position."""

@@ -76,6 +76,6 @@ def train_vqvae(
         return model.one_batch((data.floats(indices).to(device) for indices in parts), config.fast_reduce)
 
     trainer = Trainer(
-        "training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices(), None, one_batch
+        "training VQ-VAE", model, loss, evaluate, config, data, validation, model.matrices(), one_batch=one_batch
     )
     return trainer.train(checkpoint, checkpoint_seconds, until, after_step)
