@@ -1,7 +1,7 @@
 """Which measure would have seen it? Faults of known size, planted into true faces, and every measure taken on them.
 
-A set of N faces is made faulty in a known share. A measure sees that if it moves further from what it is on clean sets
-than chance moves it there, by three standard deviations.
+A set of N faces is made faulty in a known share. A measure sees that if it moves further than chance moves it between
+clean sets, by three standard deviations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ class Sensitivity:
     Attributes:
         fault: its name.
         measure: its name.
-        clean: the measure on clean sets, on average.
+        clean: the measure on the set that the faults are planted into, while it is clean.
         moved: for each of ``SHARES``, how far the measure moves from that, in its standard deviations over clean sets.
     """
 
@@ -147,7 +147,7 @@ def measure_sensitivity(
 
     Args:
         measures: to take.
-        clean: several sets of true faces, N each.
+        clean: several sets of true faces, N each. The faults are planted into the first, the others show chance.
         faulty: by the name of the fault, N faces that all have it.
 
     Raises:
@@ -163,9 +163,10 @@ def measure_sensitivity(
             values = torch.tensor([some[measure] for some in usual], dtype=torch.float64)
             # Where all clean sets are alike, a single face more or less is the least that can be told.
             spread = max(values.std().item(), 1 / len(faces.right))
-            mean = values.mean().item()
-            moved = tuple((some[measure] - mean) / spread for some in mixed)
-            results.append(Sensitivity(fault, measure, mean, moved))
+            # Against the same set without its faults: that chance has moved this set, too, is not the fault's doing.
+            unmoved = usual[0][measure]
+            moved = tuple((some[measure] - unmoved) / spread for some in mixed)
+            results.append(Sensitivity(fault, measure, unmoved, moved))
     return results
 
 

@@ -41,7 +41,7 @@ CLAIMS = [
         "raising $T$ is riskier than lowering it by the same ratio",
         "entropy-curve",
         "{'up': bits[5] - bits[4], 'down': bits[4] - bits[3]}",
-        "value['up'] > 1.5 * value['down']",
+        "value['up'] > 1.2 * value['down']",
     ),
     Claim(
         "Faces of the same class are the same, code for code; the random numbers are not used.",
@@ -50,10 +50,10 @@ CLAIMS = [
         "value < 1e-5",
     ),
     Claim(
-        "In about half of the pictures the background changes halfway or the face loses its shape.",
+        "In some of the nine pictures (one to six is fine) the background changes halfway or the face loses its shape.",
         "temperature-faces",
         "{f'plainly wrong, T = {T}': far_off(sample_faces(temperature=T)) for T in (0.5, 1, 2)}",
-        "0.3 < value['plainly wrong, T = 2'] < 0.8 and value['plainly wrong, T = 0.5'] < 0.2",
+        "0.1 < value['plainly wrong, T = 2'] < 0.7 and value['plainly wrong, T = 0.5'] < 0.2",
     ),
     exact("The code that crosses p stays, and the most probable one always does.", "top-p-right"),
     Claim(
@@ -63,10 +63,10 @@ CLAIMS = [
         "list(value.values())[0][0] == 6",
     ),
     Claim(
-        "From 0.9 to 0.99 the number grows severalfold in such places",
+        "From 0.9 to 0.99 the number about doubles in such places",
         "kept",
         "{title: kept.max() for title, kept in counts}",
-        "list(value.values())[1] > 2 * list(value.values())[0]",
+        "1.5 < list(value.values())[1] / list(value.values())[0] < 3",
     ),
     Claim(
         "a grid costs most at $T = 1.3$, less when tamed by top-k, less still by top-p, and least with top-p at "
