@@ -74,10 +74,10 @@ CLAIMS = [
         "value['times'] > 10",
     ),
     Claim(
-        "round things with dark spots on a blotchy background, and no clean smiley among them",
+        "round things with dark spots on a blotchy background, and hardly a clean smiley among them",
         "shuffle",
         "{'plainly wrong, normal': far_off(from_normal), 'real values': far_off(from_shuffled)}",
-        "min(value.values()) == 1",
+        "min(value.values()) > 0.8",
     ),
     Claim(
         "From one hill, half of the pictures or more are far from every face that exists",
