@@ -113,7 +113,7 @@ CLAIMS = [
         "value['recall of the second group'] > 0.9",
     ),
     Claim(
-        "our samples are nearly as good as test images: their precision is near 1, and their coverage only a little lower.",
+        "our samples are nearly as good as test images: their precision is near 1, and their coverage only a little lower",
         "all-four",
         NEAR,
         "value['samples'][0] > 0.97 and value['test'][3] - 0.06 < value['samples'][3] < value['test'][3]",
@@ -180,7 +180,7 @@ CLAIMS = [
         "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and value['T = 0.7'][1] < value['T = 1.0'][1]",
     ),
     Claim(
-        "At a lower temperature, fewer faces are faulty, and fewer of the faces that the prior finds improbable are drawn.",
+        "At a lower temperature, fewer faces are faulty, and fewer of the faces that the prior finds improbable",
         "temperature",
         KNOBS,
         "value['T = 0.7'][1] < value['T = 1.0'][1] and value['T = 0.7'][3] < 0.2 * value['T = 1.0'][3]"

@@ -11,7 +11,7 @@ CLAIMS = [
         "value['right class (%)'] > 90 and value['plainly wrong (%)'] < 36",
     ),
     Claim(
-        "The prior needs somewhat less than one bit per code, and a few hundredths of a bit less on the pictures that it learned from.",
+        "The prior needs somewhat less than one bit per code, and a few hundredths of a bit less",
         "healthy-sheet",
         "{name: sheets['healthy'][name] for name in ('bits per code', 'gap to training')}",
         "0.7 < value['bits per code'] < 1 and 0.01 < value['gap to training'] < 0.1",
@@ -125,7 +125,7 @@ CLAIMS = [
         "0.25 < value['letters'] < 0.45 and value['letters'] > 3 * value['clinic']",
     ),
     Claim(
-        "none was nearer to a training picture than the nearest 1 % of the unseen letters. But far too many are too far away",
+        "none was nearer to a training picture than the nearest 1 % of the unseen letters. But far too many",
         "card",
         "{'nearer': near, 'farther': far}",
         "value['nearer'] <= 0.01 and value['farther'] > 0.02",
