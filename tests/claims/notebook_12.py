@@ -49,7 +49,7 @@ CLAIMS = [
         "value[0] < value[1] / 4",
     ),
     Claim(
-        "The files are tiny, and nothing comes back.",
+        "The files are tiny, and no grid comes back.",
         "leak-files",
         "[mean_length, same(back, codes)]",
         "value[0] < 8 and value[1] == 0",
