@@ -16,13 +16,13 @@ KNOBS = "{line[:20].strip(): per_cents(line) for line in table[1:]}"
 RECIPES = "{name: [list(column) for column in zip(*runs)] for name, runs in points.items()}"
 CLAIMS = [
     Claim(
-        "Here the two agree.",
+        "So resampling and the formula agree here.",
         "error-bootstrap",
         "{'resampled / formula': means.std() / standard_error}",
         "0.9 < value['resampled / formula'] < 1.1",
     ),
     Claim(
-        "Test codes cost it a little more than training codes, by about 0.01 bits",
+        "Test codes cost it about 0.01 bits more than training codes",
         "ladder",
         "{'bits': gap, 'standard error': both}",
         "0 < value['bits'] < 0.03",
@@ -56,7 +56,7 @@ CLAIMS = [
         "max(value, key=value.get) == 'outline'",
     ),
     Claim(
-        "You hardly see the move, yet to the pixels it is the larger change.",
+        "You hardly see the move, yet measured in pixels it is the larger change.",
         "pixels",
         "{'moved': mean_distance(faces, faces_moved), 'other mouth': mean_distance(faces, faces_changed)}",
         "value['moved'] > value['other mouth']",
@@ -74,21 +74,21 @@ CLAIMS = [
         "value['other mouth'] > value['moved']",
     ),
     Claim(
-        "Above 97 % in each class is fine.",
+        "An accuracy above 97 % in each class is fine.",
         "accuracy",
         "[correct[labels == index].float().mean() for index in range(3)]",
         "min(value) > 0.97",
     ),
-    exact("You wrote the Fréchet distance, precision and recall", "frechet-check"),
+    exact("You computed the Fréchet distance, precision and recall", "frechet-check"),
     Claim(
-        "each feature alone has nearly the same histogram in both, and the sum is almost 0",
+        "each feature alone has nearly the same histogram in both, and the sum of the two distances is almost 0",
         "frechet",
         "{'added up': sum(frechet_of_one_feature(rising[:, i], falling[:, i]) for i in range(2)),"
         " 'together': frechet(rising, falling)}",
         "value['added up'] < 0.1 and value['together'] > 1",
     ),
     Claim(
-        "This *bias* falls about as $1/N$: twice the images, half the floor.",
+        "This *bias* falls roughly as $1/N$: twice as many images halve the floor.",
         "floor",
         "[before / after for before, after in zip(distances['test images'], distances['test images'][1:])]",
         "all(1.5 < factor < 2.5 for factor in value)",
@@ -100,7 +100,7 @@ CLAIMS = [
         "value['true faces, few'] > 3 * value['samples, all']",
     ),
     Claim(
-        "Both are small: at most a little more than 1 (and perhaps indistinguishable from 0). The next step, from "
+        "Both steps are small: at most a little more than 1, and perhaps indistinguishable from 0. The next step, from "
         "samples to unigram codes, is more than 100.",
         "ladder-of-images",
         STEPS_BETWEEN,
@@ -113,19 +113,19 @@ CLAIMS = [
         "value['recall of the second group'] > 0.9",
     ),
     Claim(
-        "our samples are nearly as good as test images: a precision near 1, a little less coverage",
+        "our samples are nearly as good as test images: their precision is near 1",
         "all-four",
         NEAR,
         "value['samples'][0] > 0.97 and value['test'][3] - 0.06 < value['samples'][3] < value['test'][3]",
     ),
     Claim(
-        "ours reach it less often: no sign of copying.",
+        "Ours have it less often, so there is no sign of copying.",
         "copies",
         "{'nearer': verdict.near.found, 'p': verdict.near.p_value}",
         "value['p'] > 0.05",
     ),
     Claim(
-        "Far more samples than one in a hundred lie *farther* from all training images than the held-out ones do.",
+        "Far more than one sample in a hundred lies beyond the right line",
         "copies",
         "{'farther': verdict.far.found, 'p': verdict.far.p_value}",
         "value['farther'] > 0.02 and value['p'] < 0.01",
@@ -143,7 +143,7 @@ CLAIMS = [
         "value['samples'] < 0.5 * value['test grids']",
     ),
     Claim(
-        "With one copy among ten images the first p-value becomes tiny.",
+        "With one copy among ten images, the p-value for the left line becomes tiny.",
         "planted",
         "{'nearer': planted_verdict.near.found, 'p': planted_verdict.near.p_value}",
         "value['p'] < 0.01",
@@ -156,13 +156,13 @@ CLAIMS = [
         "min(value[fault] for fault in ('one eye of another kind', 'a second background', 'a broken outline')) >= 0.2",
     ),
     Claim(
-        "The nearest true face notices one in a hundred.",
+        "A search for the nearest true face notices one faulty face in a hundred.",
         "damage-table",
         f"{{fault: of_measures['true to the renderer'] for fault, of_measures in {SEEN}.items()}}",
         "max(value[fault] for fault in ('one eye of another kind', 'a second background', 'a broken outline')) <= 0.01",
     ),
     Claim(
-        "Nothing sees them but the search for copies.",
+        "Only the search for copies finds them.",
         "damage-table",
         f"{SEEN}['copies of training images']",
         "all((seen <= 1) == (name == 'nearer than held-out') for name, seen in value.items())",
@@ -180,14 +180,14 @@ CLAIMS = [
         "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and value['T = 0.7'][1] < value['T = 1.0'][1]",
     ),
     Claim(
-        "A lower temperature draws fewer faults, and fewer of the faces that the prior finds improbable.",
+        "At a lower temperature, fewer faces are faulty, and fewer of the faces that the prior finds improbable",
         "temperature",
         KNOBS,
         "value['T = 0.7'][1] < value['T = 1.0'][1] and value['T = 0.7'][3] < 0.2 * value['T = 1.0'][3]"
         " and value['T = 0.7'][2] < value['T = 1.0'][2]",
     ),
     Claim(
-        "(At T = 1 there are *more* such grids than one in ten",
+        "(At T = 1, *more* than one face in ten is dear",
         "temperature",
         KNOBS,
         "value['T = 1.0'][3] > 12",
@@ -199,7 +199,7 @@ CLAIMS = [
         "0.25 < value < 0.6",
     ),
     Claim(
-        "The prior draws the left-out faces nearly as often as the source would: a rule, not a list.",
+        "The prior draws the left-out faces nearly as often as the source would: it has learned a rule, not a list.",
         "rule-count",
         "{'share': share.value, 'standard error': share.error}",
         "0.07 < value['share'] < 0.13",
@@ -218,7 +218,7 @@ CLAIMS = [
         " and 0.4 < mean(value['128, rate weighed'][0]) / mean(value['128'][0]) < 0.65",
     ),
     Claim(
-        "But between it and the 8 entries there is no winner: one loses less, the other costs less.",
+        "But between this recipe and the 8 entries there is no winner: one loses less, the other costs less.",
         "two-look",
         RECIPES,
         "max(value['128, rate weighed'][1]) < min(value['8 entries'][1])"

@@ -11,7 +11,7 @@ CLAIMS = [
         "value['right class (%)'] > 90 and value['plainly wrong (%)'] < 36",
     ),
     Claim(
-        "The prior needs somewhat less than one bit per code, and a few hundredths less on what it learned from.",
+        "The prior needs somewhat less than one bit per code, and a few hundredths of a bit less",
         "healthy-sheet",
         "{name: sheets['healthy'][name] for name in ('bits per code', 'gap to training')}",
         "0.7 < value['bits per code'] < 1 and 0.01 < value['gap to training'] < 0.1",
@@ -23,13 +23,13 @@ CLAIMS = [
         "abs(value - 1.585) < 0.03",
     ),
     Claim(
-        "hardly any unseen grid was seen before",
+        "hardly any unseen grid also occurs in training",
         "healthy-sheet",
         "sheets['healthy']['seen before (%)']",
         "value < 3",
     ),
     Claim(
-        "Pictures that are not centred: the place tells little, whatever the prior.",
+        "If pictures are not centred, the place tells little, whatever the prior.",
         "one-sheet",
         "{name: sheet['the place tells'] for name, sheet in sheets.items()}",
         "value['patient one'] < 0.25 and value['healthy'] > 0.4",
@@ -57,13 +57,13 @@ CLAIMS = [
         " and abs(value['plainly wrong (%)'][0] - value['plainly wrong (%)'][1]) < 12",
     ),
     Claim(
-        "Shuffled labels: a label saves less than nothing.",
+        "If labels are shuffled, a label saves less than nothing.",
         "two-sheet",
         "{'a label saves': sheets['patient two']['a label saves'],"
         " 'right class (%)': sheets['patient two']['right class (%)']}",
         "value['a label saves'] < 0 and 22 < value['right class (%)'] < 45",
     ),
-    exact("From the third file on, each picture has the label of another.", "two-folder"),
+    exact("From the third file on, each picture has the label of another picture.", "two-folder"),
     Claim(
         "A label saves 1.58 bits again, and nearly all mouths are the ones asked for.",
         "two-treat",
@@ -71,7 +71,7 @@ CLAIMS = [
         "abs(value['a label saves'] - 1.585) < 0.03 and value['right class (%)'] > 90",
     ),
     Claim(
-        "A leak: fewer bits, worse drawings, and a gradient from later codes.",
+        "A leak shows in fewer bits, worse drawings, and a gradient from later codes.",
         "three",
         "{name: [sheets[which][name] for which in ('healthy', 'patient three')]"
         " for name in ('bits per code', 'plainly wrong (%)')}",
@@ -95,19 +95,19 @@ CLAIMS = [
         "influence",
     ),
     Claim(
-        "The bits per code have gone *up*, to where honest ones are",
+        "The bits per code have gone *up*, to what an honest prior needs",
         "three-after",
         "{which: sheets[which]['bits per code'] for which in ('healthy', 'patient three', 'three, treated')}",
         "value['three, treated'] > value['patient three'] and abs(value['three, treated'] - value['healthy']) < 0.07",
     ),
     Claim(
-        "The drawn faces are about as good as the healthy one's.",
+        "The drawn faces are about as good as those of the healthy prior.",
         "three-after",
         "{which: sheets[which]['plainly wrong (%)'] for which in ('healthy', 'patient three', 'three, treated')}",
         "value['three, treated'] < value['healthy'] + 8",
     ),
     Claim(
-        "Then they part: from there on the prior learns these grids rather than letters.",
+        "Then they part: from there on the prior memorises these grids instead of learning about letters.",
         "prior",
         "{'training': history[-1]['train_loss'], 'validation': history[-1]['valid_loss']}",
         "value['validation'] > value['training'] + 0.1",
@@ -119,16 +119,16 @@ CLAIMS = [
         "2 <= value['uniform'] - value['unigram per position'] < 3.5 and 1.1 < value['prior'] < 1.5",
     ),
     Claim(
-        "That gap of a third of a bit, several times that of the clinic, is what ails this model",
+        "That gap of a third of a bit, several times the gap in the clinic, is what ails this model",
         "card",
         "{'letters': found['gap to training'], 'clinic': sheets['healthy']['gap to training']}",
         "0.25 < value['letters'] < 0.45 and value['letters'] > 3 * value['clinic']",
     ),
     Claim(
-        "none was nearer to a training picture than the nearest unseen ones. But far too many are too far away",
+        "none was nearer to a training picture than the nearest 1 % of the unseen letters. But far too many",
         "card",
         "{'nearer': near, 'farther': far}",
         "value['nearer'] <= 0.01 and value['farther'] > 0.02",
     ),
-    exact("The file of codes holds a checksum of the VQ-VAE that made them.", "keep"),
+    exact("The file of codes holds a checksum of the VQ-VAE that made these codes.", "keep"),
 ]

@@ -17,7 +17,7 @@ CLAIMS = [
         "0.3 <= value['plainly wrong'] <= 0.7 and value['true to the renderer'] < 0.05",
     ),
     Claim(
-        "The curves say no. They run side by side.",
+        "The curves say no: they run side by side.",
         "empty",
         SIDE_BY_SIDE,
         "max(map(abs, value['one level'][:5])) < 0.12",
@@ -57,7 +57,7 @@ CLAIMS = [
         "value['one level'] / max(value['two levels'], 1e-3) >= 3",
     ),
     Claim(
-        "trained a prior with it, and counted again",
+        "trained a prior with it, and counted the faults again",
         "count-all",
         WRONG,
         "value['two levels'] < 0.4 * min(value['one level'], value['position'])",
@@ -76,13 +76,13 @@ CLAIMS = [
         "value['two levels'] > max(value['one level'], value['position'])",
     ),
     Claim(
-        "The same face six times. Even so, about one fine code in ten differs.",
+        "You see the same face six times, and yet about one fine code in ten differs.",
         "anew",
         "(fine_anew[0] != fine_anew[1]).float().mean()",
         "0.04 < value < 0.2",
     ),
     Claim(
-        "Three different faces, and hardly a code in common",
+        "These are three different faces, with hardly a code in common",
         "reverse",
         "(others[0] != others[1]).float().mean()",
         "value > 0.9",

@@ -9,19 +9,19 @@ CLAIMS = [
     exact("it returned every symbol", "coder-check"),
     exact("unpacked them with a cache, code by code", "first-files"),
     Claim(
-        "none is more than one bit longer than promised",
+        "no file is more than one bit longer than promised",
         "sizes",
         "(lengths - promised).max()",
         "value <= 1",
     ),
     Claim(
-        "To the byte.",
+        "The promise is kept to the byte.",
         "together",
         "[len(together) / 8, promised.sum() / 8]",
         "abs(value[0] - value[1]) < 1",
     ),
     Claim(
-        "that ruins most of the faces, and in one file all of them",
+        "that ruins most of the faces. In the single file it ruins all of them.",
         "almost",
         CAME_BACK,
         "value['cache, then cache'] == 96 and value['forward pass, then cache, 96 files'] < 72"
@@ -37,25 +37,25 @@ CLAIMS = [
     exact("the same probabilities, to the last digit, to the one who writes and to the one who reads", "convert"),
     exact("whole numbers brought every grid back", "exact"),
     Claim(
-        "Less than one part in a hundred.",
+        "The coarser probabilities cost less than one part in a hundred.",
         "price",
         "[nats.mean(), whole_nats.mean()]",
         "value[1] < 1.01 * value[0]",
     ),
     Claim(
-        "it beats the prior by far",
+        "the network beats the prior by far",
         "leak",
         "[leaky_nats, nats.mean()]",
         "value[0] < value[1] / 4",
     ),
     Claim(
-        "The files are tiny, and nothing comes back.",
+        "The files are tiny, and no grid comes back.",
         "leak-files",
         "[mean_length, same(back, codes)]",
         "value[0] < 8 and value[1] == 0",
     ),
     Claim(
-        "The same error in a hundredth of the bytes, roughly.",
+        "The prior reaches the same error with roughly a hundredth of the bytes.",
         "bytes",
         "[together[kind] / together['the prior'] for kind in ('AVIF', 'JPEG')]",
         "value[0] > 50 and value[1] > 100",
@@ -79,13 +79,13 @@ CLAIMS = [
         "value['prior'] < 0.15 * value['frequencies only'] and 1.2 < value['prior'] / value['floor'] < 1.7",
     ),
     Claim(
-        "The shipped one comes within a sixth of its own.",
+        "The shipped prior comes within a sixth of its own floor.",
         "ladder",
         "ladders['shipped']",
         "value['prior'] < 1.17 * value['floor']",
     ),
     Claim(
-        "its pictures have less than half the error, here a quarter, in about as many bytes",
+        "the pictures of the shipped models have less than half the error, here a quarter, in about as many bytes",
         "ladder",
         "{'yours': [own_error, ladders['yours']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
         "value['shipped'][0] < 0.5 * value['yours'][0] and value['shipped'][1] < 1.1 * value['yours'][1]",

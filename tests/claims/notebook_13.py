@@ -21,7 +21,7 @@ CLAIMS = [
         "0.3 < value < 0.5",
     ),
     Claim(
-        "With restarts it is far worse.",
+        "With restarts the drift is far worse.",
         "drift",
         "[curves[name][1][-1] for name in ('each by itself', 'each by itself, without restarts')]",
         "value[0] > 0.3 and value[0] > 1.6 * value[1]",
@@ -33,7 +33,7 @@ CLAIMS = [
         "value['each by itself'] < 1.2 * value['together']",
     ),
     Claim(
-        "With the other's, a jumble comes back",
+        "With the other's entries, a jumble comes back",
         "mixed",
         "errors['each by itself']",
         "value[1] > 1 and value[1] > 4 * value[0]",
@@ -44,8 +44,8 @@ CLAIMS = [
         "[errors[name][1] for name in ('each by itself, without restarts', 'together')]",
         "value[1] < value[0] < 2 * value[1]",
     ),
-    exact("To the last bit, this is what process 0 learned when it was by itself.", "first"),
-    exact("Three hundred steps, restarts included, and not one bit is different.", "exactly"),
+    exact("To the last bit, this is the codebook that process 0 learned when it was by itself.", "first"),
+    exact("After three hundred steps, restarts included, not one bit is different.", "exactly"),
     time(
         "a small batch is faster alone, a large one is faster shared",
         "steps",

@@ -61,7 +61,7 @@ def test_10_2_half_of_the_labels():
             ((share, -bits), "the sign is wrong"),
             ((share, np.log2(3) - 0.9183), "there are two others"),
             ((share, 1 - 0.9183), "three classes are open, not two"),
-            ((share, bits / 64), "wanted are bits a picture"),
+            ((share, bits / 64), "the question asks for bits per picture"),
             ((bits, share), "the order is: the share first"),
             (share, "expected two numbers (share of the right class, bits a label saves), got a single one"),
             ("two thirds", "got str"),

@@ -103,8 +103,8 @@ def plot_drift(curves: Mapping[str, tuple[Tensor, Tensor]], steps: Sequence[int]
     """Plot how the codebooks of two processes drift apart.
 
     Args:
-        curves: by name, how far entry k of one is from entry k of the other, on average, and the share of patches that
-            get different codes, 0 … 1; both (N,). At most four.
+        curves: by name, the mean distance between the k-th entries of the two codebooks, over all k, and the share of
+            patches that get different codes, 0 … 1; both (N,). At most four.
         steps: N of them.
     """
     figure = Figure((8.0, 3.3), layout="constrained")
@@ -112,7 +112,7 @@ def plot_drift(curves: Mapping[str, tuple[Tensor, Tensor]], steps: Sequence[int]
     for (name, (distances, shares)), (colour, style) in zip(curves.items(), _LOOKS, strict=False):
         left.plot(steps, distances.numpy(), style, color=colour, label=name)
         right.plot(steps, 100 * shares.numpy(), style, color=colour)
-    left.set(xlabel="step", ylabel="from entry k to entry k, on average")
+    left.set(xlabel="step", ylabel="mean distance between k-th entries")
     right.set(xlabel="step", ylabel="patches with different codes (%)", ylim=(-3, 103))
     for axis in (left, right):
         axis.grid(alpha=0.3)

@@ -90,7 +90,7 @@ def _half_shuffled(answer: Any) -> str | None:
         - _entropy(right, 2 * by_chance),
         "without the label, three classes are open, not two": 1 - _entropy(right, 2 * by_chance),
         "the sign is wrong": -saved,
-        "per code it would be that; wanted are bits a picture": saved / 64,
+        "that is the number per code; the question asks for bits per picture": saved / 64,
     }
     complaint = compare_number(bits, saved, _ROUND, slips)
     return f"bits: {complaint}" if complaint else None
