@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -64,13 +65,13 @@ def elsewhere(output: Path, shift: int, times: int) -> Iterator[None]:
     begin, train = Trainer.__init__, Trainer.train
 
     def longer(self: Any, *arguments: Any, **options: Any) -> None:
-        all_options = dict(zip(_TRAINER, arguments, strict=False)) | options
-        config = all_options["config"]
+        given = signature(begin).bind(self, *arguments, **options)
+        config = given.arguments["config"]
         self.until_times = 1
         if not isinstance(config, Stretched):
             self.until_times = times
-            all_options["config"] = _stretched(config, config.seed + shift, times)
-        begin(self, **all_options)
+            given.arguments["config"] = _stretched(config, config.seed + shift, times)
+        begin(*given.args, **given.kwargs)
 
     def train_longer(
         self: Any, checkpoint: Any, checkpoint_seconds: float, until: int | None = None, after_step: Any = None
@@ -84,9 +85,6 @@ def elsewhere(output: Path, shift: int, times: int) -> Iterator[None]:
         changed.enter_context(patch.object(Trainer, "__init__", longer))
         changed.enter_context(patch.object(Trainer, "train", train_longer))
         yield
-
-
-_TRAINER = ("description", "model", "loss", "evaluate", "config", "data", "validation", "matrices")
 
 
 def _stretched(config: TrainConfig, seed: int, times: int) -> Stretched:

@@ -30,14 +30,20 @@ SMALL_CELLS = {
     "trainer": "data, seeds = load('smileys', limit=16), []\nvqvae = VQVAE(3, 4, 4, 4)\n"
     "config = TrainConfig(steps=3, batch_size=8, seed=5)\n"
     "history = train_vqvae(vqvae, data, config, after_step=lambda *_: seeds.append(torch.initial_seed()))",
-    "workspace": "half = workspace.train_until('vqvae', 0.5)[1][-1]['step']\nabout = workspace.vqvae_about",
+    "workspace": "half = workspace.train_until('vqvae', 0.5)[1][-1]['step']\n"
+    "about, prior = workspace.vqvae_about, workspace.prior_about",
 }
 SMALL_TRAININGS = {"own-loop": Training(("steps",)), "trainer": Training(why="the package's trainer does it")}
 SMALL_CLAIMS = [
     Claim("begins", "begin", "drawn", "True"),
     Claim("loops", "own-loop", "[begun, done]", "value[1] == 4"),
     Claim("trains", "trainer", "[history[-1]['step'], str(seeds[-1])]", "True"),
-    Claim("keeps", "workspace", "[half, about['history'][-1]['step'], about['settings']['seed']]", "True"),
+    Claim(
+        "keeps",
+        "workspace",
+        "[half, *(one['history'][-1]['step'] for one in (about, prior)), about['settings']['seed']]",
+        "True",
+    ),
 ]
 
 
@@ -69,7 +75,7 @@ def test_seeds_and_steps_arrive_in_every_kind_of_training(small: Path, tmp_path:
     begins, loops, trains, keeps = values(run(small, SMALL_CLAIMS, SMALL_TRAININGS, 1, 2, tmp_path / "longer"))
     assert begins == pytest.approx(first_number(1000), rel=1e-3)
     assert loops == [pytest.approx(first_number(1001), rel=1e-3), 8]
-    assert keeps == [6, 12, 1000]  # half and all of twice six steps
+    assert keeps == [6, 12, 12, 1000]  # half and all of twice six steps, and those of the prior
     by_hand = SMALL_CELLS["trainer"].replace("steps=3, batch_size=8, seed=5", "steps=6, batch_size=8, seed=1005")
     written = write(tmp_path, {"begin": SMALL_CELLS["begin"], "trainer": by_hand})
     assert values(run(written, SMALL_CLAIMS[2:3], {}, 0, 1, tmp_path / "by-hand")) == [trains]
@@ -83,7 +89,7 @@ def test_a_run_that_changes_nothing_leaves_the_package_and_the_notebook_as_they_
     found = run(small, SMALL_CLAIMS, SMALL_TRAININGS, 0, 1, tmp_path / "as-it-is")
     begins, loops, trains, keeps = values(found)
     assert begins == pytest.approx(first_number(0), rel=1e-3)
-    assert (loops[1], trains[0], keeps) == (4, 3, [3, 6, 0])
+    assert (loops[1], trains[0], keeps) == (4, 3, [3, 6, 6, 0])
     assert [claim["holds"] for claim in found["claims"]] == [True] * 4
     assert before == (check_claims.workspace.recipe_for, check_claims.Trainer.__init__, check_claims.Trainer.train)
 

@@ -73,13 +73,14 @@ CLAIMS = [
     exact("With counts that start at zero, both entries explode", "zero"),
     exact("You put the pieces into a class of your own", "my-quantizer-check"),
     Claim(
-        "By gradient, the error is the largest for each seed",
+        "Learning by gradient gives the largest error for each seed",
         "cures-look",
         ERRORS,
         "all(by_gradient > max(others) for by_gradient, *others in zip(*value.values()))",
     ),
     Claim(
-        "Averages alone bring in more, here ten to twenty. Most still go unused, even in longer runs",
+        "Averages alone bring more entries into use, here ten to twenty. "
+        "Most entries still go unused, even in longer runs",
         "cures-look",
         USED,
         "all(with_them > without for with_them, without in zip(value['averages'], value['gradient']))"
@@ -104,7 +105,7 @@ CLAIMS = [
         "min(value['averages, from data, restarts']) >= 150",
     ),
     Claim(
-        "the error is much smaller, here about half as large. It is the smallest for each of the three seeds.",
+        "the error is much smaller, here about half as large. It is the smallest of the four for each seed.",
         "cures-look",
         ERRORS,
         "all(ours < 0.8 * min(others) for *others, ours in zip(*value.values()))",

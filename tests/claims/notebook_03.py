@@ -14,7 +14,7 @@ COST = (
 CLAIMS = [
     exact("multiply each by the same weights", "halving"),
     exact("With zeros, the same background has one value in the middle, another at the edges", "border"),
-    exact("You measured that a code sees 10 × 10 pixels and decides about up to 50 × 50", "decides-check"),
+    exact("You measured that a code sees 10 × 10 pixels and can affect 50 × 50", "decides-check"),
     exact("A code stands for 4 × 4 pixels and sees 10 × 10", "sees"),
     exact("Is this the same model as the package's?", "same-model"),
     exact("the gradient of the error with respect to $z$ is the gradient with respect to $e$", "straight"),
@@ -44,7 +44,7 @@ CLAIMS = [
         "value['end'] < 1.02 * value['least']",
     ),
     Claim(
-        "validation lies a little below training",
+        "the validation error lies a little below the training loss",
         "curve",
         "{'training': history[-1]['train_loss'], 'validation': history[-1]['valid_loss']}",
         "value['validation'] < value['training']",
@@ -56,13 +56,13 @@ CLAIMS = [
         "value < 0.025",
     ),
     Claim(
-        "one or two per cent of the variance lost, along edges",
+        "it loses one or two per cent of the variance, along edges",
         "judge",
         "errors.mean()",
         "0.005 < value < 0.025",
     ),
     Claim(
-        "more than half of the codes in use, a few of them very often",
+        "it uses more than half of the codes, a few of them very often",
         "growth",
         "{'in use': number, 'perplexity': perplexity(counts)}",
         "value['in use'] > 0.5 * 256 and 13 <= value['perplexity'] <= 25",
@@ -74,7 +74,7 @@ CLAIMS = [
         "0.6 < value < 0.75",
     ),
     Claim(
-        "in a trained model mostly about its surroundings",
+        "in a trained model it mostly affects its surroundings",
         "swap",
         "{'within 12 × 12': around}",
         "value['within 12 × 12'] > 0.7",
@@ -93,13 +93,13 @@ CLAIMS = [
         "value['4'] > 3 * value['32']",
     ),
     Claim(
-        "With 32 codes nearly everything is back: 0.05 or less",
+        "With 32 codes nearly everything is back: the error is 0.05 or less",
         "few-codes",
         "error",
         "value < 0.05",
     ),
     Claim(
-        "If you simply take the quantizer off, it seems to account for about a tenth of the error.",
+        "If you simply take the quantizer out, it seems to account for about a tenth of the error.",
         "cost",
         COST,
         "0.05 < value['taken off'] < 0.15",
@@ -111,7 +111,7 @@ CLAIMS = [
         "0.1 < value['trained without'] < 0.4",
     ),
     Claim(
-        "about a fifth of the error here, twice what you see if you simply take it off",
+        "about a fifth of the error here, twice what you see if you simply take it out",
         "cost",
         COST,
         "0.1 < value['trained without'] < 0.3 and value['trained without'] > 1.5 * value['taken off']",

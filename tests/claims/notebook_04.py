@@ -27,19 +27,19 @@ CLAIMS = [
         "More than half of the codes are in use, but most of them are rare.", "batch", "usage(counts)", "value > 0.5"
     ),
     Claim(
-        "The unigram entropy is about 4.2 bits instead of 8, the perplexity about 18 instead of 256",
+        "The unigram entropy is about 4.2 bits instead of 8, and the perplexity is about 18 instead of 256",
         "entropy",
         "{'bits': unigram_bits, 'perplexity': 2**unigram_bits}",
         "3.8 < value['bits'] < 4.6 and 14 < value['perplexity'] < 24",
     ),
     Claim(
-        "at $\\lambda = 0.5$ a code of your model costs a bit less, and the error is nearly the same",
+        "at $\\lambda = 0.5$ a code of your model costs about one bit less, and the error is nearly the same",
         "rate-try",
         "{'bits saved': rate_bits[0] - rate_bits[2], 'error, times': rate_errors[2] / rate_errors[0]}",
         "0.7 < value['bits saved'] < 1.5 and value['error, times'] < 1.03",
     ),
     Claim(
-        "At 1 we save one and a half to two bits, for at most a tenth more error.",
+        "At $\\lambda = 1$ we save one and a half to two bits, for at most a tenth more error.",
         "rate-try",
         "{'bits saved': rate_bits[0] - rate_bits[3], 'error, times': rate_errors[3] / rate_errors[0]}",
         "1.3 < value['bits saved'] < 2.2 and value['error, times'] < 1.1",
@@ -51,7 +51,7 @@ CLAIMS = [
         "abs(value - 2.58) < 0.03",
     ),
     Claim(
-        "The place alone is worth more than half a bit.",
+        "Knowing the place saves more than half a bit.",
         "places",
         "unigram_bits - position_bits.mean()",
         "value > 0.5",
@@ -69,15 +69,15 @@ CLAIMS = [
         "0.5 < value['20'] < 0.85",
     ),
     Claim(
-        "With 1,000 grids it is still a tenth; with 20,000 next to nothing is left.",
+        "With 1,000 grids it is still a tenth of a bit; with 20,000 grids next to nothing is left.",
         "bias",
         "dict(zip(map(str, numbers), by_chance))",
         "0.05 < value.get('1000', 0) < 0.15 and value.get('20000', 1) < 0.03",
     ),
     exact("Do not believe a figure for mutual information that comes without its shuffled twin.", "bias-check"),
     Claim(
-        "Three or four steps apart along a row or a column, they share about one; three or four steps apart in "
-        "both directions, about half a bit",
+        "Codes three or four steps apart along a row or a column share about one bit; codes three or four steps "
+        "apart in both directions share about half a bit",
         "offsets",
         "{'along': [reach[0, 3], reach[0, 4], reach[3, 0], reach[4, 0]], 'both': [reach[3, 3], reach[4, 4]]}",
         "all(0.7 < shared < 1.3 for shared in value['along']) and all(0.3 < shared < 0.7 for shared in value['both'])",
@@ -95,13 +95,13 @@ CLAIMS = [
         "0 < value < 50",
     ),
     Claim(
-        "Codes that do not look at each other, or only at one neighbour, decode to patches.",
+        "Codes that are drawn independently, or from one neighbour only, decode to patches",
         "chain",
         "{'plainly wrong, by place': far_off(rows[2]), 'by left neighbour': far_off(vqvae.decode(chain.to(device)))}",
         "min(value.values()) >= 0.75",
     ),
     Claim(
-        "left neighbour: 8, 4.2, 3.5, 2.6 bits",
+        "by left neighbour) need 8, 4.2, 3.5 and 2.6 bits per code",
         "chain-bits",
         "ladder",
         "list(value.values()) == sorted(value.values(), reverse=True)"
@@ -109,7 +109,7 @@ CLAIMS = [
         " and 2.4 <= value['left neighbour'] <= 2.9",
     ),
     Claim(
-        "Then come nearly 7 and about 5.6 bits, much more than for the package's codes.",
+        "The other two models need nearly 7 and about 5.6 bits, much more than for the package's codes.",
         "own-ladder",
         "{name: bits.mean() for name, bits in rungs.items()}",
         "6.5 < value['unigram'] < 7.1 and 5.3 < value['unigram per position'] < 5.9",
