@@ -11,12 +11,12 @@ NATS = "{name: values.mean() for name, values in nats.items()}"
 CLAIMS = [
     exact("The chain rule turns the probability of a grid into a product of predictions in reading order.", "table"),
     exact("So the rule is: **only the first layer shifts.**", "find-seen"),
-    exact("Gradients show who sees whom, and a grid that is not square reveals more mistakes.", "mixed-up"),
+    exact("Gradients show what each position sees, and a grid that is not square reveals more mistakes.", "mixed-up"),
     exact("a stack of masked 3 × 3 convolutions never sees a wedge above and to the right", "blind-count"),
     exact("A vertical and a horizontal stack with a link see everything earlier and nothing else.", "net-count"),
-    exact("to find all three, count both leaks and missed pairs", "mistakes-count"),
+    exact("to find all three mistakes, count both leaks and missed pairs", "mistakes-count"),
     Claim(
-        "The number gives a curve that can only rise or only fall, and it stays near one half.",
+        "gives a curve that can only rise or only fall, and this curve stays near one half",
         "names",
         "{'least': guesses[0].min(), 'most': guesses[0].max()}",
         "0.3 < value['least'] and value['most'] < 0.7",
@@ -41,7 +41,7 @@ CLAIMS = [
         "value['masked, 9 layers'] > random_loss - 0.05 and value['two stacks, 3 layers'] < best_loss + 0.1",
     ),
     Claim(
-        "within the first hundred steps or so; between 0.78 and 0.85 at the end is fine",
+        "within the first hundred steps or so; a loss between 0.78 and 0.85 at the end is fine",
         "train",
         "{'after a hundred': toy_losses['two stacks, 3 layers'][99], 'end': toy_losses['two stacks, 3 layers'][-1]}",
         "value['after a hundred'] < 1 and 0.75 < value['end'] < 0.85",
@@ -59,7 +59,7 @@ CLAIMS = [
         "0.35 < value['more'] < 0.65",
     ),
     Claim(
-        "hardly anything extra at the edges, where the background continues, and most within the face",
+        "hardly any at the edges, where the background continues, and most of them within the face",
         "real-look",
         "{'within': lost.mean(dim=0)[2:6, 2:6].mean(), 'border': torch.cat([lost.mean(dim=0)[[0, 7]].flatten(),"
         " lost.mean(dim=0)[1:7, [0, 7]].flatten()]).mean()}",

@@ -22,7 +22,7 @@ MEMORISED = (
 CLAIMS = [
     exact("With $b = 4$ nearly all of $\\tanh(a)$ passes; with $b = -4$ hardly anything", "gate"),
     Claim(
-        "Without the sum, each layer removes most of the gradient; after a dozen, next to nothing arrives",
+        "Without the sum, each layer removes most of the gradient; after a dozen layers, next to nothing is left",
         "residual",
         "{name: of_layers[0] / of_layers[-1] for name, of_layers in lengths.items()}",
         "value['without'] < 0.01",
@@ -35,7 +35,7 @@ CLAIMS = [
     ),
     exact("You built the model and tested what must hold", "model-check"),
     exact("no position sees itself or anything later", "causality"),
-    exact("Each time, a single wrong line was enough.", "leaks"),
+    exact("Each time, a single wrong line was enough to cause the leak.", "leaks"),
     exact("the label reaches every block", "label-check"),
     exact("and the probabilities of all grids sum to one", "sum-check"),
     exact("With a different label the same 81 grids get different shares", "shares"),
@@ -47,20 +47,20 @@ CLAIMS = [
     ),
     Claim('so its "probabilities" add up to nearly 81', "leak-sum", "sums['leaky']", "value > 65"),
     Claim(
-        "In the laptop profile the last row should need 1.5 bits per code or less.",
+        "the prior should need 1.5 bits per code or less after the third part",
         "own-faces",
         OWN,
         "list(value.values())[-1] <= 1.5",
     ),
     Claim(
-        "After the third, most are faces that you would recognise, each with its own expression.",
+        "After the third part, most of the pictures are clearly faces, each with its own expression.",
         "own-faces",
         "{'right mouth': right_mouths(looks[-1][1], torch.arange(8) % 3), 'bits': looks[-1][0].mean(),"
         " 'after the first': looks[0][0].mean()}",
         "value['right mouth'] > 0.5 and value['bits'] < value['after the first']",
     ),
     Claim(
-        "Without looking at other codes, you need more than five bits for each; looking back is what helps most.",
+        "you need more than five bits per code; looking back at earlier codes helps most.",
         "own-ladder",
         LADDER,
         "value['unigram per position'] > 5 and value['unigram per position'] - value['a masked stack'] >"
@@ -68,7 +68,7 @@ CLAIMS = [
         " value['a masked stack'] - value['two stacks'], value['two stacks'] - value['gated PixelCNN'])",
     ),
     Claim(
-        "The last bar is the same model, trained for longer.",
+        "The last bar shows the same model, trained for longer.",
         "own-ladder",
         LADDER,
         "list(value.values()) == sorted(value.values(), reverse=True)",
@@ -80,7 +80,7 @@ CLAIMS = [
         "value['end'] > value['least'] + 0.05 and value['the 64, end'] < value['the 64, then']",
     ),
     Claim(
-        "as the nats fall, the faces appear: first patches, then parts, and at last parts that fit together",
+        "faces appear: first there are patches, then parts of faces, and at last parts that fit together.",
         "faces",
         "{'nats': [look[0] for look in (look_untrained, look_first, look_last)],"
         " 'plainly wrong': [far_off(look[1]) for look in (look_untrained, look_first, look_last)]}",
@@ -88,7 +88,7 @@ CLAIMS = [
         " and value['plainly wrong'][1] > value['plainly wrong'][2] and value['plainly wrong'][2] < 0.3",
     ),
     Claim(
-        "should need 21 nats or less; the row after a tenth of the steps still needs at least half as much again",
+        "should need 21 nats per grid or less; after a tenth of the steps, it still needs at least half as much again",
         "faces",
         SNAPSHOTS,
         "value['trained'] <= 21 and value['10 %'] > 1.4 * value['trained']",
@@ -106,25 +106,30 @@ CLAIMS = [
         "0.3 < value['prior'] < 0.5 and 0.87 < 1 - value['prior'] / value['unigram'] < 0.93",
     ),
     Claim(
-        "is shorter by a hundredth of a bit or two: it hardly overfits",
+        "is shorter by a hundredth of a bit or two: the prior hardly overfits",
         "ladder",
         "{'bits': bits['prior'].value - bits['prior, training images'].value,"
         " 'standard error': (bits['prior'].error ** 2 + bits['prior, training images'].error ** 2) ** 0.5}",
         "value['bits'] < 0.03",
     ),
     Claim(
-        "Below them stands the source, at two thirds to three quarters of the prior's bits.",
+        "The lowest bar is the source, with two thirds to three quarters of the prior's bits.",
         "ladder",
         "{'share': source.value / evaluation['prior'].nats_per_grid}",
         "0.6 < value['share'] < 0.85",
     ),
     Claim(
-        "The few nats per grid in between (about five in the laptop profile) are what the prior still has to learn",
+        "The difference of a few nats per grid (about five in the laptop profile) is what the prior still has to learn",
         "ladder",
         "evaluation['prior'].nats_per_grid - source.value",
         "3 < value < 7",
     ),
-    Claim("In the laptop profile it costs nearly that much.", "label-known", "more", "0.95 < value < 1.11"),
+    Claim(
+        "In the laptop profile, not knowing the label costs nearly that much.",
+        "label-known",
+        "more",
+        "0.95 < value < 1.11",
+    ),
     Claim(
         "Only the upper left corner still costs its 2.6 bits",
         "positions",
@@ -133,7 +138,7 @@ CLAIMS = [
         "2.4 < value['upper left'] < 2.8 and max(value['others']) < 0.3",
     ),
     Claim(
-        "What stays expensive is the upper left of the face, where it begins",
+        "The upper left of the face stays expensive, because the face begins there",
         "positions",
         "{'upper left': surprise.mean(dim=0)[1:4, 1:4].mean(), 'lower right': surprise.mean(dim=0)[4:7, 4:7].mean()}",
         "value['upper left'] > 2 * value['lower right']",

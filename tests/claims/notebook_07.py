@@ -18,14 +18,14 @@ WORTH = (
 )
 CLAIMS = [
     Claim(
-        "Both draw from the same distribution, by different routes.",
+        "Both methods draw from the same distribution, by different routes.",
         "two-ways",
         "{'off by, line': standard_errors_off(on_line).max(), 'Gumbel': standard_errors_off(by_gumbel).max()}",
         "max(value.values()) < 4",
     ),
-    exact("The noise decides everything, so the same seed draws the same grids again.", "same-grids"),
+    exact("The random numbers decide everything, so the same seed draws the same grids again.", "same-grids"),
     Claim(
-        "They are rough, but they are faces, and each row has its mouth: happy, sad, surprised.",
+        "These pictures are rough, but they are faces, and each row has its own mouth: happy, sad or surprised.",
         "own-faces",
         "{'right mouth': right_mouths(painter.decode(grids), each_ten_times)}",
         "value['right mouth'] > 0.8",
@@ -55,7 +55,7 @@ CLAIMS = [
         "{f'plainly wrong, T = {T}': far_off(sample_faces(temperature=T)) for T in (0.5, 1, 2)}",
         "0.1 < value['plainly wrong, T = 2'] < 0.7 and value['plainly wrong, T = 0.5'] < 0.2",
     ),
-    exact("The code that crosses p stays, and the most probable one always does.", "top-p-right"),
+    exact("Top-p keeps the code that crosses p, so the most probable code always stays.", "top-p-right"),
     Claim(
         "In the upper left corner six codes are left, one for each background.",
         "kept",
@@ -63,7 +63,7 @@ CLAIMS = [
         "list(value.values())[0][0] == 6",
     ),
     Claim(
-        "From 0.9 to 0.99 the number about doubles in such places",
+        "From $p = 0.9$ to $p = 0.99$ the number roughly doubles in such places",
         "kept",
         "{title: kept.max() for title, kept in counts}",
         "1.5 < list(value.values())[1] / list(value.values())[0] < 3",
@@ -76,14 +76,14 @@ CLAIMS = [
         "list(value.values()) == sorted(value.values(), reverse=True)",
     ),
     Claim(
-        "Up to about $T = 0.7$ diversity grows fast; above 1 the nats grow and diversity hardly does.",
+        "Up to about $T = 0.7$ diversity grows fast; above $T = 1$ the nats grow but diversity hardly does.",
         "trade",
         "{f'T = {T}': [nats, bits] for T, nats, bits in points if T in (0, 0.7, 1, 1.4)}",
         "value['T = 0.7'][1] - value['T = 0'][1] > 3 * (value['T = 1.4'][1] - value['T = 1'][1])"
         " and value['T = 1.4'][0] - value['T = 1'][0] > 5",
     ),
     Claim(
-        "up to a point, heat buys diversity; beyond it, mistakes",
+        "up to a point, a higher temperature brings diversity; beyond that point, it brings mistakes",
         "trade",
         "{f'T = {T}': [nats, bits] for T, nats, bits in points if T in (0, 0.7, 1, 1.4)}",
         "value['T = 0.7'][1] - value['T = 0'][1] > 2 * (value['T = 1.4'][1] - value['T = 1'][1])"
@@ -97,44 +97,44 @@ CLAIMS = [
         "0 < value['more'] < 4",
     ),
     Claim(
-        "With a temperature of 0.8 to 1, the drawn grids sit next to the real ones.",
+        "At temperatures from 0.8 to 1, the drawn grids lie next to the real ones in the chart.",
         "trade",
         "{'real': real, **{f'T = {T}': [nats, bits] for T, nats, bits in points if T in (0.85, 1)}}",
         "value['T = 0.85'][0] - 0.5 <= value['real'][0] <= value['T = 1'][0] + 0.5",
     ),
     Claim(
-        "Greedy grids have about 11 nats, little more than half of what a real image has.",
+        "Greedy grids cost about 11 nats, little more than half of what a real image costs.",
         "trade",
         "{'greedy': points[0][1], 'real': real[0]}",
         "8 < value['greedy'] < 14 and 0.5 * value['real'] < value['greedy'] < 0.7 * value['real']",
     ),
     Claim(
-        "In the top rows about nine codes in ten are the same, in the middle rows about half.",
+        "A happy and a sad grid share about nine codes in ten in the top rows, and about half in the middle rows.",
         "labels",
         "agreeing",
         "0.8 < value[0] and value[3:7].min() < 0.65",
     ),
     Claim(
-        "You asked for classes; the prior obeys, but the same noise does not mean the same face.",
+        "You asked for classes; the prior obeys, but the same random numbers do not mean the same face.",
         "bayes",
         "{'obeyed': obeyed.float().mean(), 'recognised': recognised.float().mean(), 'equal codes': agreeing.mean()}",
         "value['obeyed'] >= 0.98 and value['recognised'] >= 0.98 and value['equal codes'] < 0.9",
     ),
     exact("The label reaches the logits at every position", "labels-matter"),
     Claim(
-        "With the upper half given, nothing changes, as it must be.",
+        "With the upper half given, its codes cost the same as in the real image, as they must.",
         "clash",
         CLASH,
         "abs(value['upper'][0] - value['upper'][1]) < 0.01",
     ),
     Claim(
-        "With the lower half given, its codes cost well over 100 nats, where the real image has about four",
+        "With the lower half given, its codes cost well over 100 nats, while they cost about four in the real image",
         "clash",
         CLASH,
         "2.5 < value['lower'][0] < 6 and value['lower'][1] > 120",
     ),
     Claim(
-        "about 100 instead of about six",
+        "about 100 nats instead of about six",
         "clash",
         CLASH,
         "4 < value['right'][0] < 8 and 60 < value['right'][1] < 160",
@@ -147,20 +147,20 @@ CLAIMS = [
         "all(value[half][1] > 5 * value[half][0] for half in ('right', 'lower'))",
     ),
     Claim(
-        "with the lower half given, they cost a small part of what they did before",
+        "With the lower half given, its codes cost only a small part of what they did before",
         "repair",
         "{'nats of the given codes, lower half': nats}",
         "value['nats of the given codes, lower half'] <= 60",
     ),
     Claim(
-        "For the left half it is hundreds. For the lower half it is about one",
+        "For the left half it is in the hundreds. For the lower half it is about one",
         "repair",
         WORTH,
         "value['left half'] >= 100 and value['lower half'] < 2.5",
     ),
     Claim(
-        "Drawing many completions and weighting them by the ignored factors repairs it, as long as at least one of "
-        "them fits.",
+        "Drawing many completions and weighting them by the ignored factors repairs this, as long as at least one "
+        "completion fits.",
         "repair",
         "{name: nats_by_position(complete_by_weight(1, known, tries)[0], test_labels[1].expand(7))[:, known].sum(dim=1)"
         ".mean() for name, known in (('left half', ~right), ('lower half', ~upper))}",

@@ -7,9 +7,9 @@ TIMES = "{f'{batch} grids': [seconds[batch, 8][0] / seconds[batch, 8][i] for i i
 CLAIMS = [
     exact("plain sampling computes $N^2$ positions for $N$ codes, and one in $N$ is used", "count-plain"),
     exact("A model of $L$ blocks costs $21\\,L\\,C^2$ multiply-adds per position", "costs"),
-    exact("The same codes with 12 columns computed instead of 144.", "line-check"),
+    exact("The cache draws the same codes and computes 12 columns instead of 144.", "line-check"),
     exact("a new code changes vertical features only below it, and horizontal ones only after it", "changes-count"),
-    exact("You tested that it is exact, on logits and on samples", "exact"),
+    exact("You tested that the cache is exact, on logits and on samples", "exact"),
     exact("Equal logits and equal random numbers must give equal codes.", "same-samples"),
     exact("64 positions instead of 4096", "count-cached"),
     exact("We compare the formula with what a cache really keeps", "memory"),
@@ -22,20 +22,21 @@ CLAIMS = [
         "value['by row'][0] > 3 * value['by row'][-1]",
     ),
     Claim(
-        "*Stale columns* leaves the first row alone and enters every other row from the left.",
+        "*Stale columns* is right in the first row. In every other row, the error enters from the left.",
         "mistakes-picture",
         "{'first row': maps['stale columns'][0].max(), 'by column': maps['stale columns'][1:].mean(dim=0)}",
         "value['first row'] < 1e-4 and value['by column'][0] > 2 * value['by column'][-1]",
     ),
     time(
-        "your cache should be 2 to 20 times faster and the package's 8 to 60 times, more for 16 grids than for one",
+        "your cache should be 2 to 20 times faster than plain sampling and the package's 8 to 60 times. The gain is "
+        "larger for 16 grids than for one.",
         "seconds",
         TIMES,
         "all(2 < yours < 20 and 8 < package < 60 for yours, package in value.values())"
         " and value['16 grids'][1] > value['1 grids'][1]",
     ),
     time(
-        "small operations and their fixed cost keep a small batch below it",
+        "the fixed cost of many small operations keeps a small batch below this bound",
         "seconds",
         TIMES,
         "max(value['1 grids']) < 64",
@@ -55,7 +56,7 @@ CLAIMS = [
         "3.5 < value[0] < 5.5 and 12 < value[1] < 20",
     ),
     time(
-        "All lines rise with the grid: the larger the grid, the more a plain sampler wastes.",
+        "All lines rise: the larger the grid, the more work a plain sampler wastes.",
         "speedups",
         "speedups",
         "all(sorted(line) == line for line in value.values())",
