@@ -112,7 +112,7 @@ def test_3_3_new_numbers() -> None:
             (lambda codes, order: renumber(renumber(codes, order), order), "done twice"),
             (lambda codes, order: order[order[codes]], "twice, and the other way round"),
             (lambda codes, order: renumber(codes, order).flatten(), "keep the shape"),
-            (lambda codes, order: order.argsort(), "where each entry has gone to"),
+            (lambda codes, order: order.argsort(), "where each entry has gone"),
             (lambda codes, order: order, "not in the shape of the codes"),
             (lambda codes, order: renumber(codes.flip((1, 2)), order), "from the last code"),
             (lambda codes, order: order.argsort(descending=True)[codes], "values are wrong"),

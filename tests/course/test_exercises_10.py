@@ -157,7 +157,7 @@ def test_10_4_twins():
             (lambda a, b: equal(a, b).any(2).any(1), "one equal pixel does not make one"),
             (lambda a, b: torch.isin(sums(a), sums(b)), "equal sums do not suffice"),
             (lambda a, b: near(a, b).any(1), "differs in one pixel"),
-            (lambda a, b: equal(a, a).all(2).sum(1) > 1, "twins among the unseen; wanted"),
+            (lambda a, b: equal(a, a).all(2).sum(1) > 1, "twins among the unseen; the question"),
             (lambda a, b: by_bytes(a, b) | (equal(a, a).all(2).sum(1) > 1), "twins among the unseen do not count"),
             (lambda a, b: (a == b[: len(a)]).flatten(1).all(1), "may stand anywhere"),
             (lambda a, b: equal(a, b).sum(2).argmax(1), "the nearest of the others"),

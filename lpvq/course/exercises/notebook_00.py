@@ -33,8 +33,8 @@ def _compression(answer: Any) -> str | None:
         "this has the bits of a single code; a grid has many": image / log2(_NUM_CODES),
         "these are the bits of the image; divide them by those of its codes": image,
         "these are the bits of the codes; how many times do they go into those of the image?": codes,
-        "this is how many bits are saved; wanted is a factor": image - codes,
-        "this is the share that is saved; wanted is a factor": 1 - codes / image,
+        "this is how many bits are saved; the question asks for a factor": image - codes,
+        "this is the share that is saved; the question asks for a factor": 1 - codes / image,
         "each code is written in float32 here": image / (_POSITIONS * 32),
     }
     return compare_number(answer, image / codes, 0.01, slips)

@@ -102,12 +102,14 @@ def _codes_and_orders() -> list[tuple[Tensor, Tensor]]:
 def _slips_of_numbers(codes: Tensor, order: Tensor) -> dict[str, Tensor]:
     new = order.argsort()
     return {
-        "these are the old numbers of the entries, order[codes]; wanted is where each entry has gone to": order[codes],
+        "these are the old numbers of the entries, order[codes]; the question asks where each entry has gone to": order[
+            codes
+        ],
         "nothing is renumbered": codes,
         "this is done twice": new[new[codes]],
         "this is done twice, and the other way round": order[order[codes]],
         "keep the shape of the codes (B, H, W)": new[codes].flatten(),
-        "this is where each entry has gone to; wanted are the new codes of the grids": new,
+        "this is where each entry has gone; the question asks for the new codes of the grids": new,
         "these are the old numbers of the entries, and not in the shape of the codes": order,
         "this runs from the last code to the first": new[codes.flip((1, 2))],
         "each entry has gone as far from the end as it should be from the beginning": len(order) - 1 - new[codes],
@@ -161,7 +163,8 @@ def _errors() -> tuple[float, dict[str, float]]:
             from_codes - clamped + pixels
         )
         / variance,
-        "this is what the quantizer adds; wanted is the error without it": (mse(from_codes) - mse(clamped)) / variance,
+        "this is what the quantizer adds; the question asks for the error without it": (mse(from_codes) - mse(clamped))
+        / variance,
         "divide by the variance, not by the standard deviation": mse(clamped) / variance**0.5,
         "this is the root; leave the squares as they are": right**0.5,
         "this is the share that is described; the error is the rest": 1 - right,
@@ -221,7 +224,7 @@ def _importance_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
         ),
         "this is in order, but not in the shape (8, 8)": right.flatten(),
         "nothing changes: is the replaced code in the grid that is decoded?": torch.zeros_like(right),
-        "divided by their sum, these are shares; wanted are the changes": right / right.sum(),
+        "divided by their sum, these are shares; the question asks for the changes": right / right.sum(),
         "this is in thousandths": 1000 * right,
     }
 

@@ -261,7 +261,9 @@ def _slips_of_conditional(codes: Tensor, num_codes: int) -> dict[str, float]:
         "this is the entropy of all codes, of which nothing is known": _bits(codes),
         "this is the entropy of the code above": _bits(above),
         "this is the entropy of pairs, in nats": pairs * log(2),
-        "this is what a code tells of the next one (the mutual information); wanted is what is left": _bits(below)
+        "this is what a code tells of the next one (the mutual information); the question asks what is left": _bits(
+            below
+        )
         + _bits(above)
         - pairs,
         "these two entropies are added, as if independent": _bits(above) + _bits(below),

@@ -152,9 +152,9 @@ def _blind_spots(answer: Any) -> str | None:
         ).sum(2),
         "that is for kernels of 5 × 5": ((_SIDE - 1 - columns - 2 * above).clamp(min=0) * there).sum(2),
         "that is the number of the positions before each; some of them are seen": earlier,
-        "this is how many there are in all; wanted is a number for each position": right.sum(),
+        "this is how many there are in all; the question asks for a number for each position": right.sum(),
         "this is in reading order; give it the shape (8, 8)": right.flatten(),
-        "these are shares; wanted are numbers": right / earlier.clamp(min=1),
+        "these are shares; the question asks for numbers": right / earlier.clamp(min=1),
         "nothing is missed by two stacks; the question is for one masked stack": torch.zeros_like(right),
     }
     complaint = compare_tensor(answer, right, 0.5, slips)

@@ -153,9 +153,11 @@ def _slips_of_probabilities(nats: Tensor, codes: Tensor) -> dict[str, Tensor]:
         "softmax takes nats, not bits": (-nats / log(2)).softmax(1),
         "a sigmoid knows nothing of the other labels; divide exponentials by their sum": (-nats).sigmoid(),
         "nats are not divided by their sum, but their exponentials": nats / nats.sum(1, keepdim=True),
-        "these are the best labels; wanted are the probabilities of all": right.argmax(1),
-        "these are the probabilities of the best labels; wanted are those of all": right.amax(1),
-        "this is 1 for the best label; wanted are the probabilities": (right == right.amax(1, keepdim=True)).float(),
+        "these are the best labels; the question asks for the probabilities of all": right.argmax(1),
+        "these are the probabilities of the best labels; the question asks for those of all": right.amax(1),
+        "this is 1 for the best label; the question asks for the probabilities": (
+            right == right.amax(1, keepdim=True)
+        ).float(),
         "these are not divided by their sum": (nats.amin(1, keepdim=True) - nats).exp(),
         "the labels run backwards": right.flip(1),
         "the softmax is taken twice": right.softmax(1),
@@ -229,7 +231,7 @@ def _costs_by_temperature() -> tuple[Tensor, dict[str, Tensor]]:
                 for temperature in _TEMPERATURES
             ]
         ),
-        "these are perplexities; wanted are nats per grid": (right / positions).exp(),
+        "these are perplexities; the question asks for nats per grid": (right / positions).exp(),
     }
 
 

@@ -85,7 +85,7 @@ def _positions_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
         "n runs from 0 to 7, not from 7 to 0": right.flip(1),
         "these are the positions that are skipped": _SIDE**2 - right,
         "these are sums of both, horizontal positions and those of the logits": right + wanted,
-        "these are shares of the 64 positions; wanted are their numbers": right / _SIDE**2,
+        "these are shares of the 64 positions; the question asks for their numbers": right / _SIDE**2,
     }
 
 
@@ -103,7 +103,7 @@ def _cache_bytes(answer: Any) -> str | None:
         "that is for one grid; there are 8": right / grids,
         "that is how many numbers one grid takes; there are 8 grids, and a number takes 4 bytes": right / item / grids,
         "these are bits": 8 * right,
-        "these are KiB; wanted are bytes": right / 1024,
+        "these are KiB; the question asks for bytes": right / 1024,
         "a number in float32 takes 4 bytes, not 8": 2 * right,
         "what is kept are rows: count W columns, not H": _bytes_kept(width=16),
         "with kernel size 5, R is 2": _bytes_kept(reach=1),

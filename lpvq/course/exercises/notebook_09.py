@@ -92,7 +92,7 @@ _SLIPS_OF_COVERAGE: dict[str, Callable[[Tensor, Tensor, int], float]] = {
     "this is the share of balls without another point; count those with one": lambda real, other, k: (
         1 - right_coverage(real, other, k)
     ),
-    "this is how many real points are covered; wanted is the share of them": lambda real, other, k: (
+    "this is how many real points are covered; the question asks for the share of them": lambda real, other, k: (
         right_coverage(real, other, k) * len(real)
     ),
     "divide by the number of real points, not by that of the others": lambda real, other, k: (

@@ -73,7 +73,7 @@ def _half_shuffled(answer: Any) -> str | None:
         "there are three classes, not two": 1 - _SHUFFLED / 2,
         "that would be so if every label were drawn anew": 1 / _CLASSES,
         "that is how often a label that is drawn anew is right by chance; most of the others are kept": by_chance,
-        "this is in per cent; wanted is a share": 100 * right,
+        "this is in per cent; the question asks for a share": 100 * right,
         "of the labels that are drawn anew a third is right, not two thirds": 1 - _SHUFFLED / _CLASSES,
     }
     if complaint := compare_number(share, right, _ROUND, slips):
@@ -148,9 +148,9 @@ def _moved(answer: Any) -> str | None:
         if _all_near(given, [_cost(by, how) for by in range(3)]):
             return what
     if _all_near(given, [_cost(4 * by) for by in range(3)]):
-        return "the faces were moved by whole codes, of four pixels; wanted are pixels"
+        return "the faces were moved by whole codes, of four pixels; the question asks for pixels"
     if _all_near(given, [right[0], right[1] - right[0], right[2] - right[0]]):
-        return "these are the differences; wanted is what each costs"
+        return "these are the differences; the question asks what each costs"
     if _all_near(given, [right[0]] * 3):
         return "nothing was moved"
     for what, mine, cost in zip(("as they are", "moved by 1", "moved by 2"), given, right, strict=True):
@@ -202,18 +202,24 @@ def _slip_of_twins(found: Tensor, right: Tensor, unseen: Tensor, learned: Tensor
     near = (unseen[:, None].int() - learned[None].int()).abs().flatten(2).amax(2) <= 1
     among_unseen = (unseen[:, None] == unseen[None]).flatten(2).all(2).sum(1) > 1
     slips: tuple[tuple[str, Tensor], ...] = (
-        ("this is how many there are; wanted is True or False for each unseen picture", right.sum()),
-        ("this is their share; wanted is True or False for each unseen picture", right.double().mean()),
-        ("these are the numbers of the twins; wanted is True or False for each unseen picture", right.nonzero()),
-        ("these are the numbers of the twins; wanted is True or False for each unseen picture", right.nonzero()[:, 0]),
-        ("this says which have no twin; wanted is the opposite", ~right),
+        ("this is how many there are; the question asks for True or False for each unseen picture", right.sum()),
+        ("this is their share; the question asks for True or False for each unseen picture", right.double().mean()),
+        (
+            "these are the numbers of the twins; the question asks for True or False for each unseen picture",
+            right.nonzero(),
+        ),
+        (
+            "these are the numbers of the twins; the question asks for True or False for each unseen picture",
+            right.nonzero()[:, 0],
+        ),
+        ("this says which have no twin; the question asks for the opposite", ~right),
         ("this says which of those learned from have a twin", equal.all(2).any(0)),
         ("this is a table of all pairs; is there any, for each unseen one?", equal.all(2)),
-        ("this counts for each unseen picture; wanted is True or False", equal.all(2).sum(1)),
+        ("this counts for each unseen picture; the question asks for True or False", equal.all(2).sum(1)),
         ("not all of them have a twin, and one equal pixel does not make one", equal.any(2).any(1)),
         ("the same pixels in another order are no twin: equal sums do not suffice", sums.any(1)),
         ("a picture that differs in one pixel is no twin", near.any(1)),
-        ("these are twins among the unseen; wanted are twins in the other set", among_unseen),
+        ("these are twins among the unseen; the question asks for twins in the other set", among_unseen),
         ("twins among the unseen do not count", equal.all(2).any(1) | among_unseen),
         ("one equal channel is no twin", _channel(equal, unseen).all(3).any(2).any(1)),
         ("a twin may stand anywhere in the other set", equal.all(2).diagonal()),

@@ -152,8 +152,8 @@ def _slips_of_costs() -> tuple[dict[str, float], dict[str, float]]:
             "all faces have the coarse grid of the first here": nats_given(
                 prior, codes, labels, coarse[:1].expand_as(coarse)
             ),
-            "this is by how much it costs more; wanted is the cost itself": other - own,
-            "this is how many times as much it costs; wanted is the cost itself": other / own,
+            "this is by how much it costs more; the question asks for the cost itself": other - own,
+            "this is how many times as much it costs; the question asks for the cost itself": other / own,
         },
     )
 
@@ -198,11 +198,11 @@ def _who_decides(answer: Any) -> str | None:
     share = 1 / _DRAWN
     slips = {
         "that is the share that is not sad": 1 - right,
-        "this is how many are sad; wanted is their share of the 30": right * _DRAWN,
-        "this is in percent; wanted is a share, from 0 to 1": right * 100,
+        "this is how many are sad; the question asks for their share of the 30": right * _DRAWN,
+        "this is in percent; the question asks for a share, from 0 to 1": right * 100,
         "that is the share of happy mouths": (_mouths() == _HAPPY).float().mean().item(),
         "that is the share of surprised mouths": (_mouths() == _SURPRISED).float().mean().item(),
-        "this is the mean of the labels; wanted is how many of them are 1": _mouths().float().mean().item(),
+        "this is the mean of the labels; the question asks how many of them are 1": _mouths().float().mean().item(),
         "a third would be chance; draw, and count": 1 / 3,
     }
     return compare_number(answer, right, 1.02 * share, slips)  # one face more or less may come of rounding

@@ -149,8 +149,8 @@ def _coins(answer: Any) -> str | None:
     right, noise = nats_of_coins()
     slips = {
         "these are bits": right / log(2),
-        "this is the sum; wanted is the mean of the 96 grids": right * _GRIDS,
-        "that is for one code; wanted is a whole grid": right / 64,
+        "this is the sum; the question asks for the mean of the 96 grids": right * _GRIDS,
+        "that is for one code; the question asks for a whole grid": right / 64,
         "these are bytes": right / log(2) / 8,
         "the sign is wrong": -right,
     }

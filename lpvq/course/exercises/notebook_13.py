@@ -93,11 +93,11 @@ def _times_as_large(answer: Any) -> str | None:
     right, number = ratios["light"], as_number(answer)
     slips = {
         "that is the darker half, which process 0 does see": ratios["dark"],
-        "that is all of the test images; wanted is the lighter half": ratios["all"],
+        "that is all of the test images; the question asks for the lighter half": ratios["all"],
         "this is the other way round: divide by the error of together": 1 / right,
-        "that is the ratio of the roots; wanted are mean squared errors": right**0.5,
+        "that is the ratio of the roots; the question asks for mean squared errors": right**0.5,
         "this is in percent": 100 * right,
-        "that is how much larger; wanted is how many times as large": right - 1,
+        "that is how much larger; the question asks how many times as large": right - 1,
     }
     if abs(number - right) > _BY_ROUNDING * right:
         for why, wrong in slips.items():
