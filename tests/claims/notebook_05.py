@@ -47,16 +47,16 @@ CLAIMS = [
         "value['after a hundred'] < 1 and 0.75 < value['end'] < 0.85",
     ),
     Claim(
-        "The masked stack pays about half a bit more for each code (0.3 to 0.8 is fine)",
+        "The masked stack pays half a bit more for each code, or more (0.4 to 1 is fine)",
         "real-look",
         "{**{name: bits.mean() for name, bits in real_bits.items()}, 'more': lost.mean()}",
-        "0.3 < value['more'] < 0.8",
+        "0.4 < value['more'] < 1",
     ),
     Claim(
-        "On real codes the blind spot costs about half a bit per code.",
+        "On real codes the blind spot costs half a bit per code, or more.",
         "real-look",
         "{'more': lost.mean(), 'standard error': lost.mean(dim=(1, 2)).std() / len(lost) ** 0.5}",
-        "0.35 < value['more'] < 0.65",
+        "0.4 < value['more'] < 1",
     ),
     Claim(
         "hardly any at the edges, where the background continues, and most of them within the face",
@@ -73,9 +73,9 @@ CLAIMS = [
         "value['unigram per position'] - value['a masked stack'] > 2",
     ),
     Claim(
-        "Removing the blind spot saves another half bit.",
+        "Removing the blind spot saves another half bit, or more.",
         "own-ladder",
         "{name: bits.value for name, bits in noted.items()}",
-        "0.35 < value['a masked stack'] - value['two stacks'] < 0.65",
+        "0.4 < value['a masked stack'] - value['two stacks'] < 1",
     ),
 ]

@@ -182,8 +182,7 @@ def _numbers_of_directions() -> tuple[int, dict[str, float]]:
         "with so many directions the error is not below 0.05: does the first direction have the number 0 or 1?": right
         - 1,
         "fewer directions are enough: does the first direction have the number 0 or 1?": right + 1,
-        "so many describe 5 %; the question asks when only 5 % is left": int((described < _SMALL_ERROR).sum())
-        + 1,
+        "so many describe 5 %; the question asks when only 5 % is left": int((described < _SMALL_ERROR).sum()) + 1,
     }
 
 
