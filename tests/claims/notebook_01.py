@@ -24,7 +24,7 @@ CLAIMS = [
         "{'PCA, 16': pca_errors[2], 'picture, 192': min(one[1] for one in errors.values())}",
         "value['PCA, 16'] < value['picture, 192']",
     ),
-    exact("directions of length one at right angles have $V V^\\top = 1$", "pca-functions"),
+    exact("directions of length one at right angles to each other have $V V^\\top = 1$", "pca-functions"),
     Claim(
         "The two lines stay together: nothing is memorised.",
         "train-curve",
