@@ -47,7 +47,7 @@ CLAIMS = [
         "value['after a hundred'] < 1 and 0.75 < value['end'] < 0.85",
     ),
     Claim(
-        "The masked stack pays half a bit more for each code, or more (0.4 to 1 is fine)",
+        "For each code, the masked stack pays an extra half bit or more (0.4 to 1 is fine)",
         "real-look",
         "{**{name: bits.mean() for name, bits in real_bits.items()}, 'more': lost.mean()}",
         "0.4 < value['more'] < 1",
@@ -67,7 +67,7 @@ CLAIMS = [
     ),
     exact("although it has nearly twice as many weights", "real-look"),
     Claim(
-        "Looking at the codes that come before saves more than two bits per code, even with a blind spot.",
+        "Looking at the earlier codes saves more than two bits per code, even with a blind spot.",
         "own-ladder",
         "{name: bits.value for name, bits in noted.items()}",
         "value['unigram per position'] - value['a masked stack'] > 2",
