@@ -63,7 +63,7 @@ CLAIMS = [
         "list(value.values())[0][0] == 6",
     ),
     Claim(
-        "From $p = 0.9$ to $p = 0.99$ the number roughly doubles in such places",
+        "From $p = 0.9$ to $p = 0.99$ the largest number roughly doubles",
         "kept",
         "{title: kept.max() for title, kept in counts}",
         "1.5 < list(value.values())[1] / list(value.values())[0] < 3",

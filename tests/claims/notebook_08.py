@@ -12,7 +12,7 @@ CLAIMS = [
     exact("You tested that the cache is exact, on logits and on samples", "exact"),
     exact("Equal logits and equal random numbers must give equal codes.", "same-samples"),
     exact("64 positions instead of 4096", "count-cached"),
-    exact("We compare the formula with what a cache really keeps", "memory"),
+    exact("We compare these formulas with what a cache really keeps", "memory"),
     exact("Logits are computed for the 32 wanted codes only.", "known"),
     exact("Each mistake has its own pattern.", "mistakes-count"),
     Claim(

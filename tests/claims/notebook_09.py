@@ -56,7 +56,7 @@ CLAIMS = [
         "max(value, key=value.get) == 'outline'",
     ),
     Claim(
-        "You hardly see the move, yet measured in pixels it is the larger change.",
+        "You can hardly see the shift, yet measured in pixels it is the larger change.",
         "pixels",
         "{'moved': mean_distance(faces, faces_moved), 'other mouth': mean_distance(faces, faces_changed)}",
         "value['moved'] > value['other mouth']",
