@@ -125,7 +125,7 @@ CLAIMS = [
         "0.25 < value['letters'] < 0.45 and value['letters'] > 3 * value['clinic']",
     ),
     Claim(
-        "none was nearer to a training picture than the nearest 1 % of the unseen letters. But far too many",
+        "none was nearer to a training picture than the nearest 1 % of the unseen letters. But too many",
         "card",
         "{'nearer': near, 'farther': far}",
         "value['nearer'] <= 0.01 and value['farther'] > 0.02",

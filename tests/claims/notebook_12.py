@@ -34,7 +34,7 @@ CLAIMS = [
         "value[0] < 96 and value[1] > 0",
     ),
     exact("A float32 has 24 binary digits.", "orders"),
-    exact("the same probabilities, to the last digit, to the one who writes and to the one who reads", "convert"),
+    exact("gives the writer and the reader the same probabilities, to the last digit", "convert"),
     exact("whole numbers brought every grid back", "exact"),
     Claim(
         "The coarser probabilities cost less than one part in a hundred.",

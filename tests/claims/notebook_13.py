@@ -7,7 +7,7 @@ CLAIMS = [
     exact("The two processes agree with each other, and *nearly* with the one that works alone.", "first-gradient"),
     exact("The two processes have exactly the same weights", "nearly"),
     Claim(
-        "after a hundred steps the difference from one process is still small",
+        "after a hundred steps these weights still differ little from those of one process",
         "nearly",
         "[apart[0], apart[-1], alone[-1].abs().max()]",
         "0 < value[0] < 1e-5 and value[1] < 0.01 * value[2]",
