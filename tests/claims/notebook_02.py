@@ -87,7 +87,7 @@ CLAIMS = [
         " and max(value['averages']) < 0.5 * 256",
     ),
     Claim(
-        "A start from data adds little.",
+        "Starting from data adds little.",
         "cures-look",
         USED,
         "mean(value['averages, from data']) < 1.5 * mean(value['averages'])",

@@ -80,7 +80,7 @@ CLAIMS = [
         "value['end'] > value['least'] + 0.05 and value['the 64, end'] < value['the 64, then']",
     ),
     Claim(
-        "faces appear: first there are patches, then parts of faces, and at last parts that fit together.",
+        "faces appear: first there are patches, then parts of faces, and finally parts that fit together.",
         "faces",
         "{'nats': [look[0] for look in (look_untrained, look_first, look_last)],"
         " 'plainly wrong': [far_off(look[1]) for look in (look_untrained, look_first, look_last)]}",

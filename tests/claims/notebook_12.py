@@ -6,7 +6,7 @@ TRAININGS = {"leak": Training(("120",))}
 CAME_BACK = "{name: same(back, codes) for name, back in tries.items()}"
 CLAIMS = [
     exact("a message of probability $p$ takes less than $-\\log_2 p + 1$ bits", "read"),
-    exact("it returned every symbol", "coder-check"),
+    exact("it gave back every symbol", "coder-check"),
     exact("unpacked them with a cache, code by code", "first-files"),
     Claim(
         "no file is more than one bit longer than promised",
