@@ -104,6 +104,21 @@ def test_what_is_seen_stays_seen_at_every_larger_share(moved: tuple[float, ...],
     assert Sensitivity("a fault", "a measure", 0.0, moved).seen_from == seen
 
 
+def test_a_set_that_chance_has_moved_shows_no_fault() -> None:
+    def looked_at(value: float) -> LookedAt:
+        row = torch.full((100,), value)
+        return LookedAt(row[:, None], {}, row > 0, row, row)
+
+    def mean(faces: LookedAt) -> dict[str, float]:
+        return {"mean": faces.distances.mean().item()}
+
+    clean = [looked_at(value) for value in (6.0, *[0.0, 1.0] * 10)]  # the first is far from all others
+    faulty = {"none": looked_at(6.0), "large": looked_at(60.0)}
+    none, large = measure_sensitivity(mean, clean, faulty)  # type: ignore[arg-type]
+    assert none.moved == (0,) * len(SHARES) and none.seen_from is None
+    assert none.clean == 6 and large.seen_from == 0.1
+
+
 def test_too_few_clean_sets_are_refused() -> None:
     with pytest.raises(InputError, match="at least 3 clean sets, got 2"):
         measure_sensitivity(None, [None] * 2, {})  # type: ignore[arg-type, list-item]
