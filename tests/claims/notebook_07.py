@@ -63,10 +63,10 @@ CLAIMS = [
         "list(value.values())[0][0] == 6",
     ),
     Claim(
-        "From $p = 0.9$ to $p = 0.99$ the largest number roughly doubles",
+        "From $p = 0.9$ to $p = 0.99$ the largest number grows by half or more",
         "kept",
         "{title: kept.max() for title, kept in counts}",
-        "1.5 < list(value.values())[1] / list(value.values())[0] < 3",
+        "list(value.values())[1] >= 1.5 * list(value.values())[0]",
     ),
     Claim(
         "a grid costs most at $T = 1.3$, less when tamed by top-k, less still by top-p, and least with top-p at "
