@@ -90,18 +90,37 @@ def save(figure: Figure, path: str | Path, description: str, settings: Settings 
         write_atomically(path, render(figure, description, settings=settings))
 
 
-def show(figure: Figure, description: str) -> None:
-    """Show a figure in a notebook, with its description for readers who cannot see it.
+UNDESCRIBED = "A figure without a description"
+"""How the text of a figure begins for which nobody has written one."""
+
+
+def show(figure: Figure, description: str = "") -> None:
+    """Show a figure in a notebook, with its description for readers who cannot see it; else with what stands in it.
 
     An open page gets a sharp picture with its description as alternative text; files that are saved for others, by
     ``make notebooks``, keep the smaller PNG alone. Outside of a notebook only the description is printed.
     """
+    description = description or _titles(figure)
     if not running_in_notebook():
         print(description)
         return
     from IPython.display import display
 
     display(complete(figure, description), metadata=alternative(description), raw=True)
+
+
+def show_last_values() -> None:
+    """Have a notebook show a figure that is the last value of a cell as ``show`` does; elsewhere do nothing."""
+    if not running_in_notebook():
+        return
+    from IPython.core.getipython import get_ipython
+
+    def both(figure: Figure) -> tuple[dict[str, Any], dict[str, Any]]:
+        description = _titles(figure)
+        return complete(figure, description), alternative(description)
+
+    shell: Any = get_ipython()
+    shell.display_formatter.mimebundle_formatter.for_type(Figure, both)
 
 
 def complete(figure: Figure, description: str) -> dict[str, Any]:
@@ -386,7 +405,10 @@ def _percent(share: float) -> str:
 
 
 def plot_bars(estimates: Mapping[str, Estimated], xlabel: str) -> Figure:
-    """Plot figures as bars, one below the other, each with its name, its interval of 95 % and its value."""
+    """Plot figures as bars, one below the other, each with its name, its interval of 95 % and its value.
+
+    What cannot be negative has no interval below 0: it ends there.
+    """
     figure = Figure((7, 0.42 * len(estimates) + 0.9), layout="constrained")
     axis = figure.subplots()
     _put_bars(axis, estimates)
@@ -573,10 +595,17 @@ def plot_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], er
     return figure
 
 
+def _titles(figure: Figure) -> str:
+    """What the axes of a figure are called, for want of a description."""
+    names = [name for axis in figure.axes for name in (axis.get_title(), axis.get_xlabel(), axis.get_ylabel()) if name]
+    return UNDESCRIBED + (": " if names else "") + ", ".join(dict.fromkeys(" ".join(name.split()) for name in names))
+
+
 def _put_bars(axis: Axes, estimates: Mapping[str, Estimated]) -> None:
     values = [estimate.value for estimate in estimates.values()]
     widths = [1.96 * estimate.error for estimate in estimates.values()]
-    axis.barh(list(estimates), values, xerr=widths, color=BLUE, ecolor=BLACK, capsize=3)
+    lower = [width if value < 0 else min(width, value) for value, width in zip(values, widths, strict=True)]
+    axis.barh(list(estimates), values, xerr=[lower, widths], color=BLUE, ecolor=BLACK, capsize=3)
     axis.invert_yaxis()
     for row, (value, width) in enumerate(zip(values, widths, strict=True)):
         axis.annotate(f"{value:.3g}", (value + width, row), (6, 0), textcoords="offset points", va="center")

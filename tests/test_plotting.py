@@ -3,10 +3,12 @@
 import base64
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -125,6 +127,26 @@ def test_a_page_gets_a_sharp_picture_with_its_text(monkeypatch: pytest.MonkeyPat
     assert data["text/plain"] == metadata["image/png"]["alt"] == 'codes, "0" < "1"'
 
 
+def test_a_figure_that_nobody_describes_is_told_by_its_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    plotting.show(plotting.plot_images(torch.rand(2, 3, 4, 4), ["happy", "sad"]))
+    assert capsys.readouterr().out == f"{plotting.UNDESCRIBED}: happy, sad\n"
+    plotting.show(plotting.plot_images(torch.rand(1, 3, 4, 4)))
+    assert capsys.readouterr().out == f"{plotting.UNDESCRIBED}\n"
+
+
+def test_a_page_shows_a_figure_that_is_the_last_value_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    figure = plotting.plot_images(torch.rand(2, 3, 4, 4), ["happy", "sad"])
+    plotting.show_last_values()
+    assert set(shell.display_formatter.format(figure)[0]) == {"text/plain"}  # this is no page
+    monkeypatch.setattr(plotting, "running_in_notebook", lambda: True)
+    plotting.show_last_values()
+    data, metadata = shell.display_formatter.format(figure)
+    assert Image.open(io.BytesIO(data["image/png"])).format == "PNG" and "<img" in data["text/html"]
+    assert data["text/plain"] == metadata["image/png"]["alt"] == f"{plotting.UNDESCRIBED}: happy, sad"
+
+
 def test_probabilities_are_drawn_with_the_numbers_of_their_codes() -> None:
     axis = plotting.plot_probabilities(torch.tensor([0.1, 0.6, 0.05, 0.25]), most=3).axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "3", "0"]
@@ -164,6 +186,13 @@ def test_bars_have_their_values_and_intervals() -> None:
     assert [bar.get_width() for bar in axis.patches] == [3.0, 1.5]
     assert [text.get_text() for text in axis.texts] == ["3", "1.5"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and axis.yaxis_inverted()
+
+
+def test_what_cannot_be_negative_has_no_interval_below_0() -> None:
+    figure = plotting.plot_bars({"rare": Estimate(0.001, 0.002), "lost": Estimate(-1.0, 0.5)}, "share")
+    segments = figure.axes[0].collections[0].get_segments()
+    assert segments[0][:, 0] == pytest.approx([0, 0.001 + 1.96 * 0.002])
+    assert segments[1][:, 0] == pytest.approx([-1 - 1.96 * 0.5, -1 + 1.96 * 0.5])
 
 
 def test_quality_shows_every_set_with_all_its_figures() -> None:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 import torch
 from torch import nn
 
+from lpvq import plotting
 from lpvq.course.watching import watch_prior, watch_vqvae
 from lpvq.data.images import ImageData
 from lpvq.data.latent_codes import LatentCodes
@@ -26,7 +27,8 @@ def begin(dataset: str = "smileys", seed: int = 0, pretrained: bool = False) -> 
     """Begin a notebook: seed torch, say what it runs with, and return the workspace of its data set.
 
     The profile and the device are those of ``LPVQ_PROFILE`` and ``LPVQ_DEVICE``. On a busy machine, torch gets fewer
-    threads, see ``lpvq.threads``.
+    threads, see ``lpvq.threads``. From here on a figure that is the last
+    value of a cell is shown.
 
     Args:
         dataset: a name for ``lpvq.load_images``.
@@ -35,6 +37,7 @@ def begin(dataset: str = "smileys", seed: int = 0, pretrained: bool = False) -> 
     """
     torch.manual_seed(seed)
     FairShare().take(say=True)
+    plotting.show_last_values()
     workspace = Workspace(dataset, seed=seed, pretrained=pretrained)
     workspace.watch = _watch
     if dataset in names_of_pretrained() and workspace.profile != "smoke":  # which trains in seconds

@@ -22,10 +22,19 @@ def test_everything_can_be_drawn() -> None:
 
 def test_tiles_keep_their_order_and_their_rows() -> None:
     tiles = torch.linspace(0, 0.9, 5)[:, None, None, None].expand(-1, 3, 2, 2)
-    wall = drawings.plot_tiles(tiles, columns=3).axes[0].images[0].get_array()
+    wall = drawings.plot_tiles(tiles, columns=3, used=2).axes[0].images[0].get_array()
     assert wall.shape == (6, 9, 3)
     np.testing.assert_allclose(wall[[0, 0, 0, 3, 3], [0, 3, 6, 0, 3], 0], tiles[:, 0, 0, 0], atol=1e-6)
     assert wall[4, 7, 0] == 1  # nothing there: white
+
+
+def test_the_rows_of_tiles_have_their_ranks_and_a_line_ends_the_use() -> None:
+    tiles = torch.rand(5, 3, 2, 2)
+    axis = drawings.plot_tiles(tiles, columns=3, used=2).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["1–3", "4–5"]
+    assert axis.lines[0].get_xydata().tolist() == [[9, -1], [5, -1], [5, 2], [-1, 2]]  # in the joints
+    axis = drawings.plot_tiles(tiles, columns=3, used=3).axes[0]
+    assert axis.lines[0].get_xydata().tolist() == [[9, 2], [-1, 2]]
 
 
 def test_the_reach_hides_what_has_no_influence() -> None:

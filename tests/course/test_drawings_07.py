@@ -1,5 +1,7 @@
 """The drawings of 07_sampling show what they are given."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -48,6 +50,14 @@ def test_hidden_pixels_are_those_of_the_hidden_codes() -> None:
     assert torch.equal(hidden[:, :, :4], IMAGES[:, :, :4])
     assert torch.equal(hidden[:, :, 4:8, :4], IMAGES[:, :, 4:8, :4])
     assert (hidden[:, :, 4:8, 4:].flatten().unique().numel(), hidden[:, :, 8:].unique().numel()) == (1, 1)
+
+
+def test_no_two_temperatures_stand_on_each_other() -> None:
+    points = [(0, 10, 1.58), (0.3, 11.8, 2.73), (0.5, 13, 2.9), (0.7, 15.5, 3.03), (0.85, 17.5, 3.04), (1, 19, 3.08)]
+    figure = drawings.plot_trade([*points, (1.2, 22.8, 3.12), (1.4, 29.5, 3.17)], (18.2, 3.13))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_the_rest_is_what_the_shown_codes_leave() -> None:

@@ -181,6 +181,15 @@ def test_a_curve_of_many_losses_has_few_points() -> None:
     assert said == "Training, after 1 step."
 
 
+@pytest.mark.parametrize("pictures", [None, torch.rand(4, 3, 8, 8)])
+def test_every_number_of_the_axis_is_inside_the_picture(pictures: Tensor | None) -> None:
+    figure, _ = plot_training(pictures, None, 1200, [(60 * index, 1 / index) for index in range(1, 21)])
+    axis = figure.axes[-1]
+    axis.set(xlim=(0, 12_500), xticks=[0, 12_500])  # at worst, a number stands at the very end
+    figure.draw_without_rendering()
+    assert axis.get_xticklabels()[-1].get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_in_a_kernel_a_stop_leaves_one_sentence_and_the_cell_goes_on() -> None:
     manager, client = start_new_kernel(extra_arguments=["--log-level=ERROR"])
 

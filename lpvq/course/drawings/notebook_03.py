@@ -140,14 +140,30 @@ def plot_evaluated(
     return figure
 
 
-def plot_tiles(tiles: Tensor, columns: int) -> Figure:
-    """Plot small images (N, C, P, P), floats in [0, 1], in rows of ``columns``, as one wall with white joints."""
+def plot_tiles(tiles: Tensor, columns: int, used: int) -> Figure:
+    """Plot what codes paint as one wall with white joints, and a line between those in use and those that are not.
+
+    Args:
+        tiles: small images (N, C, P, P), floats in [0, 1], of the most frequent code first; each row is named by the
+            ranks of its own.
+        columns: how many are in a row.
+        used: how many of the codes are in use.
+    """
     joint, missing = 1, -len(tiles) % columns
     padded = F.pad(tiles.detach().cpu(), (0, joint, 0, joint), value=1.0)
     padded = F.pad(padded, (0, 0, 0, 0, 0, 0, 0, missing), value=1.0)
     wall = padded.unflatten(0, (-1, columns)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)  # (C, rows · P, …)
-    figure = Figure((9, 9 * wall.shape[1] / wall.shape[2]))
-    put_image(figure.add_axes((0, 0, 1, 1)), wall)
+    figure = Figure((9.6, 9 * wall.shape[1] / wall.shape[2]))
+    axis = figure.add_axes((0.6 / 9.6, 0, 9 / 9.6, 1))
+    put_image(axis, wall)
+    pitch, firsts = tiles.shape[2] + joint, range(0, len(tiles), columns)
+    names = [f"{first + 1}–{min(first + columns, len(tiles))}" for first in firsts]
+    axis.set_yticks([(row + 0.5) * pitch - 1 for row in range(len(firsts))], names, fontsize=8)
+    axis.tick_params(length=0)
+    right, row, column = wall.shape[2], used // columns, used % columns
+    x = [right, column * pitch - 1, column * pitch - 1, -1] if column else [right, -1]
+    y = [pitch * row - 1] * 2 + ([pitch * (row + 1) - 1] * 2 if column else [])
+    axis.plot(x, y, color=BLACK, linewidth=2.5, scalex=False, scaley=False)
     return figure
 
 

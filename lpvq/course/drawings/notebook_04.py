@@ -25,7 +25,7 @@ def plot_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float
     axis.set_xlabel("grids counted")
     axis.set_ylabel("mutual information (bits)")
     axis.grid(alpha=0.3)
-    axis.legend()
+    axis.legend(loc="center right")  # between the two, which end at the top and at the bottom
     return figure
 
 

@@ -165,8 +165,10 @@ def plot_trade(points: Sequence[tuple[float, float, float]], real: tuple[float, 
     axis = figure.subplots()
     axis.plot([x for _, x, _ in points], [y for _, _, y in points], color=BLUE, marker="o", label="drawn")
     for temperature, x, y in points:
-        # Away from the curve, and from the real images, which lie near T = 1.
-        place, side = ((-7, 5), "right") if temperature < 1 else ((7, -12), "left")
+        # Away from the curve, from each other, and from the real images, which lie near T = 1.
+        place, side = ((7, -12), "left") if temperature >= 1 else ((-7, 5), "right")
+        if 0.8 <= temperature < 1:
+            place, side = (4, -18), "center"
         axis.annotate(f"T = {temperature:g}", (x, y), place, textcoords="offset points", fontsize=_SMALL, ha=side)
     axis.plot(*real, color=ORANGE, marker="D", markersize=9, linestyle="none", label="real images")
     axis.set_xlabel("mean nats per grid under the prior (to the left: more probable)")
