@@ -172,7 +172,7 @@ def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
             complaints.append(f"{first_line(cell)!r} shows a picture whose text does not reach the page")
         if kinds and "text/html" in data:
             complaints.append(f"{first_line(cell)!r} holds a picture twice")
-        if kinds and (alternative.startswith("<") or len(alternative) <= 20):
+        if kinds and (alternative.startswith(("<", plotting.UNDESCRIBED)) or len(alternative) <= 20):
             complaints.append(f"{first_line(cell)!r} shows a picture without a text: use lpvq.plotting.show")
     html = [output.get("data", {}).get("text/html", "") for _, output in outputs(notebook)]
     for text in [*prose(notebook), *html]:
@@ -433,6 +433,7 @@ FAULTS: list[tuple[Check, str, Callable[[NotebookNode], object]]] = [
     (has_no_widget_state, "a widget", lambda nb: nb.cells[3].outputs[0].data.update({run_notebooks.WIDGET: {}})),
     (has_text_beside_pictures, "what matplotlib says", lambda nb: put_output(nb, picture(alt="<Figure size 640x480>"))),
     (has_text_beside_pictures, "no text", lambda nb: nb.cells[3].outputs[0].data.pop("text/plain")),
+    (has_text_beside_pictures, "its titles", lambda nb: put_output(nb, picture(alt=f"{plotting.UNDESCRIBED}: happy"))),
     (has_text_beside_pictures, "next to no text", lambda nb: put_output(nb, picture(alt="some smileys"))),
     (has_text_beside_pictures, "not on the page", lambda nb: nb.cells[3].outputs[0].metadata.clear()),
     (has_text_beside_pictures, "twice", lambda nb: nb.cells[3].outputs[0].data.update({"text/html": "<b>"})),
