@@ -226,6 +226,9 @@ def test_it_is_as_wide_as_the_page_and_whole_on_a_narrow_screen(shown, name):
         picture, box = explorer.picture.bounding_box(), explorer.box.bounding_box()
         assert picture["x"] + picture["width"] > box["x"] + 0.97 * box["width"]
         explorer.lab.screenshot(f"explorer_{name}_{width}")
+    if name == "board":  # it has the most controls, and is still seen at once
+        assert explorer.box.bounding_box()["height"] < 530
+        assert explorer.box.locator(".lpvq-beside img").bounding_box()["width"] > 210
 
 
 def test_what_can_be_touched_shows_under_the_mouse(shown):
@@ -244,14 +247,16 @@ def test_what_can_be_touched_shows_under_the_mouse(shown):
 
 
 def test_a_dark_page_stays_dark(shown, tmp_path):
-    explorers = shown("codebook", "plane")
+    explorers = shown(*EXPLORERS)
     explorers[0].lab.use_dark_theme()
-    for explorer in explorers:
+    explorers[0].lab.page.set_viewport_size({"width": 1024, "height": 768})
+    for name, explorer in zip(EXPLORERS, explorers, strict=True):
         explorer.box.screenshot(path=tmp_path / "box.png")
         pixels = np.asarray(Image.open(tmp_path / "box.png").convert("L"))
-        assert (pixels > 240).mean() < 0.05 and np.median(pixels[:, :5]) < 40
+        assert (pixels > 240).mean() < 0.05 and np.median(pixels[:, :5]) < 40, name
         for text in (explorer.caption, explorer.box.locator(".lpvq-hint")):
             assert min(map(int, re.findall(r"\d+", text.evaluate("text => getComputedStyle(text).color"))[:3])) > 150
+        explorer.lab.screenshot(f"explorer_{name}_dark", explorer.box)
 
 
 def test_a_cell_that_is_run_again_ends_what_it_showed(shown):

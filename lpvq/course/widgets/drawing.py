@@ -13,7 +13,7 @@ from PIL import Image as PilImage
 from torch import Tensor
 
 from lpvq.course.widgets.completion import put_erased
-from lpvq.course.widgets.explorer import INK, Explorer, Picture, framed, listen, own_copy
+from lpvq.course.widgets.explorer import INK, Explorer, Picture, framed, in_a_row, listen, own_copy
 from lpvq.data import smileys
 from lpvq.errors import InputError
 from lpvq.evaluation.codes import decode_entries
@@ -55,7 +55,7 @@ def plot_drawing(
     """
     (title, image), *others = panels
     columns = max(3, len(others) - 1)
-    figure = Figure((2.3 * columns, 5.0))
+    figure = Figure((2.0 * columns, 4.45))  # not larger: in a narrow page it leaves room for the board
     axes = figure.subplots(
         2,
         columns,
@@ -92,7 +92,7 @@ class DrawingBoard(Explorer):
         InputError: the VQ-VAE is for images of another number of channels than three.
     """
 
-    hint = "Draw on the board; then encode it, and erase the mouth or frame what to erase."
+    hint = "Draw here, then encode, and erase the mouth or what you frame."
 
     def __init__(
         self,
@@ -120,22 +120,12 @@ class DrawingBoard(Explorer):
             "seed": IntSlider(0, 0, 99, description="seed"),
         }
         self._make_tools(height, width)
-        rows_of_tools = [
-            [
-                _button("plain background", self.clear),
-                _button("start from a smiley", self.start_from_smiley),
-                self._use,
-            ],
-            list(self._colours.values()),
-            [
-                self._brush,
-                self._row,
-                self._column,
-                _button("dab", lambda: self.dab(self._row.value, self._column.value)),
-            ],
-            [_button("encode", self.encode), _button("erase the mouth", self.erase_mouth), *controls.values()],
-        ]
-        super().__init__(controls, rows_of_tools, self._board)
+        start = _button("plain background", self.clear), _button("start from a smiley", self.start_from_smiley)
+        encode, erase = _button("encode", self.encode), _button("erase the mouth", self.erase_mouth)
+        dab = _button("dab", lambda: self.dab(self._row.value, self._column.value))
+        brush = in_a_row([self._brush, self._row, self._column, dab])
+        above = [[*start, self._use, encode], [*self._colours.values(), erase]]  # two rows in a window of 1024 pixels
+        super().__init__(controls, above, [self._board, brush], list(controls.values()))
         self.choose("dark")
 
     def _make_tools(self, height: int, width: int) -> None:
@@ -146,7 +136,7 @@ class DrawingBoard(Explorer):
         self._board.add_class("lpvq-picture").add_class("lpvq-beside")
         self._events = listen(self._paper, self._on_canvas, True, _MILLISECONDS)
         self._colours = {name: self._colour_button(name) for name in self.palette}
-        small = {"description_width": "60px"}, {"width": "auto", "flex": "1 1 180px", "max_width": "300px"}
+        small = {"description_width": "60px"}, {"width": "auto", "flex": "1 1 190px", "max_width": "300px"}
         self._brush, self._row, self._column = (
             IntSlider(value, least, most, description=name, style=small[0], layout=small[1])
             for name, value, least, most in (
@@ -161,7 +151,7 @@ class DrawingBoard(Explorer):
             control.observe(lambda _: self._show_canvas(), "value")
 
     def _colour_button(self, name: str) -> Button:
-        button = Button(tooltip=name, layout={"width": "36px", "height": "32px", "border": f"1px solid {INK}"})
+        button = Button(tooltip=name, layout={"width": "30px", "height": "28px", "border": f"1px solid {INK}"})
         button.style.button_color = "#" + "".join(f"{round(255 * float(part)):02x}" for part in self.palette[name])
         button.on_click(lambda _: self.choose(name))
         return button

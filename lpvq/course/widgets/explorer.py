@@ -50,11 +50,11 @@ _LOST = (
 _NOTE = f"""<style>
 .lpvq-explorer {{ overflow-x: auto; color: var(--jp-content-font-color1); }}
 .lpvq-explorer .lpvq-picture {{ display: block; position: relative; overflow: visible; }}
-.lpvq-explorer .lpvq-beside {{ flex: 0 1 36%; margin: 4px 12px 4px 4px; align-self: flex-start; }}
+.lpvq-explorer .lpvq-left {{ flex: 0 1 42%; min-width: 120px; margin: 4px 12px 4px 4px; overflow: visible; }}
+.lpvq-explorer .lpvq-right {{ flex: 1 1 0; overflow: visible; }}
 .lpvq-explorer .lpvq-beside img {{
     image-rendering: pixelated; outline: 3px solid {TOUCH}; cursor: crosshair; touch-action: none;
 }}
-.lpvq-explorer .lpvq-beside + .lpvq-picture {{ flex: 1 1 0; }}
 .lpvq-explorer .lpvq-picture img {{ display: block; width: 100%; max-width: none; height: auto; margin: 0; }}
 .lpvq-explorer .lpvq-picture .lpvq-here {{ cursor: pointer; }}
 .lpvq-explorer .lpvq-mark, .lpvq-explorer .lpvq-mark > div {{
@@ -85,6 +85,11 @@ def own_copy(model: Model) -> Model:
     On the CPU, where single grids are drawn fastest.
     """
     return deepcopy(model).cpu().eval()
+
+
+def in_a_row(widgets: Sequence[Widget]) -> HBox:
+    """Return widgets side by side, in more rows than one where the page is narrow."""
+    return HBox(widgets, layout=Layout(flex_flow="row wrap", align_items="center"))
 
 
 def play_along(slider: IntSlider, milliseconds: int, step: int = 1) -> Play:
@@ -122,7 +127,8 @@ class Explorer(VBox):
     Args:
         controls: ipywidgets that have a ``value``. Setting it from a cell is the same as moving it in the page.
         rows: how the controls, and what belongs to them, stand above the picture.
-        beside: a widget at the left of the picture.
+        beside: what stands at the left of the picture, one below the other.
+        below: what stands below the picture, where something is beside it.
 
     Attributes:
         controls: as given.
@@ -136,7 +142,11 @@ class Explorer(VBox):
     """Whether something is dragged in the picture: then a finger does not move the page there."""
 
     def __init__(
-        self, controls: Mapping[str, Any], rows: Sequence[Sequence[Widget]], beside: Widget | None = None
+        self,
+        controls: Mapping[str, Any],
+        rows: Sequence[Sequence[Widget]],
+        beside: Sequence[Widget] = (),
+        below: Sequence[Widget] = (),
     ) -> None:
         settle()
         close_those_of_earlier_runs(self)
@@ -152,9 +162,11 @@ class Explorer(VBox):
         note = HTML(_NOTE)
         note.add_class("lpvq-note")
         hint = HTML(f'<div class="lpvq-hint"><b>outlined in blue</b> {self.hint}</div>' if self.hint else "")
-        wrapped = Layout(flex_flow="row wrap", align_items="center")
-        picture = self._picture if beside is None else HBox([beside, self._picture])
-        super().__init__([note, *(HBox(row, layout=wrapped) for row in rows), hint, picture, self._caption])
+        self._right, picture = self._picture, self._picture  # the right half, and all that stands below the controls
+        if beside:
+            self._right = VBox([self._picture, in_a_row(below)]).add_class("lpvq-right")
+            picture = HBox([VBox(beside).add_class("lpvq-left"), self._right])
+        super().__init__([note, *map(in_a_row, rows), hint, picture, self._caption])
         self.add_class("lpvq-explorer")
         for name, control in controls.items():
             control.style.description_width = _WIDTH_OF_NAME
@@ -203,7 +215,8 @@ class Explorer(VBox):
                 self.figure, self.description = Figure((1, 0.1)), f"No picture: {type(error).__name__}: {error}"
             _finish(self.figure)
             self._image.value = render(self.figure, self.description, _SHARPNESS)
-        self._picture.layout.min_width = f"{_LEAST * self.figure.bbox.width:.0f}px"
+        least = f"{_LEAST * self.figure.bbox.width:.0f}px"
+        self._picture.layout.min_width = self._right.layout.min_width = least
         self._caption.value = f'<div role="status">{escape(self.description)}</div>'
 
     def close(self) -> None:
