@@ -36,6 +36,7 @@ CLAIMS = [
     exact("A float32 has 24 binary digits.", "orders"),
     exact("gives the writer and the reader the same probabilities, to the last digit", "convert"),
     exact("whole numbers brought every grid back", "exact"),
+    exact("the same random numbers give the same codes, with the cache or without it", "draws"),
     Claim(
         "The coarser probabilities cost less than one part in a hundred.",
         "price",
@@ -61,6 +62,12 @@ CLAIMS = [
         "value[0] > 50 and value[1] > 100",
     ),
     Claim(
+        "does not get down to our error at any quality",
+        "sizes-of-formats",
+        "[error, ours, 'WebP' in together]",
+        "value[0] > value[1] and not value[2]",
+    ),
+    Claim(
         "A mirrored face is nearly a face like any other, and costs a byte or two more",
         "strange",
         "{name: cost.value for name, cost in costs.items()}",
@@ -73,9 +80,23 @@ CLAIMS = [
         "min(value['colours exchanged'], value['upside down']) > 10 * value['as they are']",
     ),
     Claim(
+        "counting the codes of each place separately saves only about a sixth",
+        "ladder",
+        "ladders['your codes']",
+        "0.75 < value['frequencies by place'] / value['frequencies only'] < 0.95",
+    ),
+    Claim(
+        "After a tenth of its training, your prior needs about a fifth of that, and the rest of its training takes off"
+        " another two fifths.",
+        "ladder",
+        "ladders['your codes']",
+        "0.15 < value['prior, a tenth trained'] / value['frequencies by place'] < 0.3"
+        " and 0.5 < value['prior'] / value['prior, a tenth trained'] < 0.7",
+    ),
+    Claim(
         "about a tenth of what the frequencies alone need, and still a third to a half more than its floor",
         "ladder",
-        "ladders['yours']",
+        "ladders['your codes']",
         "value['prior'] < 0.15 * value['frequencies only'] and 1.2 < value['prior'] / value['floor'] < 1.7",
     ),
     Claim(
@@ -87,7 +108,7 @@ CLAIMS = [
     Claim(
         "the pictures of the shipped models have less than half the error, here a quarter, in about as many bytes",
         "ladder",
-        "{'yours': [own_error, ladders['yours']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
+        "{'yours': [own_error, ladders['your codes']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
         "value['shipped'][0] < 0.5 * value['yours'][0] and value['shipped'][1] < 1.1 * value['yours'][1]",
     ),
 ]

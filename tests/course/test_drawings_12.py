@@ -59,3 +59,12 @@ def test_bytes_stand_beside_their_bars():
     assert axis.get_xscale() == "log"
     assert [bar.get_width() for bar in axis.patches] == pytest.approx([1460, 3.57, 770, 3.25])
     assert [text.get_text() for text in axis.texts] == ["1460", "3.57", "770", "3.25"]
+
+
+def test_a_group_may_lack_bars():
+    figure = drawings.plot_bytes({"one": {"PNG": 9.0, "AVIF": 5.0, "prior": 3.0}, "other": {"PNG": 8.0, "prior": 2.0}})
+    assert plotting.render(figure, "bytes")
+    [axis] = figure.axes
+    assert [bar.get_width() for bar in axis.patches] == pytest.approx([9, 5, 3, 8, 2])
+    rows = [round(bar.get_y() + bar.get_height() / 2) for bar in axis.patches]
+    assert rows == [0, 1, 2, 0, 2]

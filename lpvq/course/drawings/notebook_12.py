@@ -108,7 +108,8 @@ def plot_bytes(groups: Mapping[str, Mapping[str, float]]) -> Figure:
     """Plot bytes as bars, one below the other, on a logarithmic axis, in groups that differ in their hatching.
 
     Args:
-        groups: by the name of the group, the bytes by the name of the bar; at most three groups.
+        groups: by the name of the group, the bytes by the name of the bar; at most three groups. The first has all
+            bars, the others may lack some.
     """
     names = list(next(iter(groups.values())))
     figure = Figure((7.0, 0.3 * len(names) * len(groups) + 1.2), layout="constrained")
@@ -116,8 +117,9 @@ def plot_bytes(groups: Mapping[str, Mapping[str, float]]) -> Figure:
     height = 0.8 / len(groups)
     looks = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
     for place, ((group, sizes), (colour, hatch)) in enumerate(zip(groups.items(), looks, strict=False)):
-        where = np.arange(len(names)) + (place - (len(groups) - 1) / 2) * height
-        values = [sizes[name] for name in names]
+        values = [sizes[name] for name in names if name in sizes]
+        rows = np.array([row for row, name in enumerate(names) if name in sizes])
+        where = rows + (place - (len(groups) - 1) / 2) * height
         bars = axis.barh(where, values, 0.92 * height, color=colour, hatch=hatch, edgecolor="white", label=group)
         axis.bar_label(
             bars, [f"{value:.0f}" if value >= 100 else f"{value:.3g}" for value in values], padding=3, fontsize=9
