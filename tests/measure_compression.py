@@ -13,7 +13,7 @@ commands of lpvq have theirs, and are trained first where there are none. ``--pr
 it in a minute or two.
 
 ``round-trips`` packs test images, and unpacks them in other processes with other batch sizes, numbers of threads and
-methods. Half an hour, most of it for the plain method.
+methods. It takes a quarter of an hour, most of it for the plain method.
 
 ``rates`` compares the size of the file with the nats of both priors, and times ``lpvq compress`` and ``lpvq
 decompress`` as whole commands.
@@ -23,9 +23,9 @@ decompress`` as whole commands.
 ``everything`` packs training and test images with the models inside, and says how large the models and the error are.
 
 ``formats`` puts the same images on one sheet, and halves the settings of each format until it has the one of fewest
-bytes that keeps the error. Every setting tried is printed. It takes half an hour; with ``--slow``, which adds JPEG XL
-at effort 9, many hours, unless ``--count`` takes fewer images. JPEG XL needs a package that nothing else here needs:
-``.venv/bin/python -m pip install imagecodecs==2026.3.6``.
+bytes that keeps the error. Every setting tried is printed. It takes half an hour; ``--slow`` adds JPEG XL at effort 9,
+which takes hours more unless ``--count`` chooses fewer images. JPEG XL needs a package that nothing else here needs,
+and is left out without it: ``.venv/bin/python -m pip install imagecodecs==2026.3.6``.
 
 ``damages`` changes one bit of a file 150 times and cuts it short 50 times, and says what became of it: as it is, where
 the checksum tells, and sealed with a new checksum, as somebody would who wants to do harm.
@@ -39,7 +39,6 @@ import argparse
 import math
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -250,29 +249,29 @@ def damaged(content: bytes) -> Iterator[bytes]:
         yield content[:cut]
 
 
-def outcome(workspace: Workspace, content: bytes, folder: Path) -> str:
+def outcome(workspace: Workspace, content: bytes) -> str:
     """What becomes of such a file, and whether anything is left of one that is refused."""
-    file, pictures = folder / "images.lpvq", folder / "pictures"
-    file.write_bytes(content)
-    try:
-        decompress_images(workspace, file, pictures)
-    except InputError:
-        return "refused" if [*folder.iterdir()] == [file] else "refused, and something is left"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    shutil.rmtree(pictures)
-    return "read"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "images.lpvq")
+        file.write_bytes(content)
+        try:
+            decompress_images(workspace, file, Path(folder, "pictures"))
+        except InputError:
+            return "refused" if [*Path(folder).iterdir()] == [file] else "refused, and something is left"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return "read"
 
 
 def damages(chosen: Chosen) -> None:
     """Print what became of each kind of damage, with models inside and without."""
     workspace, data = workspace_of(chosen), images_of(chosen, "test")
     for with_model in (False, True):
-        with packed(chosen, data, with_model) as file, tempfile.TemporaryDirectory() as folder, without_bars():
+        with packed(chosen, data, with_model) as file, without_bars():
             content = file.read_bytes()
-            as_it_is = Counter(outcome(workspace, some, Path(folder)) for some in damaged(content))
+            as_it_is = Counter(outcome(workspace, some) for some in damaged(content))
             sealed = Counter(
-                outcome(workspace, some + blake2b(some, digest_size=DIGEST).digest(), Path(folder))
+                outcome(workspace, some + blake2b(some, digest_size=DIGEST).digest())
                 for some in damaged(content[:-DIGEST])
             )
         say(f"{len(content):,} bytes, models inside: {with_model}; {dict(as_it_is)}; sealed anew: {dict(sealed)}")
