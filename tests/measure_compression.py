@@ -54,7 +54,6 @@ from statistics import median
 
 import numpy as np
 import torch
-from PIL import features
 
 import coders
 import other_formats
@@ -225,7 +224,7 @@ def everything(chosen: Chosen) -> None:
 def formats(chosen: Chosen) -> None:
     """Print for each format all settings tried, and the one of fewest bytes."""
     say_versions("pillow", "imagecodecs")
-    say(", ".join(f"{name} {features.version(name)}" for name in ("libjpeg_turbo", "webp", "avif")))
+    say(other_formats.codecs())
     sheet = other_formats.sheet_of(images_of(chosen, "train", "test").images)
     say(f"a sheet of {' × '.join(map(str, sheet.shape))}, an error of at most {chosen.error}")
     for name, (there_and_back, settings) in other_formats.formats(sheet.ndim == 2, chosen.slow).items():

@@ -6,12 +6,13 @@ out where that is not installed.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 from torch import Tensor
 
 Sheet = np.ndarray
@@ -39,13 +40,21 @@ def with_pillow(kind: str, **options: Any) -> ThereAndBack:
 
 def jpeg_xl(effort: int) -> ThereAndBack:
     """Return what JPEG XL does, whose setting is the distance."""
-    import imagecodecs
+    imagecodecs = import_module("imagecodecs")  # no statement, as no extra brings it
 
     def there_and_back(sheet: Sheet, distance: float) -> tuple[int, Sheet]:
         content = imagecodecs.jpegxl_encode(sheet, distance=distance, effort=effort)
         return len(content), imagecodecs.jpegxl_decode(content).reshape(sheet.shape)
 
     return there_and_back
+
+
+def codecs() -> str:
+    """Name what does the work below Pillow and imagecodecs, with the versions."""
+    found = [f"{name} {features.version(name)}" for name in ("libjpeg_turbo", "webp", "avif")]
+    if find_spec("imagecodecs"):
+        found.append(import_module("imagecodecs").jpegxl_version())
+    return ", ".join(found)
 
 
 def formats(grey: bool, slow: bool) -> dict[str, tuple[ThereAndBack, Sequence[float]]]:
