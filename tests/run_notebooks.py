@@ -22,6 +22,7 @@ from pathlib import Path
 from time import perf_counter
 
 import nbformat
+import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode
@@ -109,12 +110,29 @@ def keep_for_all_pages(notebook: NotebookNode) -> None:
 def packed(picture: str) -> str:
     """Return a PNG (base64) that looks the same in fewer bytes; nothing in it is transparent.
 
-    Each channel has 64 levels, at most 2 of 255 away from what was drawn: no eye sees it, and it saves a quarter.
+    Each channel has 64 levels, at most 2 of 255 away from what was drawn: no eye sees it, and it saves a quarter. Where
+    that leaves 256 colours or fewer, their numbers are stored, which saves another tenth of all bytes.
     """
     levels = [round(round(value * 63 / 255) * 255 / 63) for value in range(256)]
-    buffer = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        image.convert("RGB").point(levels * 3).save(buffer, "PNG", optimize=True)
+        rounded = image.convert("RGB").point(levels * 3)
+    return min((_png(one) for one in (rounded, _by_palette(rounded)) if one is not None), key=len)
+
+
+def _by_palette(image: Image.Image) -> Image.Image | None:
+    """Return the same image with the numbers of its colours, or None where there are more than 256."""
+    pixels = np.asarray(image)
+    colours, numbers = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    if len(colours) > 256:
+        return None
+    numbered = Image.fromarray(numbers.reshape(pixels.shape[:2]).astype(np.uint8), "P")
+    numbered.putpalette(colours.tobytes())
+    return numbered
+
+
+def _png(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -526,11 +526,28 @@ def test_a_run_keeps_what_every_page_can_show():
     kept = notebook.cells[0].outputs[0].data
     assert set(kept) == {"image/png", "text/plain"}
     before, after = (Image.open(io.BytesIO(one)) for one in (shown, base64.b64decode(kept["image/png"])))
-    moved = np.abs(np.asarray(before.convert("RGB"), dtype=int) - np.asarray(after, dtype=int))
+    moved = np.abs(np.asarray(before.convert("RGB"), dtype=int) - np.asarray(after.convert("RGB"), dtype=int))
     assert moved.max() == 2 and len(kept["image/png"]) < len(data["image/png"])
     again = nbformat.from_dict({"cells": [code_cell("show()", 1, v4.new_output("display_data", data=dict(kept)))]})
     run_notebooks.keep_for_all_pages(again)
     assert again.cells[0].outputs[0].data["image/png"] == kept["image/png"]  # nothing more is lost
+
+
+def test_a_picture_of_few_colours_keeps_them_in_fewer_bytes():
+    colours = np.array(
+        [[0, 0, 0], [85, 0, 170], [255, 170, 0], [255, 255, 255]], np.uint8
+    )  # of the levels that are kept
+    few = np.random.default_rng(0).choice(colours, (40, 40))
+    buffer = io.BytesIO()
+    Image.fromarray(few).save(buffer, "PNG", optimize=True)
+    kept = base64.b64decode(run_notebooks.packed(base64.b64encode(buffer.getvalue()).decode()))
+    assert len(kept) < 0.9 * len(buffer.getvalue())
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept)).convert("RGB")), few)
+
+
+def test_all_notebooks_together_are_small():
+    sizes = [path.stat().st_size for path in (*LESSONS, *SOLUTIONS)]
+    assert sum(sizes) < 22e6
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):

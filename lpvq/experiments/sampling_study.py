@@ -55,7 +55,7 @@ def study_sampling(workspace: Workspace) -> Study:
     number = min(_FACES, len(workspace.test_data), len(workspace.train_data))
     test_codes, classifier = workspace.test_codes[:number], workspace.classifier
     reconstructed = find_nearest_faces(workspace.vqvae.decode(test_codes.codes.to(workspace.device)).cpu())
-    dear = grid_nll(workspace.prior, test_codes).double().quantile(1 - _RARE)
+    costly = grid_nll(workspace.prior, test_codes).double().quantile(1 - _RARE)
     real = classifier.features(workspace.train_data[:number].floats())
     found = []
     ways = [(temperature, top_p) for top_p in _TOP_PS for temperature in _TEMPERATURES]
@@ -72,7 +72,7 @@ def study_sampling(workspace: Workspace) -> Study:
                 quality.wrong,
                 measure_frechet(real, features).estimate,
                 neighbourhoods(real, features).coverage,
-                Estimate.of_mean(nats > dear),
+                Estimate.of_mean(nats > costly),
             )
         )
     panels = {

@@ -3,8 +3,8 @@
 Van den Oord, Vinyals, Kavukcuoglu (2017), Neural Discrete Representation Learning, arXiv:1711.00937.
 
 The encoder is local on purpose: strided convolutions and nothing else, so that a code describes its own few pixels.
-An encoder that sees more packs the image into codes which no prior can predict: hardly less error, far more nats. The
-residual blocks are in the decoder, where looking around costs the prior nothing.
+An encoder that sees more puts distant pixels into its codes, which are then harder to predict. The residual blocks are
+in the decoder, where looking around costs the prior nothing.
 
 For the same reason an image is continued beyond its border by the pixels at the border. Zeros there would give the same
 background other codes at the border than in the middle, and a prior would have to learn where the border is.

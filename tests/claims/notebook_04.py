@@ -7,7 +7,7 @@ CLAIMS = [
     exact("the codes of all images, in batches and in eval mode", "extract-check"),
     Claim("A few batches are enough to change some codes.", "mode", "changed", "value > 0"),
     exact("299 comes back as 43: after 255, counting starts again at 0.", "wrap"),
-    exact("You stored them in the smallest type that holds $K$ codes", "save"),
+    exact("you stored codes in the smallest type that holds $K$ of them", "save"),
     exact("with the checksum of the only model that can decode them", "checksum"),
     Claim(
         "With its own codes, the twin is exactly as good as our model. With our codes it paints rubbish.",

@@ -125,6 +125,20 @@ def test_06_the_model_its_costs_and_a_prior_that_was_told_a_codebook(grids: tupl
     assert torch.allclose(found.nats_per_code(mine, *grids).mean(), mean)
 
 
+def test_06_what_a_model_must_hold_is_true_of_the_package_s(grids: tuple[torch.Tensor, torch.Tensor]) -> None:
+    given = {
+        "grids": grids[0],
+        "grid_labels": grids[1],
+        "all_grids": torch.cartesian_prod(*[torch.arange(3)] * 4).view(81, 2, 2),
+    }
+    names = "influence", "count_mistakes", "nats_per_code", "nats_per_grid", "sum_of_probabilities"
+    found = of_notebook("06_gated_pixelcnn", *names, **given)
+    settings = {"hidden_channels": 8, "num_classes": 3}
+    assert found.count_mistakes(PixelCNN(6, (5, 7), num_blocks=7, **settings).double()) == (0, 0)
+    tiny = PixelCNN(3, 2, num_blocks=2, **settings).double()
+    assert [found.sum_of_probabilities(tiny, label) for label in range(3)] == pytest.approx([1, 1, 1])
+
+
 @pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"),
     [(0.3, None, None), (2.5, None, None), (1, 1, None), (1, 5, None), (1, None, 0.01), (1, None, 0.9), (1.7, 20, 0.9)],
