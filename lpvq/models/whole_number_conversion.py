@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, cast
 
 import torch
@@ -53,7 +54,9 @@ def whole_number_prior(prior: PixelCNN, codes: Tensor, labels: Tensor | None = N
         raise InputError("a prior that is given coarse codes cannot be turned into whole numbers")
     names = ("latent_dim", "image_size", "num_blocks", "kernel_size", "hidden_channels", "num_classes", "position")
     model = WholeNumberPixelCNN(**{name: prior.config[name] for name in (*names, "num_attentions")})
-    prior = prior.without_codebook().cpu().float().eval()
+    # In float64 on the CPU, where a sum in another order rounds to the same whole numbers; in float32 one in a million
+    # does not, and the files of two machines would not be each other's.
+    prior = deepcopy(prior).cpu().double().without_codebook().eval()
     ranges = _ranges(prior, codes.cpu(), None if labels is None else labels.cpu())
     _convert(prior, ranges, model)
     model.check_sums()
