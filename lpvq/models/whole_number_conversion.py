@@ -25,15 +25,13 @@ from lpvq.models.whole_number import (
     LOGIT_UNIT,
     NORM_UNIT,
     SCORE_UNIT,
+    SPREAD,
     Attention,
     Layer,
     make_tables,
     normalised_largest,
 )
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
-
-SPREAD = 3
-"""How many powers of two the units of horizontal features may lie apart."""
 
 _SHIFT_STEPS = 2  # to a unit, of what labels and places add
 

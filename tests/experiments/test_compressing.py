@@ -105,3 +105,8 @@ def test_folders_of_classes_have_names_that_every_system_takes() -> None:
     assert made[:7] == ["T-shirt_top", "T-shirt_top (2)", "_", "con_", "a", "A (2)", "_ (2)"]
     assert len({name.casefold() for name in made}) == len(names)
     assert all(not set(name) & set('/\\:*?"<>|\n') and name not in (".", "..") and len(name) < 70 for name in made)
+
+
+def test_as_many_classes_as_a_file_can_have_get_their_names_at_once() -> None:
+    made = folder_names(["x"] * 60_000 + ["X (7)"])
+    assert len({name.casefold() for name in made}) == 60_001 and made[59_999] == "x (60000)"
