@@ -394,6 +394,8 @@ def compress(
 ) -> None:
     """Compress images to a file of the size of their likelihood: the codes, packed with a prior in whole numbers.
 
+    That must be a prior of one level, so --pretrained --size 128 is refused.
+
     Example: lpvq compress smileys faces.lpvq --pretrained --split test
     """  # fmt: skip
     from lpvq.experiments import compressing

@@ -305,7 +305,7 @@ def test_large_files_stay_out_but_for_the_trained_weights():
     sizes = {name: (ROOT / name).stat().st_size / MEGABYTE for name in tracked_files()}
     assert not {name: size for name, size in sizes.items() if size > 2 and not name.startswith(LARGER_THAN_2_MB)}
     weights = sum(size for name, size in sizes.items() if name.startswith("data/pretrained/"))
-    assert weights < 12
+    assert weights < 14
 
 
 # --- the Makefile, tried in an empty folder with interpreters that are not what they should be

@@ -22,7 +22,7 @@ from lpvq.models.vqvae import VQVAE
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.runtime import progress
 
-_CODES_IN_BLOCK = 2**20
+_CODES_IN_BLOCK, _PIXELS_AT_ONCE = 2**20, 2**24
 _LOOKED_AT = 512  # grids, by which the bits of a decoder are chosen
 
 Part = tuple[Tensor, Tensor]
@@ -165,7 +165,8 @@ def read_images(reader: Reader, models: Models, batch_size: int = GROUP, method:
     """
     device = next(models.decoder.parameters()).device
     for codes, classes in read_codes(reader, models, batch_size, method):
-        for some, own in zip(codes.split(GROUP), classes.split(GROUP), strict=True):
+        at_once = max(1, min(GROUP, _PIXELS_AT_ONCE // (codes[0].numel() * models.decoder.downsample**2)))
+        for some, own in zip(codes.split(at_once), classes.split(at_once), strict=True):
             yield models.decoder.decode(some.to(device)).mul(255).round().byte().cpu(), own
 
 

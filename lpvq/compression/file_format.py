@@ -157,8 +157,10 @@ class Reader:
         start = self._file.read(len(SIGNATURE) + 1)
         if not start.startswith(SIGNATURE):
             raise InputError(f"{self.path} is not a file that lpvq compress has written")
-        if start[-1] > VERSION:
+        if start[len(SIGNATURE) :] > bytes([VERSION]):
             raise InputError(f"{self.path} was written by a newer version of lpvq: update yours")
+        if start[len(SIGNATURE) :] != bytes([VERSION]):
+            raise self.damaged("it ends too early, or is of a version that there never was")
         self._end = self._file.seek(0, 2) - _DIGEST
         self._file.seek(0)
         digest, left = blake2b(digest_size=_DIGEST), self._end
@@ -175,7 +177,8 @@ class Reader:
         channels, downsample, *grid, classes = _SIZES.unpack(self._take(_SIZES.size))
         self._classes = classes
         labels = np.frombuffer(self._take(2 * classes), "<u2").tolist()
-        made_by, *names = self._take_with_length().decode(errors="replace").split("\n")
+        text = self._take_with_length().decode(errors="replace")
+        made_by, *names = map(on_one_line, text.split("\n"))  # what somebody has made up may hold anything
         if not classes or len(names) != classes:
             raise self.damaged(f"it has {len(names)} names of {classes} classes")
         models = self._take_with_length()

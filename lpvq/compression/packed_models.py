@@ -18,9 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lpvq.compression.packing import GROUP
 from lpvq.errors import InputError
+from lpvq.lettering import on_one_line
+from lpvq.models.checks import whole_number
 from lpvq.models.vqvae import VQVAE, decoder
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
+from lpvq.models.whole_number_sampler import cache_bytes
 from lpvq.runtime import in_batches
 
 _BITS = range(6, 17)
@@ -28,7 +32,23 @@ _NEAR = 0.5 / 255  # half of what pictures may differ by: those that were not lo
 _PIXELS_AT_ONCE = 2**17
 _LARGEST = 2**28  # bytes of models
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]  # numbers have no words
-_LARGEST_NUMBER, _MOST_BLOCKS = 2**20, 1000  # in a configuration
+_LARGEST_CACHE = 2**33  # bytes, to decompress a group
+# The smallest and the largest that numbers of a configuration may be: far more than any that is trained, and not so
+# much that memory is lacking for what comes from someone else.
+_RANGES = {
+    "latent_dim": (1, 2**16),
+    "num_blocks": (1, 200),
+    "kernel_size": (3, 31),
+    "num_classes": (1, 2**16),
+    "num_attentions": (0, 200),
+    "num_codes": (1, 2**16),
+    "in_channels": (1, 3),
+    "code_dim": (1, 2**10),
+    "hidden_channels": (1, 2**10),
+    "downsample": (2, 8),
+    "decoder_blocks": (0, 200),
+}
+_LARGEST_GRID = 2**14  # codes
 _LENGTH = struct.Struct("<I")
 _WHOLE = ("|i1", "<i2", "<i4")
 _STEPS = " steps"
@@ -99,7 +119,13 @@ def pack_models(prior: WholeNumberPixelCNN, vqvae: VQVAE, codes: Tensor) -> byte
         prior: of the codes.
         vqvae: that decodes them.
         codes: some of those that it will be used for, int64 (B, H, W).
+
+    Raises:
+        InputError: models too large to be read from a file.
     """
+    described = {name: vqvae.config[name] for name in _DECODER}
+    _check_sizes(prior.config, described)
+    _check_cache(prior)
     exact = PictureDecoder.of(vqvae)
     pictures = exact.decode(codes)
     for bits in _BITS:
@@ -109,11 +135,11 @@ def pack_models(prior: WholeNumberPixelCNN, vqvae: VQVAE, codes: Tensor) -> byte
     arrays |= {f"prior.{name}": _narrow(tensor.cpu().numpy()) for name, tensor in prior.state_dict().items()}
     about = {
         "prior": prior.config,
-        "decoder": {name: vqvae.config[name] for name in _DECODER},
+        "decoder": described,
         "kinds": [array.dtype.str for array in arrays.values()],
     }
-    described = json.dumps(about, separators=(",", ":")).encode()
-    content = _LENGTH.pack(len(described)) + described + b"".join(map(_planes, arrays.values()))
+    text = json.dumps(about, separators=(",", ":")).encode()
+    content = _LENGTH.pack(len(text)) + text + b"".join(map(_planes, arrays.values()))
     return lzma.compress(content, lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=_FILTERS)
 
 
@@ -130,7 +156,7 @@ def unpack_models(content: bytes) -> tuple[WholeNumberPixelCNN, PictureDecoder]:
         return _unpack(content)
     # What somebody has made up makes constructors raise almost anything: sizes that overflow, texts that are no sizes.
     except Exception as error:
-        raise InputError(f"its models cannot be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"its models cannot be read: {on_one_line(str(error))}") from error
 
 
 def _unpack(packed: bytes) -> tuple[WholeNumberPixelCNN, PictureDecoder]:
@@ -140,11 +166,10 @@ def _unpack(packed: bytes) -> tuple[WholeNumberPixelCNN, PictureDecoder]:
         raise InputError("they do not end where they should")
     start = _LENGTH.size + _LENGTH.unpack_from(content)[0]
     about = json.loads(content[_LENGTH.size : start])
-    numbers = [number for part in ("prior", "decoder") for number in about[part].values() if isinstance(number, int)]
-    if max(numbers) > _LARGEST_NUMBER or about["prior"]["num_blocks"] > _MOST_BLOCKS:
-        raise InputError("they are larger than any that are trained")
+    _check_sizes(about["prior"], about["decoder"])
     with torch.device("meta"):  # no memory, so that a wrong size costs nothing
         outlines = PictureDecoder(**about["decoder"]), WholeNumberPixelCNN(**about["prior"])
+    _check_cache(outlines[1])
     shapes = _decoder_shapes(outlines[0])
     shapes |= {f"prior.{name}": tuple(tensor.shape) for name, tensor in outlines[1].state_dict().items()}
     arrays = _arrays(content[start:], shapes, about["kinds"])
@@ -155,6 +180,33 @@ def _unpack(packed: bytes) -> tuple[WholeNumberPixelCNN, PictureDecoder]:
             raise InputError(f"{name} holds NaN or infinity")
     prior.check_sums()
     return prior.eval(), _with(PictureDecoder(**about["decoder"]), arrays)
+
+
+def _check_sizes(prior: Mapping[str, Any], picture: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` for configurations of a prior and a decoder that no models of a file have."""
+    for name, value in (*prior.items(), *picture.items()):
+        if name == "image_size":
+            height, width = (whole_number(name, side) for side in value)
+            if height * width > _LARGEST_GRID:
+                raise InputError(f"grids of {height} × {width} codes are too large")
+        elif name == "position":
+            if not isinstance(value, bool):
+                raise InputError(f"position must be true or false, got {value!r:.20}")
+        elif name != "num_classes" or value is not None:
+            least, most = _RANGES[name]
+            if whole_number(name, value, least) > most:
+                raise InputError(f"{name} must be {most} at most, got {value!r:.20}")
+    usual = prior["kernel_size"] % 2 and picture["in_channels"] in (1, 3) and picture["downsample"] in (2, 4, 8)
+    if not usual or prior["num_attentions"] > prior["num_blocks"]:
+        raise InputError("there are no models of such sizes")
+    if prior["latent_dim"] > picture["num_codes"]:
+        raise InputError(f"the decoder knows {picture['num_codes']} of {prior['latent_dim']} codes")
+
+
+def _check_cache(prior: WholeNumberPixelCNN) -> None:
+    """Raise ``InputError`` for a prior that takes too much memory to decompress with."""
+    if GROUP * cache_bytes(prior, prior.image_size) > _LARGEST_CACHE:
+        raise InputError(f"to decompress {GROUP} images side by side would take too much memory")
 
 
 def _rounded(model: PictureDecoder, bits: int) -> dict[str, Array]:

@@ -151,11 +151,15 @@ def of_folder(folder: Path, size: int, count: int | None) -> Source:
 def folder_names(class_names: Sequence[str]) -> list[str]:
     """Return a folder's name for each class: one that every system takes, no two the same however they are typed."""
     names: list[str] = []
+    taken: set[str] = set()
+    next_number: dict[str, int] = {}  # to try, of names that several classes have
     for name in class_names:
         plain = re.sub(r'[/\\:*?"<>|\x00-\x1f\x7f]', "_", name)[:60].strip(" .") or "_"
         plain = f"{plain}_" if plain.casefold() in _RESERVED else plain
-        taken, unique, number = {other.casefold() for other in names}, plain, 2
+        unique, number = plain, next_number.get(plain.casefold(), 2)
         while unique.casefold() in taken:
             unique, number = f"{plain} ({number})", number + 1
+        next_number[plain.casefold()] = number
+        taken.add(unique.casefold())
         names.append(unique)
     return names

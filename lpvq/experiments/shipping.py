@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from lpvq.experiments.workspace import Workspace
-from lpvq.files import load_model, save_model
+from lpvq.experiments.workspace import MEASURED_ON, Workspace, in_whole_numbers
+from lpvq.files import checksum, load_model, save_model
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.pretrained import FINE
 from lpvq.models.vqvae import VQVAE
+from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.paths import shipped
 
 _SIZES = (None, 128)
@@ -17,7 +18,8 @@ def ship(workspace: Workspace, home: Path) -> None:
     """Copy the models of a workspace to a folder of the name of its data set; they are trained if need be.
 
     A prior is stored in half precision: it takes half of the space, and draws the same faces but for one code in
-    thousands. A VQ-VAE stays as it is, or its codes were others than those that the prior learned.
+    thousands. A VQ-VAE stays as it is, or its codes were others than those that the prior learned. Of a prior of one
+    level there is one in whole numbers, too, made of it as it is stored.
 
     Args:
         workspace: whose models to copy.
@@ -30,6 +32,11 @@ def ship(workspace: Workspace, home: Path) -> None:
         model, about = load_model(kind, workspace.path(name))
         said = {key: value for key, value in about.items() if key not in ("model", "config", "weights_sha256")}
         save_model(model.half() if kind is PixelCNN else model, folder / name, said)
+    if workspace.coarse is None:
+        prior = load_model(PixelCNN, folder / prior_file)[0].float()
+        whole = in_whole_numbers(prior, workspace.vqvae, workspace.all_train_data)
+        settings = {"dataset": workspace.dataset, "prior_checksum": checksum(prior), "measured_on": MEASURED_ON}
+        save_model(whole, folder / WholeNumberPixelCNN.FILE, {"settings": settings})
 
 
 if __name__ == "__main__":

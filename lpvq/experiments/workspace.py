@@ -42,7 +42,7 @@ from lpvq.experiments.trainings import Training, classifier_training, prior_trai
 from lpvq.files import checksum
 from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
-from lpvq.models.pretrained import load_pretrained_and_about
+from lpvq.models.pretrained import load_pretrained_and_about, load_whole_number_prior
 from lpvq.models.saving import Pretrained
 from lpvq.models.vqvae import VQVAE
 from lpvq.models.whole_number_conversion import whole_number_prior
@@ -69,7 +69,10 @@ _DECIDES = {
 _DECIDES["fine"] = _DECIDES["prior"]
 _HOW_MADE = {*HOW_FAST, "shards"}  # what is no reason to make a model again
 _PICTURES = "pictures"
-_WHOLE, _MEASURED_ON = "whole_number_prior", 512
+_WHOLE = "whole_number_prior"
+MEASURED_ON = 512
+"""How many of the training images tell how large the features of a prior become."""
+
 _OF_IMAGES = {"size", "train_images", "test_images", "validation_images", "levels"}
 
 
@@ -255,25 +258,28 @@ class Workspace:
 
     @cached_property
     def whole_number_prior(self) -> WholeNumberPixelCNN:
-        """The prior in whole numbers, made once of the prior that there is now, and kept; on the device.
+        """The prior in whole numbers, on the device: made once of the prior that there is now, and kept.
+
+        That of the weights that come with the project comes with them.
 
         Raises:
             InputError: the prior has two levels.
         """
         prior = self.prior
         if not isinstance(prior, PixelCNN):
-            raise InputError("a prior of two levels cannot be turned into whole numbers: choose --levels 1")
-        settings = {"dataset": self.dataset, "prior_checksum": checksum(prior), "measured_on": _MEASURED_ON}
+            instead = "train one of one level, with --levels 1" if self.pretrained else "choose --levels 1"
+            raise InputError(f"a prior of two levels cannot be turned into whole numbers: {instead}")
         device = self.device if self.device.type != "mps" else torch.device("cpu")  # MPS has no float64
+        if self._shipped is not None:
+            return load_whole_number_prior(self.folder.parent.name, prior).to(device)
+        settings = {"dataset": self.dataset, "prior_checksum": checksum(prior), "measured_on": MEASURED_ON}
 
         def find() -> WholeNumberPixelCNN | None:
             found = self.artefacts.find(WholeNumberPixelCNN, _WHOLE, settings, device)
             return None if found is None else found[0]
 
         def make() -> WholeNumberPixelCNN:
-            codes = extract_codes(self.vqvae, self.all_train_data[:_MEASURED_ON])
-            labels = None if prior.num_classes is None else codes.labels
-            model = whole_number_prior(prior, codes.codes, labels)
+            model = in_whole_numbers(prior, self.vqvae, self.all_train_data)
             self.artefacts.keep(model, _WHOLE, settings, [])
             return model.to(device)
 
@@ -529,3 +535,9 @@ def _snapshot(name: str, share: float) -> str:
 def _step(share: float, steps: int) -> int:
     """How many steps a share of the training is: at least one, and fewer than all of them unless the share is all."""
     return steps if share == 1 else max(1, min(steps - 1, round(share * steps)))
+
+
+def in_whole_numbers(prior: PixelCNN, vqvae: VQVAE, images: ImageData) -> WholeNumberPixelCNN:
+    """Return a prior in whole numbers, on the CPU, measured on the first ``MEASURED_ON`` of the training images."""
+    codes = extract_codes(vqvae, images[:MEASURED_ON])
+    return whole_number_prior(prior, codes.codes, None if prior.num_classes is None else codes.labels)

@@ -8,12 +8,15 @@ from lpvq.files import checksum, load_model
 from lpvq.models.coarse_to_fine import CoarseToFine
 from lpvq.models.pixelcnn import PixelCNN
 from lpvq.models.vqvae import VQVAE
+from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.paths import shipped
 
 FINE = "fine.pt"
 """The name of the file of a fine prior, in the place of ``PixelCNN.FILE``."""
 
 _COARSE = "smileys"  # the coarse level of the weights that have two
+
+_OF_CODES = "the prior was trained on the codes of another VQ-VAE"
 
 About = dict[str, Any]
 
@@ -57,23 +60,42 @@ def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[Pix
     has_levels = (home / name / FINE).exists()
     prior, about = load_model(PixelCNN, home / name / (FINE if has_levels else PixelCNN.FILE))
     prior = prior.float()  # stored in half precision
-    _check_made_for(about, "vqvae_checksum", vqvae, home / name)
+    _check_made_for(about, "vqvae_checksum", vqvae, home / name, _OF_CODES)
     if not has_levels:
         return (vqvae, vqvae_about), (prior, about)
     (coarse_vqvae, _), (coarse_prior, _) = load_pretrained_and_about(_COARSE)
     assert isinstance(coarse_prior, PixelCNN)
-    _check_made_for(about, "coarse_vqvae_checksum", coarse_vqvae, home / name)
+    _check_made_for(about, "coarse_vqvae_checksum", coarse_vqvae, home / name, _OF_CODES)
     if prior.coarse_features is not None:
         prior.coarse_features.vqvae = coarse_vqvae.requires_grad_(False)  # exact: that in the file was halved, too
     return (vqvae, vqvae_about), (CoarseToFine(coarse_prior, vqvae, prior).eval(), about)
 
 
-def _check_made_for(about: About, what: str, vqvae: VQVAE, folder: Path) -> None:
-    """Raise ``InputError`` unless a prior was trained on the codes of ``vqvae``."""
-    settings, found = about.get("settings"), checksum(vqvae)
+def load_whole_number_prior(name: str, prior: PixelCNN) -> WholeNumberPixelCNN:
+    """Return the prior in whole numbers that comes with the project, in eval mode, on the CPU.
+
+    It is kept as it was made once: made anew, it could be another one on a machine that rounds differently, which could
+    not decompress what this one has compressed.
+
+    Args:
+        name: "smileys".
+        prior: what ``load_pretrained`` returned; on any device.
+
+    Raises:
+        InputError: there is no such prior, it is damaged, or it was made of another one.
+    """
+    folder = shipped("pretrained") / name
+    model, about = load_model(WholeNumberPixelCNN, folder / WholeNumberPixelCNN.FILE)
+    _check_made_for(about, "prior_checksum", prior, folder, "the prior in whole numbers was made of another prior")
+    return model
+
+
+def _check_made_for(about: About, what: str, model: VQVAE | PixelCNN, folder: Path, otherwise: str) -> None:
+    """Raise ``InputError`` that says ``otherwise`` unless what is described says that it belongs to ``model``."""
+    settings, found = about.get("settings"), checksum(model)
     made_for = settings.get(what) if isinstance(settings, dict) else None
     if made_for != found:
         raise InputError(
-            f"in {folder}, the prior was trained on the codes of another VQ-VAE (checksum {str(made_for)[:12]}) than "
-            f"the one that comes with it ({found[:12]}): get the project anew"
+            f"in {folder}, {otherwise} (checksum {str(made_for)[:12]}) than the one that comes with it "
+            f"({found[:12]}): get the project anew"
         )

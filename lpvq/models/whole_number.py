@@ -24,6 +24,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from lpvq.errors import InputError
 from lpvq.models.exact_sums import ExactLinear, scaled
 
 TOTAL = 2**22
@@ -41,12 +42,18 @@ HIDDEN = 2**10 - 1
 EMBEDDED = 2**9 - 1
 ASKED = 2**9 - 1
 
+SPREAD = 3
+"""How many powers of two the units of horizontal features may lie apart."""
+
 _GATE = 2**10  # a gate's table has entries for −_GATE … _GATE − 1
 _GATE_BITS = 3  # behind the point, of the entries of a gate's table, which go up to 2⁸
 _WEIGHT_BITS, _FREQUENCY_BITS = 16, 30  # of the largest entries of the tables of exp
 _HALF = torch.tensor(0.5, dtype=torch.float64)
+_LARGEST_SQUARES, _LARGEST_SHIFT = 2**52, 100
 TABLES = {"gate": 2 * _GATE, "weight": 1600, "frequency": 5600}
 """How many entries the tables have; those of exp end where they round to 0."""
+LARGEST_ENTRIES = {"gate": 2 ** (8 + _GATE_BITS), "weight": 2**_WEIGHT_BITS, "frequency": 2**_FREQUENCY_BITS}
+"""The largest that an entry may be, in absolute value."""
 
 
 class Layer(nn.Module):
@@ -217,6 +224,21 @@ class Attention(nn.Module):
         rows, columns = (self.query_rows, self.key_value_rows), (self.query_columns, self.key_value_columns)
         queries, both = (_largest(row) + _largest(column) for row, column in zip(rows, columns, strict=True))
         return queries, both
+
+    def check(self) -> None:
+        """Raise ``InputError`` where a number beside the weights is out of range, so that sums would not be exact."""
+        channels, squares = len(self.alike), 0.0
+        least, most = int(self.alike.min()), int(self.alike.max())
+        if least >= 0 and most <= SPREAD:
+            squares = channels**3 * (FEATURES * 2.0**most) ** 2  # the largest sum of them
+        in_range = {
+            "alike": squares > 0,
+            "epsilon": 1 <= float(self.epsilon) <= _LARGEST_SQUARES - squares,
+            "nothing": float(self.nothing.abs().max()) <= ASKED,
+            "score_shift": abs(int(self.score_shift)) <= _LARGEST_SHIFT,
+        }
+        if wrong := [name for name, right in in_range.items() if not right]:
+            raise InputError(f"numbers of its attention are out of range: {', '.join(wrong)}")
 
     def in_heads(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, d)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, cast
 
 import torch
@@ -24,15 +25,13 @@ from lpvq.models.whole_number import (
     LOGIT_UNIT,
     NORM_UNIT,
     SCORE_UNIT,
+    SPREAD,
     Attention,
     Layer,
     make_tables,
     normalised_largest,
 )
 from lpvq.models.whole_number_prior import WholeNumberPixelCNN
-
-SPREAD = 3
-"""How many powers of two the units of horizontal features may lie apart."""
 
 _SHIFT_STEPS = 2  # to a unit, of what labels and places add
 
@@ -53,7 +52,9 @@ def whole_number_prior(prior: PixelCNN, codes: Tensor, labels: Tensor | None = N
         raise InputError("a prior that is given coarse codes cannot be turned into whole numbers")
     names = ("latent_dim", "image_size", "num_blocks", "kernel_size", "hidden_channels", "num_classes", "position")
     model = WholeNumberPixelCNN(**{name: prior.config[name] for name in (*names, "num_attentions")})
-    prior = prior.without_codebook().cpu().float().eval()
+    # In float64 on the CPU, where a sum in another order rounds to the same whole numbers; in float32 one in a million
+    # does not, and the files of two machines would not be each other's.
+    prior = deepcopy(prior).cpu().double().without_codebook().eval()
     ranges = _ranges(prior, codes.cpu(), None if labels is None else labels.cpu())
     _convert(prior, ranges, model)
     model.check_sums()

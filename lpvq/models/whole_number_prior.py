@@ -21,6 +21,7 @@ from lpvq.models.whole_number import (
     FEATURES,
     GATED,
     HIDDEN,
+    LARGEST_ENTRIES,
     TABLES,
     TOTAL,
     Attention,
@@ -352,7 +353,12 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             raise InputError(f"this model knows grids up to {self.image_size}, got {tuple(size)}")
 
     def check_sums(self) -> None:
-        """Raise ``InputError`` unless all sums are exact, whatever the codes."""
+        """Raise ``InputError`` unless all sums are exact, whatever the codes, and the tables are such as are made."""
+        for name, largest in LARGEST_ENTRIES.items():
+            table = cast(Tensor, getattr(self, f"{name}_table")).long()
+            falls = name == "gate" or bool(table[0] > 0 and table[-1] >= 0 and (table.diff() <= 0).all())
+            if not falls or int(table.abs().max()) > largest:
+                raise InputError(f"the {name} table of this model is none")
         bounds = {"the vertical input": largest_sum([(self.vertical_input, EMBEDDED)])}
         residual = [(self.horizontal_input, EMBEDDED)]
         for number, layer in enumerate(cast(list[Layer], list(self.layers))):
@@ -361,6 +367,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             bounds[f"horizontal {number}"] = largest_sum([(layer.horizontal, FEATURES), (layer.link, FEATURES)], more_h)
             residual.append((layer.output, GATED))
             if (attention := layer.attention) is not None:
+                attention.check()
                 more_q, more_kv = attention.largest_places()
                 bounds[f"query {number}"] = largest_sum([(attention.query, normalised_largest(self.channels))], more_q)
                 bounds[f"key and value {number}"] = largest_sum([(attention.key_value, GATED)], more_kv)

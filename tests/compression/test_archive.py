@@ -1,18 +1,25 @@
 """Files of compressed images: exact, whole or refused, and read by whoever has the models or finds them inside."""
 
-from collections.abc import Iterator
+import json
+import lzma
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from lpvq import VQVAE, InputError, PixelCNN
-from lpvq.compression import archive, packing
+from lpvq.compression import archive, packed_models, packing
 from lpvq.compression.archive import Models, compress, models_for, read_codes, read_images
-from lpvq.compression.file_format import Reader
+from lpvq.compression.file_format import Reader, Writer
 from lpvq.compression.packed_models import PictureDecoder, pack_models, unpack_models
+from lpvq.experiments import compressing
 from lpvq.experiments.compressing import decompress_images
 from lpvq.models.whole_number_conversion import whole_number_prior
 from processes import in_new_process
@@ -143,19 +150,17 @@ def attempt(content: bytes, with_models: bool, models: Models, folder: Path) -> 
     """What is said when somebody decompresses such a file; nothing must be left of it then."""
     path = folder / "a.lpvq"
     path.write_bytes(content)
+    workspace: Any = None if with_models else SimpleNamespace(is_trained=lambda: True)
     try:
-        if with_models:
-            decompress_images(None, path, folder / "out")
-        else:
-            reader = Reader(path)
-            for _ in read_images(reader, models_for(reader, models)):
-                pass
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compressing, "models_of", lambda _: models)
+            decompress_images(workspace, path, folder / "out")
     except InputError as error:
         assert [found.name for found in folder.iterdir()] == ["a.lpvq"]
         return str(error)
     for file in sorted((folder / "out").rglob("*"), reverse=True):
         file.unlink() if file.is_file() else file.rmdir()
-    (folder / "out").rmdir() if with_models else None
+    (folder / "out").rmdir()
     return None
 
 
@@ -227,3 +232,132 @@ def test_packed_models_give_the_same_probabilities_and_nearly_the_same_pictures(
     labels = torch.arange(10) % 3
     assert torch.equal(prior(codes, labels), models.prior(codes, labels))
     assert 0 < (decoder.decode(codes) - vqvae.decode(codes)).abs().max() <= 0.5 / 255
+
+
+def described_as(packed: bytes, part: str, **changes: Any) -> bytes:
+    """Packed models whose description says something else of a part of them."""
+    content = lzma.decompress(packed)
+    start = 4 + int.from_bytes(content[:4], "little")
+    about = json.loads(content[4:start])
+    about[part] |= changes
+    text = json.dumps(about).encode()
+    filters = packed_models._FILTERS
+    made = len(text).to_bytes(4, "little") + text + content[start:]
+    return lzma.compress(made, lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=filters)
+
+
+def attempt_with(header: dict[str, Any], written: bytes, folder: Path) -> str | None:
+    """What is said of a file with models inside whose header says something else, its checksum right."""
+    (folder / "whole.lpvq").write_bytes(written)
+    reader = Reader(folder / "whole.lpvq")
+    with (folder / "other.lpvq").open("wb") as file:
+        writer = Writer(file, replace(reader.header, **header))
+        for block in reader.blocks:
+            writer.block(block.counts, reader.content(block))
+        writer.finish()
+    content = (folder / "other.lpvq").read_bytes()
+    for name in ("whole", "other"):
+        (folder / f"{name}.lpvq").unlink()
+    return attempt(content, True, make_models(), folder)
+
+
+@pytest.fixture(scope="module")
+def with_models(models: Models, images: tuple[Tensor, Tensor], tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("with_models") / "a"
+    compress(path, [images], NAMES, models, with_model=True)
+    return path.read_bytes()
+
+
+TABLES: dict[str, Callable[[Any], object]] = {
+    "frequencies of nothing": lambda prior: prior.frequency_table.zero_(),
+    "frequencies that rise": lambda prior: prior.frequency_table.copy_(prior.frequency_table.flip(0)),
+    "frequencies below nothing": lambda prior: prior.frequency_table[-1].fill_(-5),
+    "frequencies too large": lambda prior: prior.frequency_table[0].fill_(2**31 - 1),
+    "weights of nothing": lambda prior: prior.weight_table.zero_(),
+    "weights too large": lambda prior: prior.weight_table[:9].fill_(2**20),
+    "a gate too large": lambda prior: prior.gate_table[3].fill_(-(2**30)),
+    "epsilon 0": lambda prior: prior.layers[1].attention.epsilon.zero_(),
+    "epsilon below 0": lambda prior: prior.layers[1].attention.epsilon.fill_(-1e30),
+    "epsilon too large": lambda prior: prior.layers[1].attention.epsilon.fill_(1e30),
+    "alike below 0": lambda prior: prior.layers[1].attention.alike.fill_(-128),
+    "alike too large": lambda prior: prior.layers[1].attention.alike[2:].fill_(4),
+    "nothing too large": lambda prior: prior.layers[1].attention.nothing[0].fill_(1000),
+    "score_shift too large": lambda prior: prior.layers[1].attention.score_shift.fill_(127),
+}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_tables_that_nobody_makes_are_refused(what: str, models: Models, with_models: bytes, tmp_path: Path) -> None:
+    prior = deepcopy(models.prior)
+    TABLES[what](prior)
+    packed = pack_models(prior, models.decoder, torch.zeros(1, 4, 4, dtype=torch.int64))
+    said = attempt_with({"models": packed}, with_models, tmp_path)
+    assert said and "a.lpvq is damaged (its models cannot be read: " in said
+    assert "table of this model is none" in said or "out of range" in said
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("prior", {"image_size": [4, -4]}),
+        ("prior", {"image_size": "44"}),
+        ("prior", {"image_size": [4]}),
+        ("prior", {"image_size": [129, 128]}),
+        ("prior", {"num_blocks": 10**6}),
+        ("prior", {"num_attentions": 3}),
+        ("prior", {"kernel_size": 4}),
+        ("prior", {"position": 1}),
+        ("prior", {"hidden_channels": 2**19}),
+        ("prior", {"latent_dim": 9}),
+        ("decoder", {"decoder_blocks": 10**6}),
+        ("decoder", {"downsample": 5}),
+        ("decoder", {"in_channels": 2}),
+        ("decoder", {"num_codes": True}),
+        ("decoder", {"\x1b[31m": 1}),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused(
+    part: str, changes: dict[str, Any], models: Models, with_models: bytes, tmp_path: Path
+) -> None:
+    packed = pack_models(models.prior, models.decoder, torch.zeros(1, 4, 4, dtype=torch.int64))
+    said = attempt_with({"models": described_as(packed, part, **changes)}, with_models, tmp_path)
+    assert said and "a.lpvq is damaged (its models cannot be read: " in said and said.isprintable()
+
+
+@pytest.mark.parametrize("side", [64, 128, 2**16 - 1])
+def test_a_prior_that_tells_no_places_has_no_larger_grids_for_it(
+    side: int, models: Models, with_models: bytes, tmp_path: Path
+) -> None:
+    prior = PixelCNN(8, (4, 4), 2, 3, 8, num_classes=3).requires_grad_(False)
+    whole = whole_number_prior(prior, torch.zeros(3, 4, 4, dtype=torch.int64), torch.arange(3))
+    packed = pack_models(whole, models.decoder, torch.zeros(1, 4, 4, dtype=torch.int64))
+    packed = described_as(packed, "prior", image_size=[side, side])
+    header = {"models": packed, "grid": (side, side)}
+    said = attempt_with(header, with_models, tmp_path)
+    assert said and ("codes are too large" in said) == (side > 128)
+
+
+def test_too_large_models_are_not_put_into_a_file(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_models, "_LARGEST_CACHE", 1000)
+    with pytest.raises(InputError, match="too much memory"):
+        pack_models(models.prior, models.decoder, torch.zeros(1, 4, 4, dtype=torch.int64))
+
+
+def test_names_that_somebody_has_made_up_reach_no_terminal_as_they_are(
+    written: tuple[bytes, bool], models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lpvq.compression.file_format.on_one_line", lambda name: name)  # as a writer could
+    (tmp_path / "a").write_bytes(written[0])
+    header = Reader(tmp_path / "a").header
+    with (tmp_path / "b").open("wb") as file:
+        Writer(file, replace(header, made_by="\x1b]0;x\x07", class_names=("\x1b[2J", "b", "c"))).finish()
+    monkeypatch.undo()
+    found = Reader(tmp_path / "b").header
+    assert found.made_by == "]0;x" and found.class_names == ("[2J", "b", "c")
+
+
+def test_a_version_that_never_was_and_a_bare_signature_are_damaged(tmp_path: Path) -> None:
+    for content in (b"\x89LPVQ\n", b"\x89LPVQ\n\x00" + bytes(100)):
+        (tmp_path / "a").write_bytes(content)
+        with pytest.raises(InputError, match="is damaged"):
+            Reader(tmp_path / "a")

@@ -92,9 +92,21 @@ def test_the_prior_in_whole_numbers_is_kept_and_made_anew_for_another_prior(tmp_
     assert not torch.equal(again.whole_number_prior(codes, labels), made(codes, labels))
 
 
+def test_a_prior_of_two_levels_is_refused_before_anything_is_read(tmp_path: Path, capsys: Captured) -> None:
+    options = ("--pretrained", "--size", 128, "--output", tmp_path)
+    assert run("compress", "smileys", tmp_path / "a.lpvq", *options) == 2
+    assert "two levels cannot be turned into whole numbers: train one of one level" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_folders_of_classes_have_names_that_every_system_takes() -> None:
     names = ["T-shirt/top", "T-shirt:top", "../..", "con", "a ", "A", "", "ü" * 200, ".", "x\ny"]
     made = folder_names(names)
     assert made[:7] == ["T-shirt_top", "T-shirt_top (2)", "_", "con_", "a", "A (2)", "_ (2)"]
     assert len({name.casefold() for name in made}) == len(names)
     assert all(not set(name) & set('/\\:*?"<>|\n') and name not in (".", "..") and len(name) < 70 for name in made)
+
+
+def test_as_many_classes_as_a_file_can_have_get_their_names_at_once() -> None:
+    made = folder_names(["x"] * 60_000 + ["X (7)"])
+    assert len({name.casefold() for name in made}) == 60_001 and made[59_999] == "x (60000)"

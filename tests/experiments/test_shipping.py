@@ -34,6 +34,9 @@ def test_what_is_shipped_of_one_level_is_loaded(home: Path, tmp_path: Path) -> N
     stored, about = load_model(PixelCNN, home / "smileys" / "prior.pt")
     assert stored.embedding.weight.dtype == torch.float16
     assert about["history"] == made.prior_about["history"] and about["settings"] == made.prior_about["settings"]
+    whole = make(tmp_path / "other", pretrained=True).whole_number_prior
+    codes = made.test_codes.codes[:4], made.test_codes.labels[:4]
+    torch.testing.assert_close(whole.nll(*codes), prior.nll(*codes).double().detach(), rtol=0.05, atol=0)
 
 
 def test_what_is_shipped_of_two_levels_is_loaded_with_the_coarse_level(home: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from copy import deepcopy
 import pytest
 import torch
 
-from lpvq import InputError, PixelCNN
+from lpvq import InputError, PixelCNN, load_pretrained
+from lpvq.files import checksum
 from lpvq.models.exact_sums import LARGEST_SUM, ExactLinear, Source, fit, largest_sum
 from lpvq.models.whole_number import rounded_quotient, whole_root
 from lpvq.models.whole_number_conversion import whole_number_prior
@@ -128,3 +129,24 @@ def test_quotients_and_roots_are_exact() -> None:
     roots = torch.arange(1, 200, dtype=torch.float64) * 300_001
     assert torch.equal(whole_root(roots.square()), roots)
     assert torch.equal(whole_root(roots.square() - 1), roots - 1)
+
+
+def test_it_does_not_depend_on_the_order_in_which_the_codebook_is_added_up(codes: torch.Tensor) -> None:
+    _, prior = load_pretrained("smileys")
+    assert isinstance(prior, PixelCNN)
+    made = checksum(whole_number_prior(prior, codes, LABELS))
+    orders = [torch.randperm(16, generator=torch.Generator().manual_seed(seed)) for seed in (0, 3)]
+    others = [_with_codebook_in_order(prior, order) for order in orders]
+    assert {checksum(whole_number_prior(other, codes, LABELS)) for other in others} == {made}
+    # In float32, sums in another order end in another digit, and one of them in another whole number.
+    rounded = {checksum(whole_number_prior(other.without_codebook(), codes, LABELS)) for other in others}
+    assert len(rounded) > 1
+
+
+def _with_codebook_in_order(prior: PixelCNN, order: torch.Tensor) -> PixelCNN:
+    """The same prior, its codebook's dimensions in another order."""
+    other = deepcopy(prior)
+    tensors = other.state_dict()  # which share their memory with the model
+    for name, axis in (("codebook", 1), ("codebook_input.weight", 1), ("codebook_output.weight", 0)):
+        tensors[name].copy_(tensors[name].index_select(axis, order))
+    return other
