@@ -27,8 +27,7 @@ def begin(dataset: str = "smileys", seed: int = 0, pretrained: bool = False) -> 
     """Begin a notebook: seed torch, say what it runs with, and return the workspace of its data set.
 
     The profile and the device are those of ``LPVQ_PROFILE`` and ``LPVQ_DEVICE``. On a busy machine, torch gets fewer
-    threads, see ``lpvq.threads``. From here on a figure that is the last
-    value of a cell is shown.
+    threads, see ``lpvq.threads``. From here on, a figure that is the last value of a cell is shown.
 
     Args:
         dataset: a name for ``lpvq.load_images``.
