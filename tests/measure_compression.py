@@ -7,6 +7,7 @@
     .venv/bin/python tests/measure_compression.py formats fashion_mnist --error 0.0478
     .venv/bin/python tests/measure_compression.py damages smileys --pretrained --count 256
     .venv/bin/python tests/measure_compression.py coders
+    .venv/bin/python tests/measure_compression.py compiled smileys --pretrained
 
 Times need an otherwise idle machine with two cores. Models are those of the profile laptop, in the folder where the
 commands of lpvq have theirs, and are trained first where there are none. ``--profile smoke --count 300`` tries all of
@@ -31,6 +32,9 @@ and is left out without it: ``.venv/bin/python -m pip install imagecodecs==2026.
 the checksum tells, and sealed with a new checksum, as somebody would who wants to do harm.
 
 ``coders`` packs the same symbols with our entropy coder and with constriction, and unpacks them.
+
+``compiled`` compares the logits of the prior in whole numbers with those of the same prior, compiled by torch. It needs
+a C++ compiler and some minutes.
 
 The error is the mean squared error, divided by the variance of all pixels of the same images.
 """
@@ -308,6 +312,28 @@ def coders_beside_each_other(chosen: Chosen) -> None:
         say(f"{name}: {sizes[name]:,} bytes, symbols a second: packed {packing:,.0f}, unpacked {unpacking:,.0f}")
 
 
+# Compiled.
+
+
+@torch.inference_mode()
+def compiled(chosen: Chosen) -> None:
+    """Print how many logits of compiled models are the same."""
+    say_versions("torch")
+    workspace = workspace_of(chosen)
+    prior, random = workspace.whole_number_prior, torch.Generator().manual_seed(0)
+    codes = torch.randint(prior.latent_dim, (64, *prior.image_size), generator=random)
+    labels = torch.arange(len(codes)) % len(workspace.class_names)
+    expected = prior(codes, labels).double()
+    for kind in (torch.float32, torch.float64):
+        prior.to(kind)
+        for number in (64, 1):
+            torch.compiler.reset()
+            found = torch.compile(prior, dynamic=False)(codes[:number], labels[:number])
+            same = (found.double() == expected[:number]).sum()
+            say(f"{kind}, batches of {number}: {same:,} of {found.numel():,} logits same")
+    prior.float()
+
+
 MEASUREMENTS = {
     "round-trips": round_trips,
     "rates": rates,
@@ -316,6 +342,7 @@ MEASUREMENTS = {
     "formats": formats,
     "damages": damages,
     "coders": coders_beside_each_other,
+    "compiled": compiled,
 }
 
 
