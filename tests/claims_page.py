@@ -13,14 +13,14 @@ HEADERS = ["seed 0", "seed 1", "seed 2", "twice the steps"]
 PROFILE = "laptop"
 HEAD = """# Do the claims hold?
 
-A notebook shows one run. Would a different seed have shown the same, or a longer training? Below is what the lessons
+A notebook shows one run. Would a different seed have shown the same, or longer training? Below is what the lessons
 claim, the cell that shows it, and what that cell has found: with the seed of the notebook, with two others, and with
-the first one again and twice the steps in every training. Behind a number that speaks against the claim is a ✗. A claim
-*stands* if its conclusion held in all four runs.
+the first seed again and twice the steps in every training run. A ✗ follows a number that speaks against the claim. A
+claim *stands* if its conclusion held in all four runs.
 
 The numbers are those by which a conclusion is judged; [`tests/claims`](../tests/claims) says how each is computed. All
-are of the profile `laptop`; – stands for a run that is still to be made. Seeds and steps also reach the models that a
-notebook takes over from earlier ones. The shipped weights stay as they are, and so do the images.
+are from the profile `laptop`; – stands for a run that is still to be made. The seeds and steps also apply to the models
+that a notebook takes over from earlier ones. The shipped weights stay as they are, and so do the images.
 [`tests/check_claims.py`](../tests/check_claims.py) runs the notebooks and writes this page.
 """
 NOT_RUN = "–"
