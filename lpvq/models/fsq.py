@@ -30,13 +30,13 @@ class FSQ(Quantizer):
     Attributes:
         counts: int64 (D,), the levels.
         steps: int64 (D,), by how much the code grows from one level to the next, for each number. A code is a number
-            whose digits are the levels, the first one the least.
+            whose digits are the levels, the first one the lowest.
         last: (D,), the highest digit of each number, in the type that the quantizer computes in.
 
     There is nothing to learn and nothing to save.
 
     Raises:
-        InputError: no levels, fewer than 2 of a number, or more codes than int64 can number.
+        InputError: no levels, fewer than 2 for a number, or more codes than int64 can number.
     """
 
     counts: Tensor
