@@ -63,7 +63,7 @@ class Encoder:
         x[:] = (quotient << SCALE_BITS) + start + rest
 
     def push_many(self, start: Whole, size: Whole) -> None:
-        """Put symbols on the lanes in turn, the last of them first: int64 (N,) both, as ``Decoder`` takes them off."""
+        """Put symbols on the lanes in turn, the last of them first: both int64 (N,), as ``Decoder`` takes them off."""
         lanes = len(self.states)
         for first in reversed(range(0, len(size), lanes)):
             self.push(start[first : first + lanes], size[first : first + lanes])

@@ -291,7 +291,7 @@ def _earlier(height: int, width: int, position: Position) -> Tensor:
 
 
 def _put_cells(axis: Axes, seen: Tensor, earlier: Tensor) -> None:
-    """Plot a cell for each place, by whether it is seen and whether it is earlier, bool (H, W) both."""
+    """Plot a cell for each place, by whether it is seen and whether it is earlier, both bool (H, W)."""
     for row in range(seen.shape[0]):
         for column in range(seen.shape[1]):
             is_seen, is_earlier = bool(seen[row, column]), bool(earlier[row, column])
