@@ -52,7 +52,7 @@ def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
     if min(data.images.shape[2:]) <= _SSIM_MARGIN:
         raise InputError(f"SSIM needs more than {_SSIM_MARGIN} × {_SSIM_MARGIN} pixels, {data.name} has fewer")
     device = next(vqvae.parameters()).device
-    errors, similarities = torch.empty(2, len(data))  # in one place: many small tensors would hold large gaps open
+    errors, similarities = torch.empty(2, len(data))  # in one place: many small tensors would leave large gaps
 
     def compare(batch: Tensor) -> tuple[Tensor, Tensor]:
         images = data.floats(batch)
