@@ -433,9 +433,7 @@ def decompress(file: Path, folder: Path, **options: Any) -> None:
 @_workspace_options
 @_sharing_options
 @_PRETRAINED
-@click.option(
-    "--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be given several times."
-)
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be repeated.")
 def evaluate(parts: tuple[str, ...], **options: Any) -> None:
     """Measure codes, prior and samples, and how true the samples are where the truth is known (smileys).
 
@@ -471,9 +469,7 @@ def study(name: str, **options: Any) -> None:
 
 @cli.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option(
-    "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="How many runs the medians are taken over."
-)
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs to take medians of.")
 def bench_command(as_json: bool, runs: int) -> None:
     """Measure how fast this machine samples and trains, beside the plain ways; takes minutes and needs an idle machine.
 
@@ -540,7 +536,7 @@ def export_page(output: Path | None) -> None:
 @click.option("--roster", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A table of the class.")
 @click.option("--deadline", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"]), help="When it was due, in local time.")
 @click.option(
-    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that a day after it costs."
+    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that each day after it costs."
 )
 @click.option(
     "--own-work",
@@ -765,9 +761,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one line and status 2, never a traceback."""
     warnings.showwarning = lambda message, *_, **__: click.echo(f"lpvq: warning: {message}", err=True)
     _let_every_terminal_show_everything()
-    if (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    ):  # not where it is ignored, as for a job behind "&"
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as for a job with "&"
         signal.signal(signal.SIGINT, _interrupt_once)
     try:
         status = cli.main(args=arguments, prog_name="lpvq", standalone_mode=False)

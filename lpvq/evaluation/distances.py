@@ -133,9 +133,7 @@ def _design_effects(real: Tensor, other: Tensor, k: int) -> Tensor:
         means = [[Estimate.of_mean(values) for values in _overlap(*group, k)] for group in groups]
         found += torch.tensor([[mean.value for mean in group] for group in means]).double().var(0)
         expected += torch.tensor([[mean.error**2 for mean in group] for group in means]).double().mean(0)
-    return torch.where(
-        expected > 0, found / expected, 1.0
-    )  # where all groups are equal, there is no variance to multiply
+    return torch.where(expected > 0, found / expected, 1.0)  # 1 where all groups are equal: nothing to multiply
 
 
 def _groups(vectors: Tensor, number: int, generator: torch.Generator) -> tuple[Tensor, ...]:

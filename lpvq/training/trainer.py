@@ -230,9 +230,8 @@ class Trainer(Generic[Data]):
                     saved = now
                 if distributed.count() > 1:
                     if stopping or last:
-                        distributed.from_all(
-                            None
-                        )  # until the first has written: if another ended earlier, torchrun would end it
+                        # Until the first has written: if another ended earlier, torchrun would end it.
+                        distributed.from_all(None)
                     if not (stopping or last):
                         continue  # of a signal that has come meanwhile, the others are told in the next step
                     if stopping and not stop_if_asked.is_set():
