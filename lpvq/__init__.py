@@ -1,7 +1,7 @@
 """lpvq: VQ-VAE, discrete latent codes and a gated PixelCNN prior; what the notebooks teach, as a package.
 
-Start in ``lpvq.models``, which is the subject of the course. Images and codes are in ``lpvq.data``, training
-is in ``lpvq.training``.
+Start in ``lpvq.models``, which is the subject of the course. Images and codes are in ``lpvq.data``, and
+training is in ``lpvq.training``.
 
 The names below, and these three subpackages, are imported when they are first asked for (PEP 562): torch takes seconds
 to load, and ``lpvq --help`` does without it.

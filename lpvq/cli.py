@@ -536,7 +536,7 @@ def export_page(output: Path | None) -> None:
 @click.option("--roster", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A table of the class.")
 @click.option("--deadline", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"]), help="When it was due, in local time.")
 @click.option(
-    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that each day after it costs."
+    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that each day late costs."
 )
 @click.option(
     "--own-work",

@@ -75,7 +75,7 @@ def is_first() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Join the processes that torchrun has started while this lasts; in a plain process, do nothing.
+    """While this lasts, be one of the processes that torchrun has started; in a plain process, do nothing.
 
     Args:
         device: that this process computes on: gloo is for CPUs, nccl for GPUs, each with one of its own.
@@ -107,7 +107,7 @@ def joined(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Share out work with any other processes while this lasts: all have to call the same functions."""
+    """While this lasts, share out work with any other processes: all have to call the same functions."""
     there = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
     with _being(_State.TOGETHER if there else _State.PLAIN):
         yield

@@ -81,7 +81,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} is there already: name a folder that is not, or delete it")
+        raise InputError(f"{path} exists already: name a folder that does not, or delete it")
     temporary = _beside(path)
     temporary.mkdir(parents=True)
     try:
@@ -174,7 +174,7 @@ def checksum(model: nn.Module) -> str:
     It is the same on every device, and a different one after any change of a name, a type, a shape or a value.
 
     Raises:
-        InputError: the model holds other things than plain numbers in memory (sparse or meta tensors, for example).
+        InputError: the model holds something other than plain numbers in memory (sparse or meta tensors, for example).
     """
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():

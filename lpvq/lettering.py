@@ -16,7 +16,7 @@ def without_mathematics(text: str) -> str:
 def class_titles(names: Sequence[str]) -> tuple[str, ...]:
     """Return what stands above pictures of each class: its name, if it can be drawn, no two the same.
 
-    Where no font of this machine has all characters of a name, that is "class" and its number; long ones are shortened.
+    A name that no font of this machine can draw becomes "class" and its number; a long one is shortened.
     """
     shown = [_shortened(on_one_line(name)) for name in names]
     titles = [text if can_be_drawn(text) else f"class {number}" for number, text in enumerate(shown)]

@@ -98,7 +98,7 @@ class FairShare:
         """Set the number of threads and return it.
 
         Args:
-            say: print a line if it is smaller than the number of processors that the process may use.
+            say: print a line if there are fewer threads than processors that the process may use.
         """
         if is_the_users_own() or torch.get_num_threads() not in (_DEFAULT, self._set):
             return torch.get_num_threads()

@@ -74,7 +74,7 @@ def _readable() -> list[str]:
 
 
 def hide_this_process() -> None:
-    """Let no other process of the same user read this one's environment and memory, and adopt orphans; on Linux."""
+    """Keep the user's other processes from reading this one's environment and memory, and adopt orphans; on Linux."""
     if sys.platform == "linux":
         import ctypes
 

@@ -79,7 +79,7 @@ def find(folder: str | Path, assignments: Sequence[Assignment]) -> list[HandedIn
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; expected one with a folder for each student")
+        raise InputError(f"{folder} is not a folder; expected one with a folder for each student")
     names = {assignment.name for assignment in assignments}
     files: dict[str, list[tuple[Item, tuple[str, ...]]]] = {}
     numbers: dict[str, str] = {}
@@ -228,7 +228,7 @@ def _kind(content: bytes, name: str) -> str:
         said = str(error)
     low = name.lower()
     if low.endswith(".py"):
-        return "a script, no notebook"
+        return "a script, not a notebook"
     return said if "(a" in said or "empty" in said else "no notebook"
 
 

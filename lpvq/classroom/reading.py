@@ -83,10 +83,10 @@ def cells_of(content: bytes) -> list[Any]:
     except Exception as error:  # of many kinds: a file may be anything
         kind = next((kind for start, kind in _KINDS.items() if content.lstrip().startswith(start)), None)
         why = kind or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise UnreadableError(f"the file is no notebook ({why})") from error
+        raise UnreadableError(f"the file is not a notebook ({why})") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise UnreadableError("the file is no notebook: it has no list of cells")
+        raise UnreadableError("the file is not a notebook: it has no list of cells")
     return cells
 
 

@@ -39,7 +39,7 @@ def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "")
     changed: list[str] = []
     for index, cell in enumerate(submitted):
         if not isinstance(cell, Mapping) or cell.get("cell_type") not in ("code", "markdown", "raw"):
-            remarks.append(f"cell {index + 1} is no cell and was left out")
+            remarks.append(f"cell {index + 1} is not a cell and was left out")
             continue
         text, name = text_of(cell), about(cell).get("grade_id")
         source = sources.get(name)

@@ -75,7 +75,7 @@ def read(path: str | Path) -> list[Listed]:
 
 
 def match(listed: Sequence[Listed], folders: Sequence[tuple[str, str | None]]) -> dict[str, Listed]:
-    """Return whom on a list each folder belongs to.
+    """Return the person on a list that each folder belongs to.
 
     Args:
         listed: the list.

@@ -158,7 +158,7 @@ def read_codes(reader: Reader, models: Models, batch_size: int = GROUP, method: 
 
 
 def read_images(reader: Reader, models: Models, batch_size: int = GROUP, method: str = "cached") -> Iterator[Part]:
-    """Give the images in a file, uint8 (B, C, H, W), with their classes, some at a time; arguments of ``read_codes``.
+    """Give the images in a file, uint8 (B, C, H, W), with their classes, some at a time; arguments: see ``read_codes``.
 
     Raises:
         InputError: the file is damaged.

@@ -71,7 +71,7 @@ def read_codes_file(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # a damaged archive raises many kinds: of zip, of zlib, RuntimeError, SyntaxError
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path} is no file of latent codes as LatentCodes.save writes them ({reason}): extract the codes again"
+            f"{path} is not a file of latent codes as LatentCodes.save writes them ({reason}): extract the codes again"
         ) from error
 
 

@@ -11,7 +11,7 @@ from lpvq.evaluation.estimates import Estimate, bootstrap
 from lpvq.evaluation.face_faults import KINDS, PLAINLY_WRONG, SEVERAL, kinds_of_faults
 from lpvq.evaluation.nearest_face import NearestFaces
 
-_TRUE_SHARE = 0.99  # of reconstructions: an error that only one in a hundred exceeds is more than the VQ-VAE's blur
+_TRUE_SHARE = 0.99  # of reconstructions: an error larger than theirs is no longer the VQ-VAE's blur
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _tail(held_out: Tensor, generated: Tensor, expected: float) -> Tail:
     if (held_out == threshold).sum() > 1:
         rank = int((held_out <= threshold).sum())
         beyond = int((generated <= threshold).sum())
-        # Of the first of all images, known to end here, so few or fewer are held-out.
+        # Of all images, the first rank + beyond are known to end here; of these, at most rank are held-out.
         first, fewest = rank + beyond, rank + 1
     else:
         beyond = int((generated < threshold).sum())

@@ -61,7 +61,7 @@ def compress_images(
         InputError: the file exists already; images that the models do not take, or no images.
     """
     if file.exists():
-        raise InputError(f"{file} is there already: name another file, or delete it")
+        raise InputError(f"{file} exists already: name another file, or delete it")
     models = models_of(workspace)
     size = models.prior.image_size[0] * models.decoder.downsample
     kind, _, folder = source.partition(":")

@@ -62,7 +62,7 @@ class CachedSampler:
 
     Use it without gradients (``torch.no_grad``, ``torch.inference_mode``): it writes to the same memory at each step.
 
-    A code changes only what comes after it, so every feature is computed once. To draw a grid of N = H·W codes with L
+    A code changes only what comes after it, so every feature is computed once. Drawing a grid of N = H·W codes with L
     blocks of C channels and kernel size 3 costs, in multiply-adds and without input layer and head:
 
     ================================  ==============  ============  =============

@@ -50,7 +50,7 @@ class FSQ(Quantizer):
         except (InputError, TypeError) as error:
             raise InputError(f"levels must be whole numbers of at least 2, got {levels!r}") from error
         if not self.levels or prod(self.levels) > _MOST_CODES:
-            raise InputError(f"levels must be one or more, and make less than 2^63 codes, got {levels!r}")
+            raise InputError(f"levels must be one or more, and make fewer than 2^63 codes, got {levels!r}")
         self.num_codes = prod(self.levels)
         self.code_dim = len(self.levels)
         steps = [prod(self.levels[:index]) for index in range(len(self.levels))]

@@ -281,7 +281,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         """Draw grids of codes, int64 (B, H, W), on the model's device; the same from the same random numbers anywhere.
 
         Args:
-            start_sequence: see ``PixelCNN.generate``, also for all others.
+            start_sequence: see ``PixelCNN.generate``, also for the other arguments.
             image_size: height and width to draw.
             batch_size: how many.
             labels: int64 (B,).
@@ -358,7 +358,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             table = cast(Tensor, getattr(self, f"{name}_table")).long()
             falls = name == "gate" or bool(table[0] > 0 and table[-1] >= 0 and (table.diff() <= 0).all())
             if not falls or int(table.abs().max()) > largest:
-                raise InputError(f"the {name} table of this model is none")
+                raise InputError(f"the {name} table of this model is not valid")
         bounds = {"the vertical input": largest_sum([(self.vertical_input, EMBEDDED)])}
         residual = [(self.horizontal_input, EMBEDDED)]
         for number, layer in enumerate(cast(list[Layer], list(self.layers))):

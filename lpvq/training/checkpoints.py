@@ -90,7 +90,7 @@ def _read(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     state = read_tensors(path, checked=True)
     there = state.get("identity") if isinstance(state, dict) else None
     if not isinstance(there, dict) or not _is_json(there):
-        raise InputError(f"{path} is no checkpoint of a training: delete it to start anew")
+        raise InputError(f"{path} is not a checkpoint of a training: delete it to start anew")
     other = [name for name in {**identity, **there} if there.get(name) != identity.get(name)]
     if other == ["data_sha256"]:
         raise OtherDataError(f"{path} belongs to a training on other data: delete it to start anew")

@@ -26,7 +26,7 @@ class TrainConfig:
         weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), 0 or more: in each step, each weight is
             also made smaller by this times the rate of the step, as a share of itself.
         warmup: share of the steps, 0 … 1.
-        clip_norm: a gradient whose length over all weights is more than this is shortened to it; above 0;
+        clip_norm: a gradient whose length over all weights is more than this is shortened to it. Above 0;
             ``math.inf`` shortens none.
         validations: how many times the model is evaluated on the validation set, evenly over the run, the end included;
             after every step if there are more validations than steps.

@@ -246,7 +246,7 @@ def compare_order(answer: Any, right: Sequence[str], look: str) -> str | None:
         return f"expected a list of the {len(right)} names in order, got {_kind(answer)}"
     given = [str(name) for name in answer]
     if unknown := [name for name in given if name not in right]:
-        return f"{unknown[0]!r} is none of the names {', '.join(sorted(right))}"
+        return f"{unknown[0]!r} is not one of the names {', '.join(sorted(right))}"
     if len(given) != len(right) or len(set(given)) != len(right):
         return f"expected each of the {len(right)} names once, got {len(given)}, {len(set(given))} of them different"
     if given == list(right):
@@ -255,7 +255,7 @@ def compare_order(answer: Any, right: Sequence[str], look: str) -> str | None:
         return "this is the other way round"
     places = [place for place, (mine, name) in enumerate(zip(given, right, strict=True)) if mine != name]
     if len(places) == 2 and places[1] == places[0] + 1:
-        return f"two that stand beside each other are exchanged; {look}"
+        return f"two neighbours are exchanged; {look}"
     return f"{len(right) - len(places)} of {len(right)} stand in their places; {look}"
 
 

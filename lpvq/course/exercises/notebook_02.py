@@ -145,7 +145,7 @@ def _slips_of_restarts(counts: Tensor, sums: Tensor, batch: Tensor, threshold: f
     return {
         "nothing is restarted": (counts, sums),
         "a count that equals the threshold is not below it": _placed(counts, sums, counts <= threshold, worst),
-        "is the threshold that is handed over used?": _placed(counts, sums, counts < 1, worst),
+        "is the threshold that the function is given used?": _placed(counts, sums, counts < 1, worst),
         "these are the vectors that are described best; take those that are farthest away": at(-far),
         "the first rare entry gets the vector that is farthest away, and so on": _placed(
             counts, sums, rare, worst[:number].flip(0)
@@ -192,7 +192,7 @@ def _restart_far(answer: Any) -> str | None:
             return f"with the threshold {threshold:g}, {[*named, *complaints][0]}"
         for name, after, before in zip(("counts", "sums", "batch"), given, (counts, sums, batch), strict=True):
             if not torch.equal(after, before):
-                return f"the {name} that are handed over are changed; change a copy, made with clone()"
+                return f"the function changes the {name} that it is given; change a copy, made with clone()"
     return None
 
 

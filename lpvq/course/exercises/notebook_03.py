@@ -132,7 +132,7 @@ def _renumber(answer: Any) -> str | None:
         if complaint:
             return f"for codes of shape {tuple(codes.shape)} and {len(order)} entries: {complaint}"
         if not (torch.equal(given[0], codes) and torch.equal(given[1], order)):
-            return "what is handed over is changed; make a new tensor"
+            return "the function changes what it is given; make a new tensor"
     return None
 
 

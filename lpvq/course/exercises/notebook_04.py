@@ -271,7 +271,7 @@ def _slips_of_conditional(codes: Tensor, num_codes: int) -> dict[str, float]:
         "the last row of a grid does not lie above the first row of the next one": _pair_bits(first, second)
         - _bits(first),
         "all pairs of all grids go into one table, not those of each grid into its own": sum(of_grids) / len(of_grids),
-        "the number of codes is the one that is handed over, not 256": entropy(
+        "the number of codes is the one that the function is given, not 256": entropy(
             (above * 256 + below).flatten().unique(return_counts=True)[1]
         )
         / log(2)

@@ -125,7 +125,7 @@ def _shift_down(answer: Any) -> str | None:
         if complaint:
             return f"for features of shape {shape}: {complaint}"
         if not torch.equal(given, features):
-            return "what is handed over is changed; make a new tensor"
+            return "the function changes what it is given; make a new tensor"
     return None
 
 

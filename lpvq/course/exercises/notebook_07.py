@@ -84,7 +84,7 @@ def _min_p(answer: Any) -> str | None:
         if complaint := _of_kept(result, logits, kept, share):
             return f"{where}: {complaint}"
         if not torch.equal(given, logits):
-            return "what is handed over is changed; make a new tensor"
+            return "the function changes what it is given; make a new tensor"
     return None
 
 

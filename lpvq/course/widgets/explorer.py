@@ -40,8 +40,8 @@ _ON_ANY_PAGE: dict[Any, Any] = {
 _TITLE = 13  # points
 _LEAST = 0.58  # of its size in inches, with 100 pixels to an inch: in a narrower page it is moved from side to side
 
-# Without its kernel a picture no longer follows the controls, so it gives way to a note. JupyterLab marks what belongs
-# to a kernel that was restarted with a class, and a notebook whose server does not answer with a status.
+# Without its kernel a picture no longer follows the controls, so it gives way to a note. JupyterLab gives a
+# class to what belongs to a restarted kernel, and a status to a notebook whose server does not answer.
 _LOST = (
     ".lpvq-explorer.jupyter-widgets-disconnected",
     ".jp-NotebookPanel:has([data-status='connecting'], [data-status='disconnected'], [data-status='dead'])"
