@@ -141,9 +141,9 @@ def test_0_4_what_surprises_the_prior() -> None:
         [right, tuple(right), np.array(right), {name: 0.0 for name in right}, [np.str_(name) for name in right]],
         [
             (right[::-1], "the other way round"),
-            (["mirrored", "face", *right[2:]], "two that stand beside each other"),
-            (["face", "wrong label", "mirrored", *right[3:]], "two that stand beside each other"),
-            ([*right[:3], "random", "upside down"], "two that stand beside each other"),
+            (["mirrored", "face", *right[2:]], "two neighbours"),
+            (["face", "wrong label", "mirrored", *right[3:]], "two neighbours"),
+            ([*right[:3], "random", "upside down"], "two neighbours"),
             (["face", "upside down", "wrong label", "mirrored", "random"], "3 of 5 stand in their places"),
             (["face", "mirrored", "random", "wrong label", "upside down"], "2 of 5 stand in their places"),
             (["random", "face", "mirrored", "wrong label", "upside down"], "0 of 5 stand in their places"),

@@ -71,9 +71,9 @@ def test_1_2_what_is_lost() -> None:
         [right, tuple(right), np.array(right), dict.fromkeys(right, 0), [np.str_(name) for name in right]],
         [
             (right[::-1], "the other way round"),
-            (["codes", "grey", "pca", "quarters", "mean image"], "two that stand beside each other"),
-            (["codes", "pca", "quarters", "grey", "mean image"], "two that stand beside each other"),
-            ([*right[:3], "mean image", "quarters"], "two that stand beside each other"),
+            (["codes", "grey", "pca", "quarters", "mean image"], "two neighbours"),
+            (["codes", "pca", "quarters", "grey", "mean image"], "two neighbours"),
+            ([*right[:3], "mean image", "quarters"], "two neighbours"),
             (["codes", "grey", "quarters", "pca", "mean image"], "2 of 5 stand in their places"),
             (["mean image", "pca", "grey", "quarters", "codes"], "3 of 5 stand in their places"),
             (["pca", "grey", "quarters", "mean image", "codes"], "0 of 5 stand in their places"),
