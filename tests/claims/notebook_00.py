@@ -5,7 +5,7 @@ from claims import Claim, Training, exact
 TRAININGS: dict[str, Training] = {}
 CLAIMS = [
     Claim(
-        "They keep the rules, and each has the mouth you asked for.",
+        "They follow the rules, and each has the mouth you asked for.",
         "models",
         "{'right mouth': right_mouths(new_images, labels), 'plainly wrong': far_off(new_images)}",
         "value['right mouth'] == 1 and value['plainly wrong'] == 0",

@@ -92,7 +92,7 @@ CLAIMS = [
         "0.05 <= value['a hundred'] <= 0.2",
     ),
     Claim(
-        "those drawn from one hill fall between images; of those drawn from a hundred hills, most decode to faces",
+        "Those drawn from one hill fall between images; of those drawn from a hundred hills, most decode to faces",
         "hundred",
         "{name: far_off(pictures) for name, pictures in by_hills.items()}",
         "value['a hundred'] < 0.5 * value['one hill'] and value['a hundred'] < 0.25",

@@ -41,7 +41,7 @@ CLAIMS = [
         "min(value['times as long']) > 100",
     ),
     Claim(
-        "at the end the vectors are many thousand times as long",
+        "at the end the vectors are many thousands of times as long",
         "commitment",
         "{'times as long': [history[-1][3] / history[0][3] for history in histories['β = 0']]}",
         "min(value['times as long']) > 5e3",

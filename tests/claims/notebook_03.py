@@ -8,7 +8,7 @@ TRAININGS = {
     "few-codes": BY_TRAINER,
 }
 COST = (
-    "{'taken off': 1 - errors_of['quantizer taken off'] / errors_of['your model'],"
+    "{'taken off': 1 - errors_of['quantizer taken out'] / errors_of['your model'],"
     " 'trained without': 1 - errors_of['trained on without'] / errors_of['trained on with it']}"
 )
 CLAIMS = [

@@ -7,7 +7,7 @@ CLAIMS = [
     exact("the codes of all images, in batches and in eval mode", "extract-check"),
     Claim("A few batches are enough to change some codes.", "mode", "changed", "value > 0"),
     exact("299 comes back as 43: after 255, counting starts again at 0.", "wrap"),
-    exact("you stored codes in the smallest type that holds $K$ of them", "save"),
+    exact("you stored codes in the smallest type that can hold $K$ different codes", "save"),
     exact("with the checksum of the only model that can decode them", "checksum"),
     Claim(
         "With its own codes, the twin is exactly as good as our model. With our codes it paints rubbish.",
@@ -70,7 +70,7 @@ CLAIMS = [
         "0.5 < value['20'] < 0.85",
     ),
     Claim(
-        "With 1,000 grids it is still a tenth of a bit; with 20,000 grids next to nothing is left.",
+        "With 1,000 grids a tenth of a bit is left, and with 20,000 grids next to nothing.",
         "bias",
         "dict(zip(map(str, numbers), by_chance))",
         "0.05 < value.get('1000', 0) < 0.15 and value.get('20000', 1) < 0.03",
@@ -84,7 +84,7 @@ CLAIMS = [
         "all(0.7 < shared < 1.3 for shared in value['along']) and all(0.3 < shared < 0.7 for shared in value['both'])",
     ),
     Claim(
-        "opposite corners even more, across the whole grid",
+        "opposite corners, a whole grid apart, even more",
         "offsets",
         "{'opposite corners': reach[7, 7]}",
         "value['opposite corners'] > 2.3",

@@ -87,7 +87,8 @@ CLAIMS = [
         " and value['plainly wrong'][1] >= value['plainly wrong'][2] and value['plainly wrong'][2] < 0.3",
     ),
     Claim(
-        "should need 21 nats per grid or less; after a tenth of the steps, it still needs at least half as much again",
+        "should need 21 nats per grid or less when fully trained; after a tenth of the steps, it still needs at least "
+        "half as much again",
         "faces",
         SNAPSHOTS,
         "value['trained'] <= 21 and value['10 %'] > 1.4 * value['trained']",
@@ -105,7 +106,7 @@ CLAIMS = [
         "0.3 < value['prior'] < 0.5 and 0.87 < 1 - value['prior'] / value['unigram'] < 0.93",
     ),
     Claim(
-        "is shorter by a hundredth of a bit or two: the prior hardly overfits",
+        "is shorter by one or two hundredths of a bit: the prior hardly overfits",
         "ladder",
         "{'bits': bits['prior'].value - bits['prior, training images'].value,"
         " 'standard error': (bits['prior'].error ** 2 + bits['prior, training images'].error ** 2) ** 0.5}",

@@ -39,7 +39,7 @@ CLAIMS = [
         "0.3 < value['entropy'] < 0.52 and abs(value['entropy'] - value['bits per code']) < 0.06",
     ),
     Claim(
-        "raising $T$ is riskier than lowering it by the same ratio",
+        "raising $T$ is riskier than lowering it by the same factor",
         "entropy-curve",
         "{'up': bits[5] - bits[4], 'down': bits[4] - bits[3]}",
         "value['up'] > 1.2 * value['down']",
@@ -58,7 +58,7 @@ CLAIMS = [
     ),
     exact("Top-p keeps the code that crosses p, so the most probable code always stays.", "top-p-right"),
     Claim(
-        "In the upper left corner six codes are left, one for each background.",
+        "In the upper left corner six codes remain, one for each background.",
         "kept",
         "{title: [kept[0, 0], kept[0, 7], kept[7, 0], kept.max()] for title, kept in counts}",
         "list(value.values())[0][0] == 6",

@@ -57,7 +57,7 @@ CLAIMS = [
     ),
     exact("The codes are the same, but $b$ has fallen", "products"),
     time(
-        "products close most of its distance to the package's",
+        "products close most of the gap between it and the package's",
         "products-costs",
         "{name: b for name, (a, b) in lines.items()}",
         "value['your cache'] - value['with products'] > 0.5 * (value['your cache'] - value[\"lpvq's cache\"])",

@@ -143,13 +143,13 @@ CLAIMS = [
         "value['samples'] < 0.5 * value['test grids']",
     ),
     Claim(
-        "With one copy among ten images, the p-value for the left line becomes tiny.",
+        "With one copy in every ten images, the p-value for the left line becomes tiny.",
         "planted",
         "{'nearer': planted_verdict.near.found, 'p': planted_verdict.near.p_value}",
         "value['p'] < 0.01",
     ),
     Claim(
-        "the usual measures notice only when a fifth of all faces have the fault, or half, or all, or not even then",
+        "the usual measures notice the fault only when a fifth of all faces have it, or half, or all, or not even then",
         "damage-table",
         "{fault: min(of_measures[name] for name in names if name not in ('true to the renderer', 'plainly wrong'))"
         f" for fault, of_measures in {SEEN}.items()}}",

@@ -1,4 +1,4 @@
-"""Drawings of 03_vqvae: the path through the model, what a code sees and decides, the codebook as tiles."""
+"""Drawings of 03_vqvae: the path through the model, what a code sees and what it affects, the codebook as tiles."""
 
 from collections.abc import Mapping, Sequence
 
