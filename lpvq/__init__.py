@@ -1,10 +1,10 @@
 """lpvq: VQ-VAE, discrete latent codes and a gated PixelCNN prior; what the notebooks teach, as a package.
 
-Start in ``lpvq.models``, which is the subject of the course. Images and codes are in ``lpvq.data``, and how models are
-trained in ``lpvq.training``.
+Start in ``lpvq.models``, which is the subject of the course. Images and codes are in ``lpvq.data``, and
+training is in ``lpvq.training``.
 
-The names below, and these three rooms, are imported when they are first asked for (PEP 562): torch takes seconds to
-load, and ``lpvq --help`` does without.
+The names below, and these three subpackages, are imported when they are first asked for (PEP 562): torch takes seconds
+to load, and ``lpvq --help`` does without it.
 """
 
 from importlib import import_module
@@ -55,7 +55,7 @@ _HOMES = {
 _ROOMS = ("data", "models", "training")
 
 
-if not TYPE_CHECKING:  # or type checkers would believe that there is every name
+if not TYPE_CHECKING:  # otherwise type checkers would believe that every name exists
 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:

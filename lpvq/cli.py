@@ -70,7 +70,7 @@ _SHARING_OPTIONS = [
 _DRAWING_OPTIONS = [
     click.option("--label", metavar="CLASS", help="One class for all, by name or number.  [default: all in turn]"),
     click.option("--draw-seed", type=click.IntRange(0, 2**63 - 1), metavar="N",
-                 help="Another number, other images.  [default: as --seed]"),
+                 help="A different number gives different images.  [default: as --seed]"),
     click.option("--temperature", type=float, default=1.0, show_default=True,
                  help="Below 1: more typical images. Above 1: more varied. 0: the most probable code each time."),
     click.option("--top-k", type=int, metavar="N", help="Draw from the N most probable codes only."),
@@ -102,7 +102,7 @@ def _drawing_options(command: Callable) -> Callable:
 
 
 class _Command(click.Command):
-    """Looks at the environment before it runs: after that, torch is imported."""
+    """Looks at the environment before it runs, because torch is imported after that."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -111,7 +111,7 @@ class _Command(click.Command):
         return self._invoke_together(ctx) if _perhaps_of_several() else super().invoke(ctx)
 
     def _invoke_together(self, ctx: click.Context) -> Any:
-        """Run the command as one of several processes if torchrun has started it: the first alone says anything."""
+        """Run the command as one of several processes if torchrun has started it: only the first prints anything."""
         from lpvq import distributed
         from lpvq.runtime import choose_device
 
@@ -189,7 +189,7 @@ def demo(opened: bool, **options: Any) -> None:
 
     workspace = _workspace(options)
     _train_vqvae(workspace, "1/5 ")
-    if workspace.pretrained:  # new images need no others, which take a minute to be turned into codes
+    if workspace.pretrained:  # new images need no old ones, which take a minute to turn into codes
         _train_prior(workspace, "2/5 ")
         drawn = _sample(workspace, "3/5 ", _DEMO_IMAGES, None, SamplingOptions())
         _extract_codes(workspace, "4/5 ")
@@ -394,7 +394,7 @@ def compress(
 ) -> None:
     """Compress images to a file of the size of their likelihood: the codes, packed with a prior in whole numbers.
 
-    That must be a prior of one level, so --pretrained --size 128 is refused.
+    The prior must have one level, so --pretrained --size 128 is refused.
 
     Example: lpvq compress smileys faces.lpvq --pretrained --split test
     """  # fmt: skip
@@ -417,7 +417,7 @@ def compress(
 def decompress(file: Path, folder: Path, **options: Any) -> None:
     """Turn a file that lpvq compress has written back into pictures, a folder for each class.
 
-    The models are those in the file, or where it has none those of --dataset, which have to be the ones that it was
+    The models are those in the file or, where it has none, those of --dataset, which must be the ones that it was
     compressed with.
 
     Example: lpvq decompress faces.lpvq faces --pretrained
@@ -433,7 +433,7 @@ def decompress(file: Path, folder: Path, **options: Any) -> None:
 @_workspace_options
 @_sharing_options
 @_PRETRAINED
-@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this; may be given again.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be repeated.")
 def evaluate(parts: tuple[str, ...], **options: Any) -> None:
     """Measure codes, prior and samples, and how true the samples are where the truth is known (smileys).
 
@@ -450,11 +450,11 @@ def evaluate(parts: tuple[str, ...], **options: Any) -> None:
 @_PRETRAINED
 @click.argument("name", type=click.Choice(STUDIES))
 def study(name: str, **options: Any) -> None:
-    """Carry out an experiment that is too long for a notebook. What is finished is found again.
+    """Carry out an experiment that is too long for a notebook. What is finished is not done again.
 
     NAME is trade-off (recipes: what is lost, against what the codes cost; an hour or two in the profile laptop),
     quantizers (ways to learn a codebook; as long), priors (what makes a better one in the same time; as long), and for
-    smileys measures (which measure sees which fault; minutes),
+    smileys also measures (which measure sees which fault; minutes),
     sampling (what temperature and top-p do; minutes) or combinations (does a prior draw what it has never seen; half an
     hour).
 
@@ -469,9 +469,9 @@ def study(name: str, **options: Any) -> None:
 
 @cli.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs that the medians are of.")
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs to take medians of.")
 def bench_command(as_json: bool, runs: int) -> None:
-    """Measure how fast this machine samples and trains, beside the plain ways; takes minutes, and an idle machine.
+    """Measure how fast this machine samples and trains, beside the plain ways; takes minutes and needs an idle machine.
 
     Example: lpvq bench --json > bench.json
     """
@@ -494,7 +494,7 @@ def bench_command(as_json: bool, runs: int) -> None:
     help="Where it goes.  [default: live.html in LPVQ_OUTPUT or output/]",
 )
 def export_page(output: Path | None) -> None:
-    """Make live.html: one file in which the trained models are played with, in any browser, without a network.
+    """Make live.html: one file for playing with the trained models, in any browser, without a network.
 
     Example: lpvq export-page --output faces.html
     """
@@ -530,16 +530,18 @@ def export_page(output: Path | None) -> None:
     type=click.FloatRange(min=1),
     default=Limits.memory / 2**30,
     show_default=True,
-    help="How many GiB it may take (on Linux).",
+    help="How many GiB a submission may take (on Linux).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="How many run at a time.")
 @click.option("--roster", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A table of the class.")
 @click.option("--deadline", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"]), help="When it was due, in local time.")
 @click.option(
-    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that a day after it costs."
+    "--late", type=click.FloatRange(0, 100), default=0, help="Per cent of the points that each day late costs."
 )
 @click.option(
-    "--own-work", multiple=True, help="A student who counts, although the notebook has the id of another in the class."
+    "--own-work",
+    multiple=True,
+    help="A student whose work counts although the notebook has the id of another in the class.",
 )
 @click.option("--class", "class_name", default="", help="The name of the class, as given to lpvq release.")
 @click.option("--question", help="Grade this test alone anew, by its id; all other points stay as they were.")
@@ -564,7 +566,7 @@ def grade(
     """Grade what students handed in: FOLDER holds a folder for each student, with notebooks.
 
     This runs the students' code: on Linux locked in by bubblewrap, without your files and the network; anywhere else
-    only where you say --unconfined. What was graded before and has not changed is found again.
+    only if you say --unconfined. What was graded before and has not changed is not graded again.
 
     Example: lpvq grade submitted
     """  # fmt: skip
@@ -605,9 +607,9 @@ def grade(
     default=shipped("assignments"),
     help="Where the assignments with their solutions are.  [default: those of the course]",
 )
-@click.option("--class", "class_name", default="", help="A name, so that this class draws other numbers than the last.")
+@click.option("--class", "class_name", default="", help="A name that gives this class different numbers from the last.")
 def release(output: Path | None, sources: Path, class_name: str) -> None:
-    """Make the student versions of the assignments: without solutions and hidden tests, and run once to be sure.
+    """Make the student versions of the assignments: without solutions or hidden tests, and run once to be sure.
 
     Example: lpvq release --output handed-out
     """  # fmt: skip
@@ -682,7 +684,7 @@ def _sample(
 def _drawn_with(
     workspace: "Workspace", options: "SamplingOptions", label: str | None, seed: int | None
 ) -> dict[str, Any]:
-    """What the pictures say of how they were drawn."""
+    """What the pictures say about how they were drawn."""
     from lpvq.data.folders import readable
 
     drawn = {**asdict(options), "label": None if label is None else readable(label)}
@@ -703,7 +705,7 @@ def _box(erase: str) -> tuple[int, int, int, int]:
 
 
 def _has_screen() -> bool:
-    """Whether somebody sits before this machine, so that a page can be opened."""
+    """Whether somebody sits at this machine, so that a page can be opened."""
     if not sys.stdout.isatty() or any(name in os.environ for name in ("CI", "SSH_CONNECTION", "SSH_TTY")):
         return False
     return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
@@ -729,7 +731,7 @@ def _class_index(workspace: "Workspace", label: str | None) -> int | None:
 
 
 def _evaluate(workspace: "Workspace", number: str, parts: Sequence[str]) -> dict[str, Any]:
-    """Measure ``parts``, or all that there are for the data set; return the figures."""
+    """Measure ``parts``, or all parts that the data set has; return the figures."""
     from lpvq.experiments import samples, tables
     from lpvq.experiments.page import warnings_of
     from lpvq.experiments.report import Report
@@ -759,7 +761,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one line and status 2, never a traceback."""
     warnings.showwarning = lambda message, *_, **__: click.echo(f"lpvq: warning: {message}", err=True)
     _let_every_terminal_show_everything()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as of a job behind "&"
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as for a job with "&"
         signal.signal(signal.SIGINT, _interrupt_once)
     try:
         status = cli.main(args=arguments, prog_name="lpvq", standalone_mode=False)
@@ -792,7 +794,7 @@ def _hint(error: click.ClickException) -> str:
 
 
 def _let_every_terminal_show_everything() -> None:
-    """Have characters that the terminal's or the log's encoding lacks replaced, not end the command."""
+    """Replace characters that the encoding of the terminal or log lacks, so that they do not end the command."""
     codecs.register_error("lpvq", _in_plain_characters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -823,7 +825,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _perhaps_of_several() -> bool:
-    """Whether it is worth the second that torch takes to ask ``distributed`` if torchrun has started this process."""
+    """Whether it is worth the second of loading torch to ask ``distributed`` if torchrun has started this process."""
     return "LOCAL_RANK" in os.environ
 
 

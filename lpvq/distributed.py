@@ -4,9 +4,9 @@ A sum of floats depends on its order, so what several processes add up is cut in
 and the parts are added in pairs, pairs of pairs, and so on. Each process adds up its own parts, which make a whole
 branch of that tree, and the branches of all processes are added the same way: the last bit is the same for 1, 2 or 4.
 
-Nothing here talks to other processes but within ``together``: a function that shares out its work waits for all others
-to call it too, and somebody who has started processes for another purpose calls it in one of them alone. Outside of it
-every function is what it would be in a plain process.
+Nothing here talks to other processes except within ``together``: a function that shares out its work waits for all
+others to call it too, and somebody who has started processes for another purpose calls it in one of them alone. Outside
+``together``, every function does what it would do in a plain process.
 """
 
 import os
@@ -30,14 +30,14 @@ Result = TypeVar("Result")
 
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 _USUAL_SHARDS = 4
-_ITEMS_AT_ONCE = 8  # of each process, between two exchanges of results: what is found is never in memory twice
+_ITEMS_AT_ONCE = 8  # per process, between two exchanges of results: what is found is never in memory twice
 _SMALL = 2**16  # numbers that are sent to all as they are: to share out their sum would take longer
-# How long a process waits for the others: the first one draws pictures meanwhile, or reads a large folder.
+# How long a process waits for the others: the first one may be drawing pictures or reading a large folder.
 _PATIENCE = timedelta(minutes=30)
 
 
 class _State(Enum):
-    """How a process stands to others that may be there."""
+    """How a process relates to others that may be there."""
 
     PLAIN = "it knows of none"
     TOGETHER = "it shares out its work with them"
@@ -54,7 +54,7 @@ def local_rank() -> int | None:
 
 
 def usual_shards() -> int:
-    """Return into how many shards a batch is cut where nobody says: one, but under torchrun several."""
+    """Return how many shards a batch is cut into unless told otherwise: one, or several under torchrun."""
     return 1 if local_rank() is None else _USUAL_SHARDS
 
 
@@ -69,13 +69,13 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes, prints and shows how far it is; so is a plain one."""
+    """Whether this is the process that writes, prints and shows progress, as a plain one does."""
     return _state.get() is _State.PLAIN or dist.get_rank() == 0
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Be one of the processes that torchrun has started meanwhile; nothing is done in a plain process.
+    """While this lasts, be one of the processes that torchrun has started; in a plain process, do nothing.
 
     Args:
         device: that this process computes on: gloo is for CPUs, nccl for GPUs, each with one of its own.
@@ -107,7 +107,7 @@ def joined(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Share out work with the other processes meanwhile, where there are any: all have to call the same functions."""
+    """While this lasts, share out work with any other processes: all have to call the same functions."""
     there = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
     with _being(_State.TOGETHER if there else _State.PLAIN):
         yield
@@ -129,7 +129,7 @@ def _reaching_others() -> Iterator[None]:
         yield
     except RuntimeError as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        reason = re.sub(r"^\[\S*\] ", "", line).split(". ")[0]  # without a file of gloo's, and what it supposes
+        reason = re.sub(r"^\[\S*\] ", "", line).split(". ")[0]  # without gloo's own file, and what it supposes
         raise ProcessLostError(f"another process has ended or cannot be reached any more ({reason})") from error
 
 
@@ -169,7 +169,7 @@ def from_first(function: Callable[[], Result]) -> Result:
 
 
 def from_all(value: Item) -> list[Item]:
-    """Return the ``value`` of each process, in their order; so all have come as far as this."""
+    """Return the ``value`` of each process, in their order; by then all have come this far."""
     if count() == 1:
         return [value]
     values: list[Any] = [None] * count()
@@ -210,7 +210,7 @@ def sum_in_order(parts: Iterable[Tensor], fast: bool = False) -> Tensor:
 
     Args:
         parts: of this process, of one shape; their number is a power of two, and the same in all processes.
-        fast: let torch.distributed choose the order: about half the time, and other last bits.
+        fast: let torch.distributed choose the order: about half the time, but different last bits.
     """
     total = _in_pairs(parts)
     if count() == 1:

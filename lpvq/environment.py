@@ -1,4 +1,4 @@
-"""What surrounds the process, looked at before torch is loaded, which would answer with a crash or not at all."""
+"""What surrounds the process, looked at before torch is loaded: torch would answer with a crash or not at all."""
 
 import re
 import subprocess
@@ -15,16 +15,16 @@ _THREADS = {
 }
 
 _GIB = 2**30
-# The GiB that it takes to draw smileys with two threads, where torch is built for CUDA. Others may do with less.
+# The GiB that it takes to draw smileys with two threads, where torch is built for CUDA. Other builds may need less.
 _NEEDED = {"RLIMIT_AS": (3.5, "address space", "ulimit -v"), "RLIMIT_DATA": (1.0, "data", "ulimit -d")}
 _ALL_THAT_IS_LARGE = "import torch, matplotlib.figure, PIL.Image"
 
 
 def check_threads(variables: Mapping[str, str]) -> None:
-    """Refuse numbers of threads that are none: OpenMP and MKL would silently take another.
+    """Refuse what is not a number of threads: OpenMP and MKL would silently take a different one.
 
     Raises:
-        InputError: one of ``variables`` cannot be meant.
+        InputError: one of ``variables`` is no such number.
     """
     for name, pattern in _THREADS.items():
         value = variables.get(name)
@@ -36,7 +36,7 @@ def check_memory() -> None:
     """Refuse limits of the process that torch cannot be loaded in.
 
     Raises:
-        InputError: it was tried, in a process of its own, because torch is small in some builds and crashes in others.
+        InputError: torch could not be loaded. (It is tried in another process: some builds are small, others crash.)
     """
     try:
         import resource
@@ -53,7 +53,7 @@ def check_memory() -> None:
 
 @contextmanager
 def needs_extra(name: str) -> Iterator[None]:
-    """Have imports that fail meanwhile say which extra of the package brings what is missing.
+    """Have imports that fail inside say which extra of the package brings what is missing.
 
     Raises:
         InputError: a package is not installed.

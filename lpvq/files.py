@@ -24,7 +24,7 @@ from lpvq.errors import InputError
 Model = TypeVar("Model", bound=nn.Module)
 
 _FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what a whole model can be cast to
-_NAMED = 40  # characters of a name that stand in that of its temporary file, which may not become too long
+_NAMED = 40  # characters of a file's name that its temporary file's name repeats, which must not become too long
 _CHECKED = b"lpvq checked "
 
 
@@ -61,7 +61,7 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        with temporary.open("xb") as file:  # readable by whom the user's umask says
+        with temporary.open("xb") as file:  # readable by those whom the user's umask allows
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -76,12 +76,12 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """Make a folder that is called ``path`` once all is in it; where that fails, nothing is left of it.
 
     Raises:
-        InputError: there is something of this name that is no empty folder.
+        InputError: something with this name exists and is not an empty folder.
         OSError: the disk is full or not writable.
     """
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} is there already: name a folder that is not, or delete it")
+        raise InputError(f"{path} exists already: name a folder that does not, or delete it")
     temporary = _beside(path)
     temporary.mkdir(parents=True)
     try:
@@ -95,7 +95,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """A name in the same folder that nothing has."""
+    """A name in the same folder that nothing has yet."""
     return path.with_name(f".{path.stem[:_NAMED]}.{token_hex(8)}")
 
 
@@ -171,10 +171,10 @@ def read_tensors(path: str | Path, expected_sha256: str | None = None, checked: 
 def checksum(model: nn.Module) -> str:
     """Return the SHA-256 of a model's weights and buffers, as 64 hexadecimal digits.
 
-    It is the same on every device, and another one after any change of a name, a type, a shape or a value.
+    It is the same on every device, and a different one after any change of a name, a type, a shape or a value.
 
     Raises:
-        InputError: what the model holds are no plain numbers in memory (sparse or meta tensors, for example).
+        InputError: the model holds something other than plain numbers in memory (sparse or meta tensors, for example).
     """
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
@@ -228,7 +228,7 @@ def load_model(kind: type[Model], path: str | Path) -> tuple[Model, dict[str, An
         cast = _check_weights(weights, outline)
         model = kind(**about["config"]).to(cast)
         model.load_state_dict(weights)
-    # A foreign configuration makes a constructor raise almost anything: sizes that overflow, texts that are no sizes.
+    # A foreign configuration can make a constructor raise almost anything: sizes overflow, or texts stand for sizes.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} does not fit this version's {kind.__name__} ({reason}); make it again") from error

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from unicodedata import category, normalize
 
-_LONGEST = 16  # signs above a picture an inch wide
+_LONGEST = 16  # characters above a picture an inch wide
 
 
 def without_mathematics(text: str) -> str:
@@ -16,7 +16,7 @@ def without_mathematics(text: str) -> str:
 def class_titles(names: Sequence[str]) -> tuple[str, ...]:
     """Return what stands above pictures of each class: its name, if it can be drawn, no two the same.
 
-    A name that no font of this machine has all signs of is "class" and its number; a long one is shortened.
+    A name that no font of this machine can draw becomes "class" and its number; a long one is shortened.
     """
     shown = [_shortened(on_one_line(name)) for name in names]
     titles = [text if can_be_drawn(text) else f"class {number}" for number, text in enumerate(shown)]
@@ -25,7 +25,7 @@ def class_titles(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def on_one_line(name: str) -> str:
-    """Return a name as one line of text, its accents composed, without signs that cannot be seen."""
+    """Return a name as one line of text, its accents composed, without invisible characters."""
     seen = "".join(" " if category(sign) in ("Cc", "Zl", "Zp") else sign for sign in normalize("NFC", name))
     return " ".join(seen.encode(errors="replace").decode().split()) or "(no name)"
 
@@ -37,7 +37,7 @@ def same_name(name: str) -> str:
 
 @cache
 def can_be_drawn(text: str) -> bool:
-    """Whether matplotlib's fonts have all signs of a text; another font of this machine is added to them if it has."""
+    """Whether matplotlib's fonts have all characters of a text; another font of this machine that does is added."""
     lacking = {ord(sign) for sign in text if not sign.isspace()} - _signs_of_usual_fonts()
     return not lacking or _add_font(frozenset(lacking))
 
@@ -57,7 +57,7 @@ def _add_font(signs: frozenset[int]) -> bool:
     for entry in fontManager.ttflist:
         try:
             has_all = signs <= get_font(entry.fname).get_charmap().keys()
-        except (OSError, RuntimeError):  # of coloured pictures, or broken
+        except (OSError, RuntimeError):  # a font of coloured pictures, or a broken one
             continue
         if has_all and entry.style == "normal":
             matplotlib.rcParams["font.family"] = [*matplotlib.rcParams["font.family"], entry.name]

@@ -1,6 +1,6 @@
 """Where things lie: what the project ships, data sets, and results.
 
-In a checkout, also one that is installed with ``pip install --editable``, everything lies in the project's own folders.
+In a checkout, even one installed with ``pip install --editable``, everything lies in the project's own folders.
 Installed from a wheel, what is shipped lies in the package, and results and data sets go below the working folder:
 never into the installed package.
 """
@@ -40,5 +40,5 @@ def output_folder(chosen: str | Path | None = None) -> Path:
 
 
 def data_folder(chosen: str | Path | None = None) -> Path:
-    """Return where data sets are looked for first and downloaded to: ``chosen``, or ``data/`` as ``output_folder``."""
+    """Return where data sets are looked for first and downloaded to: ``chosen``, or ``data/``, as for ``output/``."""
     return Path(chosen or (CHECKOUT or Path.cwd()) / "data").expanduser()

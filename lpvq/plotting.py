@@ -1,7 +1,7 @@
 """Every picture that the notebooks and the command line show. ``plot_…`` makes a figure, ``put_…`` fills an axis.
 
 Pictures of data keep their pixels: they are enlarged without smoothing. A grid of codes is always shown beside its
-image. Codes are names, not amounts: each is shown as the patch that it stands for, or in a colour of its own, of no
+image. Codes are names, not amounts: each is shown as the patch that it stands for, or in a colour of its own, in no
 order. Colours are safe for colour-blind readers: viridis for amounts, Okabe and Ito's for lines, which also differ in
 their dashes.
 """
@@ -69,7 +69,7 @@ Settings = Mapping[str, Any]
 def render(figure: Figure, description: str, sharpness: float = 1, settings: Settings | None = None) -> bytes:
     """Return a figure as PNG, with its description inside and ``sharpness`` times as many pixels as usual.
 
-    A sharp one is for a page that is open, which is near: it is made quickly. The usual one is kept, and made small.
+    A sharp one is for an open page, nearby, so it is made quickly. The usual one is kept, so it is made small.
     """
     buffer = io.BytesIO()
     about = texts_of(description, settings)
@@ -79,7 +79,7 @@ def render(figure: Figure, description: str, sharpness: float = 1, settings: Set
 
 
 def texts_of(description: str, settings: Settings | None = None) -> dict[str, str]:
-    """Return what a PNG file says of itself: its description, and as JSON what it was made with."""
+    """Return what a PNG file says about itself: its description, and as JSON what it was made with."""
     said = {"Description": description.encode(errors="replace").decode(), "Software": "lpvq"}
     return said if settings is None else {**said, "Settings": json.dumps(settings)}
 
@@ -91,14 +91,14 @@ def save(figure: Figure, path: str | Path, description: str, settings: Settings 
 
 
 UNDESCRIBED = "A figure without a description"
-"""How the text of a figure begins for which nobody has written one."""
+"""How the text of a figure begins if nobody has written one for it."""
 
 
 def show(figure: Figure, description: str = "") -> None:
-    """Show a figure in a notebook, with its description for readers who cannot see it; else with what stands in it.
+    """Show a figure in a notebook, with a description for readers who cannot see it; if there is none, with its titles.
 
     An open page gets a sharp picture with its description as alternative text; files that are saved for others, by
-    ``make notebooks``, keep the smaller PNG alone. Outside of a notebook only the description is printed.
+    ``make notebooks``, keep the smaller PNG alone. Outside a notebook, only the description is printed.
     """
     description = description or _titles(figure)
     if not running_in_notebook():
@@ -162,7 +162,7 @@ def plot_with_codes(
     """Plot a row for each grid of codes (N, H, W): the grid, with its images before and after it.
 
     Args:
-        images: tensors (N, C, H, W): one before the codes and one after (two), or one after them (one).
+        images: tensors (N, C, H, W): two, before and after the codes; or one, after them.
         codes: int64 (N, H, W).
         patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         titles: one per row.
@@ -186,7 +186,7 @@ def plot_with_codes(
 def plot_whole_way(
     image: Tensor, codes: Tensor, reconstruction: Tensor, drawn: Tensor, generated: Tensor, patches: Patches
 ) -> Figure:
-    """Plot the way of the data: an image to codes and back, and below it new codes to a new image.
+    """Plot the path of the data: an image to codes and back, and below it new codes to a new image.
 
     Args:
         image: (C, H, W), floats in [0, 1].
@@ -244,7 +244,7 @@ def put_codes(axis: Axes, codes: Tensor, patches: Patches, title: str = "", pres
         codes: 0 … K − 1.
         patches: what the codes stand for, (K, C, s, s), floats in [0, 1]; or K, for colours without an order.
         title: above the grid.
-        present: bool (h, w), where there are codes; the rest is grey. Everywhere if None.
+        present: bool (h, w), where there are codes; the rest is grey. None: everywhere.
     """
     grid = codes.long().cpu().numpy()
     known = np.ones(grid.shape, bool) if present is None else present.cpu().numpy()
@@ -299,7 +299,7 @@ def code_colours() -> npt.NDArray:
 
 
 def ink_on(colour: npt.NDArray) -> str:
-    """Return "black" or "white", whichever is read better on a colour (3,), floats in [0, 1]."""
+    """Return "black" or "white", whichever is easier to read on a colour (3,), floats in [0, 1]."""
     return "black" if colour @ np.array([0.3, 0.59, 0.11]) > 0.5 else "white"
 
 
@@ -400,7 +400,7 @@ def plot_codes_in_use(counts: Tensor, shown: Tensor, shares: Sequence[float], me
 
 
 def _percent(share: float) -> str:
-    """Two decimals for what one would show as nothing."""
+    """Two decimals where one would show nothing but zero."""
     return f"{share:.1%}" if share >= 0.0005 or share == 0 else f"{share:.2%}"
 
 
@@ -464,7 +464,7 @@ def plot_rows(rows: Sequence[Tensor], titles: Sequence[str], names: Sequence[str
 
 
 def plot_frequencies(factors: Mapping[str, Mapping[str, float]], ylabel: str) -> Figure:
-    """Plot for each factor how often its values occur, beside a line where all would be equally frequent.
+    """Plot for each factor how often its values occur, with a line at the share of each if all were equal.
 
     Args:
         factors: by title, the share of each value, 0 … 1.
@@ -495,7 +495,7 @@ def plot_sensitivity(
     Args:
         faults: the columns.
         measures: the rows.
-        seen: by fault and measure, the smallest share that is seen, above 0 and at most 1; None: it never is.
+        seen: by fault and measure, the smallest share that is seen, above 0 and at most 1; None if it never is.
     """
     figure = Figure((1.25 * len(faults) + 2.2, 0.42 * len(measures) + 1.2), layout="constrained")
     axis = figure.subplots()
@@ -556,7 +556,7 @@ _PLACES = (((-8, -13), "right"), ((5, 4), "left"), ((5, -11), "left"), ((-5, 4),
 def plot_trade_off(recipes: Sequence[tuple[str, str]], nats: Sequence[float], errors: Sequence[float]) -> Figure:
     """Plot recipes by what their codes cost and what they lose, both on logarithmic axes; down and left is better.
 
-    A recipe that failed, with several times the usual error, would press all others together: it is only named.
+    A recipe that failed, with several times the usual error, would squeeze all others together, so it is only named.
 
     Args:
         recipes: group and name of each; those of one group share a marker, the first group a large one.

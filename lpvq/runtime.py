@@ -69,13 +69,13 @@ def choose_precision(device: torch.device, wish: Precision = "auto") -> torch.dt
 
 @cache
 def _fast_at_bfloat16(kind: str) -> bool:
-    """Whether the device has instructions for bfloat16 and they pay; timed once, for as long as the process lives."""
+    """Whether the device has instructions for bfloat16 and they pay off; timed once in the life of a process."""
     if kind == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if kind == "cpu" else {}
     if not any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "sve_bf16")):
         return False
-    # Twice as fast is usual; some processors have the instructions and are no faster. In turns, and the best of many:
+    # Twice as fast is usual; some processors have the instructions and are no faster. Timed in turns, the best of many:
     # what else the machine does at the moment must not decide, or two runs of the same training would differ.
     times = [(_product_seconds(torch.bfloat16), _product_seconds(torch.float32)) for _ in range(_ROUNDS)]
     bfloat16, float32 = (min(column) for column in zip(*times, strict=True))
@@ -83,7 +83,7 @@ def _fast_at_bfloat16(kind: str) -> bool:
 
 
 def _product_seconds(kind: torch.dtype) -> float:
-    """The time of a matrix product."""
+    """How long a matrix product takes."""
     a = torch.ones(512, 512, dtype=kind)
     started = time.perf_counter()
     a @ a
@@ -97,7 +97,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Compute float32 products and convolutions in float32 meanwhile, whatever shortcuts torch is told to take.
+    """Inside, compute float32 products and convolutions in float32, whatever shortcuts torch is told to take.
 
     ``torch.set_float32_matmul_precision("medium")``, which many people put at the top of every notebook, lets them be
     rounded to bfloat16 or TensorFloat32, with 8 or 11 significant bits instead of 24; and convolutions on a GPU always
@@ -137,13 +137,13 @@ def keep_memory() -> None:
         return
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
     mallopt(trim_threshold, 2**31 - 1)
-    # From this size on blocks come from the system one by one. Older versions take no more than 32 MiB.
+    # From this size on, blocks come from the system one by one. Older versions take no more than 32 MiB.
     mallopt(mmap_threshold, 2**30) or mallopt(mmap_threshold, 2**25)
 
 
 @contextmanager
 def in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """Have a model in eval mode meanwhile, and whatever happens in the mode it was in before afterwards."""
+    """Put a model into eval mode inside, and afterwards, whatever happens, back into the mode it was in before."""
     was_training = model.training
     model.eval()
     try:
@@ -164,7 +164,7 @@ def compiled(function: Callable) -> Callable:
 
 
 def in_batches(number: int, size: int, at_once: int) -> list[Tensor]:
-    """Share out ``number`` items of ``size`` numbers each: indices, in order, for about ``at_once`` numbers a batch."""
+    """Share out ``number`` items of ``size`` numbers each: their indices, in batches of about ``at_once`` numbers."""
     return list(torch.arange(number).split(max(1, at_once // size)))
 
 
@@ -218,7 +218,7 @@ _has_bars: ContextVar[bool] = ContextVar("_has_bars", default=True)
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Show no progress bar of what begins inside: one that is there already stands for all of it, or none should."""
+    """Show no progress bar for what begins inside: an outer one stands for all of it, or none is wanted."""
     token = _has_bars.set(False)
     try:
         yield
@@ -235,7 +235,7 @@ def progress(items: Iterable | None, description: str, least: int = 0, **options
     Args:
         items: what to loop over; None for a bar that is moved by hand and has ``total`` among its ``options``.
         description: what the loop does.
-        least: loops of fewer turns show no bar. Not a time: what a notebook shows must not depend on the machine.
+        least: loops of fewer turns show no bar. It is not a time: what a notebook shows must not depend on the machine.
         options: more for ``tqdm``.
     """
     in_notebook = running_in_notebook()

@@ -4,8 +4,8 @@ Torch starts as many threads as the machine has processors, whatever the process
 other do not rest: they spin. Where the processors are shared (a container with a quota, other programs, a class that
 trains at the same time), more threads than there are free processors make a step several times slower, not faster.
 
-The sums in a matrix product are split among the threads, so another number of threads changes the last bits of a
-result. Who needs the same weights on a busy machine sets ``OMP_NUM_THREADS``, which is never overruled.
+The sums in a matrix product are split among the threads, so a different number of threads changes the last bits of a
+result. If you need the same weights on a busy machine, set ``OMP_NUM_THREADS``, which is never overruled.
 """
 
 import os
@@ -21,7 +21,7 @@ import torch
 
 _USERS_OWN = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _DEFAULT = torch.get_num_threads()
-_SECONDS = 0.1  # of looking at what the machine does; it counts in hundredths of a second
+_SECONDS = 0.1  # spent looking at what the machine does; it counts in hundredths of a second
 _SURELY = 0.4  # how much of a processor has to be free beyond a whole number for one more thread: somewhat over half
 _RUNNING = "lpvq-trainings"
 _SPENT, _STARTED = (11, 12), 19  # columns of /proc/PROCESS/stat, counted from the state: user and system time; start
@@ -38,10 +38,10 @@ def usable_processors(root: Path = Path("/")) -> int:
 
 
 def _quota(root: Path) -> float:
-    """The processors that control groups of version 1 or 2 grant this process and those it is in; ∞ without a limit."""
+    """The processors that control groups (version 1 or 2) grant this process, outer ones included; ∞: no limit."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return inf
     limits = [inf]
     for line in lines:
@@ -51,7 +51,7 @@ def _quota(root: Path) -> float:
         for mount in ("", "unified") if not controllers else ("cpu", controllers):
             home = root / "sys/fs/cgroup" / mount
             below = home / path.lstrip("/")
-            # In a container, the path may be that outside of it, and the group itself be mounted at the top.
+            # In a container, the path may be the one outside it, and the group itself may be mounted at the top.
             limits += [_limit(group) for group in (home, below, *below.parents) if group.is_relative_to(home)]
     return min(limits)
 
@@ -75,7 +75,7 @@ class _Moment(NamedTuple):
     Attributes:
         time: in seconds.
         busy: seconds that the processors which this process may use have worked, added up.
-        ours: seconds of them that went to trainings of this project, by process.
+        ours: how many of these seconds went to trainings of this project, by process.
     """
 
     time: float
@@ -98,7 +98,7 @@ class FairShare:
         """Set the number of threads and return it.
 
         Args:
-            say: print a line where it is fewer than the processors that the process may use.
+            say: print a line if there are fewer threads than processors that the process may use.
         """
         if is_the_users_own() or torch.get_num_threads() not in (_DEFAULT, self._set):
             return torch.get_num_threads()
@@ -150,7 +150,7 @@ def _look(processes: Sequence[int]) -> _Moment:
 
 
 def _busy_seconds(root: Path = Path("/")) -> float:
-    """Seconds that the usable processors have worked since the machine started, added up; 0 where that is not told."""
+    """Seconds that the usable processors have worked since the machine started, added up; 0 where that is unknown."""
     try:
         lines = (root / "proc/stat").read_text().splitlines()
     except OSError:
@@ -168,18 +168,18 @@ def _busy_seconds(root: Path = Path("/")) -> float:
 
 
 def _spent_seconds(process: int, root: Path = Path("/")) -> float:
-    """Seconds of processor time that a process has taken so far; 0 where there is none."""
+    """Seconds of processor time that a process has taken so far; 0 if it does not exist."""
     columns = _columns_of(process, root)
     return sum(int(columns[place]) for place in _SPENT) / os.sysconf("SC_CLK_TCK") if columns else 0.0
 
 
-# Each training has a file that is named after its process and the moment that the process started at, so that a later
+# Each training has a file that is named after its process and the moment that the process started, so that a later
 # process of the same number is not taken for it. On Linux only: elsewhere nobody can be asked what the others do.
 
 
 @contextmanager
 def at_work() -> Iterator[FairShare]:
-    """Be known as a training meanwhile, to all others of this project on the machine; yield what gives it its share."""
+    """Inside, be known as a training to all others of this project on the machine; yield what gives it its share."""
     mine = _folder() / _name_of(os.getpid())
     try:
         mine.touch()
@@ -211,7 +211,7 @@ def _name_of(process: int, root: Path = Path("/")) -> str:
 
 
 def _columns_of(process: int, root: Path) -> list[str]:
-    """What Linux says of a process, from its state on; nothing of one that is not there."""
+    """What Linux says about a process, from its state on; nothing about one that is not there."""
     try:
         return (root / f"proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -222,5 +222,5 @@ def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / _RUNNING
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o1777)  # for all users, as the folder that it is in
+        folder.chmod(0o1777)  # for all users, like the folder that it is in
     return folder

@@ -220,7 +220,7 @@ def test_the_names_that_the_command_line_knows_are_those_of_the_experiments(monk
         (["complete", __file__, "--erase", "1,2,3"], "--erase must be four whole numbers such as 0,16,32,32"),
         (["complete", __file__, "--erase", "9,2,3,4"], "--erase must go from left to right"),
         (["encode", __file__, "--pretrained"], "1 of 1 pictures cannot be read"),
-        (["decode", __file__, "--pretrained"], "is no file of latent codes"),
+        (["decode", __file__, "--pretrained"], "is not a file of latent codes"),
         (
             ["sample", "--pretrained", "--label", "angry"],
             "label 'angry' is unknown; expected one of happy (0), sad (1)",

@@ -95,7 +95,7 @@ def test_a_folder_with_something_in_it_and_a_file_are_not_replaced(tmp_path: Pat
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_text("c")
     for name in ("a", "a/b"):
-        with pytest.raises(InputError, match="is there already"), new_folder(tmp_path / name):
+        with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / name):
             pass
     assert (tmp_path / "a" / "b").read_text() == "c"
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]

@@ -1,6 +1,6 @@
 """Files as they were handed in: in folders, in archives, in archives in archives. Nothing is ever unpacked to disk.
 
-Only plain files are read: no link is followed, no pipe or device opened, and of each no more than a limit.
+Only plain files are read, each up to a limit: no link is followed, no pipe or device opened.
 """
 
 import io
@@ -28,7 +28,7 @@ class Item:
     """A file that was handed in, or what stands in its place.
 
     Attributes:
-        parts: its path below the folder, through archives, as people read it.
+        parts: its path below the folder, through archives, in readable form.
         time: when it was written, in seconds since 1970.
         read: returns its content, at most one byte more than ``LARGEST_FILE``.
         trouble: why it cannot be read; None where it can.
@@ -101,7 +101,7 @@ def _reader(path: str, most: int = LARGEST_FILE + 1) -> Callable[[], bytes]:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         number = os.open(path, flags | getattr(os, "O_BINARY", 0))
         with open(number, "rb") as file:
-            if not stat.S_ISREG(os.fstat(number).st_mode):  # it was swapped since it was listed
+            if not stat.S_ISREG(os.fstat(number).st_mode):  # it has been swapped since it was listed
                 raise OSError(f"{path} is no plain file")
             return file.read(most)
 
@@ -109,7 +109,7 @@ def _reader(path: str, most: int = LARGEST_FILE + 1) -> Callable[[], bytes]:
 
 
 def _opened(item: Item) -> Iterator[Item]:
-    """An item, or where it is an archive, what is in it."""
+    """An item or, if it is an archive, what is in it."""
     try:
         read = item.read if item.path is None else _reader(item.path, 512)
         start = b"" if item.name.lower().endswith(_OFFICE) else read()[:512]
@@ -141,13 +141,13 @@ def _is_tar(start: bytes, name: str) -> bool:
 
 
 def _inner_parts(item: Item, name: str) -> tuple[str, ...] | None:
-    """The path of an archive's member; None for what does not count. It leads nowhere, so ``..`` is only a name."""
+    """The path of an archive's member; None for what does not count. It opens nothing, so ``..`` is only a name."""
     parts = tuple(shown(part) for part in name.replace("\\", "/").split("/") if part not in ("", ".", ".."))
     return None if not parts or any(is_junk(part) for part in parts) else (*item.parts, *parts)
 
 
 def _in_zip(item: Item) -> Iterator[Item]:
-    content = item.read() if item.path is None else b""  # one of a whole class may be large, and stays on disk
+    content = item.read() if item.path is None else b""  # that of a whole class may be large, and stays on disk
     if len(content) > LARGEST_FILE:
         yield _trouble(item.parts, f"an archive of more than {LARGEST_FILE // 2**20} MB: unpack it")
         return

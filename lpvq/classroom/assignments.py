@@ -1,4 +1,4 @@
-"""Assignments: sources with solutions and hidden tests, and the student versions that are made of them.
+"""Assignments: sources with solutions and hidden tests, and the student versions that are made from them.
 
 A source is a notebook in nbgrader's format (https://nbgrader.readthedocs.io): solutions between ``### BEGIN SOLUTION``
 and ``### END SOLUTION``, hidden tests between ``### BEGIN HIDDEN TESTS`` and ``### END HIDDEN TESTS``, and in the
@@ -114,7 +114,7 @@ def load_assignments(folder: str | Path, class_name: str = "") -> list[Assignmen
 
     Args:
         folder: where the sources are.
-        class_name: of the class whose numbers are drawn; "" for those of the sources as they are.
+        class_name: the class whose numbers are drawn; "" for the numbers of the sources as they are.
 
     Raises:
         InputError: there are none, nbgrader is not installed, or it refuses a source.
@@ -144,7 +144,7 @@ def _for_class(source: NotebookNode, class_name: str) -> NotebookNode:
 
 
 def release(output: str | Path, folder: str | Path, class_name: str = "") -> list[Path]:
-    """Write the student versions of all assignments to ``output``, each in a folder of its own as nbgrader has it.
+    """Write the student versions of all assignments to ``output``, each in a folder of its own, as nbgrader has it.
 
     Each is run first, as it is: every test has to say "not done yet", and nothing else may fail.
 
@@ -197,7 +197,7 @@ def _student_version(source: Path, notebook: NotebookNode) -> NotebookNode:
         config.GenerateAssignment.no_database = True
         config.SaveCells.enabled = False
         converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
-        converter.log.setLevel("CRITICAL")  # what it has to say comes as an exception, too
+        converter.log.setLevel("CRITICAL")  # what it has to say comes as an exception as well
         try:
             converter.start()
         except (Exception, SystemExit) as error:

@@ -1,4 +1,4 @@
-"""Points that a person gives: ``by_hand.csv``, through whatever spreadsheet it went."""
+"""Points that a person gives: ``by_hand.csv``, whatever spreadsheet it went through."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Given:
     """What stands in the file.
 
     Attributes:
-        points: and a comment, by student and question; None where they are open.
+        points: points with a comment, by student and question; None where the points are open.
         strangers: rows that are nobody's; they are kept, at the end of the file.
         warnings: what the teacher has to know.
     """
@@ -48,7 +48,7 @@ def read(path: Path, assignment: Assignment, grades: Sequence[Grade]) -> Given:
     """Read the file; points for an answer that has changed since are asked for again.
 
     Raises:
-        InputError: points are no number, or too many; a question is none that is graded by hand. The line is named.
+        InputError: points are not a number, or too many; a question is not graded by hand. The line is named.
     """
     given = Given()
     if not path.is_file():
@@ -85,7 +85,7 @@ def read(path: Path, assignment: Assignment, grades: Sequence[Grade]) -> Given:
 
 
 def write(path: Path, assignment: Assignment, grades: Sequence[Grade], given: Given) -> None:
-    """Write the file anew, with a line for all that is still open."""
+    """Write the file anew, with a line for each answer that is still open."""
     most = {question.name: question.points for question in assignment.questions if question.by_hand}
     answers = {grade.student: grade.answers for grade in grades}
     for grade in grades:
@@ -117,7 +117,7 @@ def _points(row: dict[str, str], most: float | None, where: str) -> float | None
 
 
 def _whose(name: str, students: Sequence[str]) -> str | None:
-    """The student that a name in the file means, through what spreadsheets do to names; None for nobody's."""
+    """The student that a name in the file means, whatever a spreadsheet did to it; None if it is nobody's."""
     if name in students:
         return name
     for change in (folded, _without_zeros, _misread):

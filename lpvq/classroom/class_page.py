@@ -1,4 +1,4 @@
-"""The page about the class: which question failed, what mistakes are typical, whose answers are alike, who has none."""
+"""The page about the class: which questions failed, typical mistakes, whose answers are alike, who has none."""
 
 import base64
 import io
@@ -34,10 +34,10 @@ def write(
 
     Args:
         path: of the page.
-        assignment: that it is about.
+        assignment: what it is about.
         grades: of all students.
         pairs: whose answers are alike.
-        answers: the answers as they were handed in, by student and cell, to be shown beside each other.
+        answers: the answers as they were handed in, by student and cell, to be shown side by side.
         missing: who is on the roster and has handed in nothing.
     """
     graded = [grade for grade in grades if grade.points]
@@ -68,7 +68,7 @@ def write(
 
 
 def _how(name: str, of: float, graded: Sequence[Grade]) -> dict[str, Any]:
-    """How a question came out: all points, some, none, still open, and the mistakes that several made."""
+    """How a question went: all points, some, none, still open, and the mistakes that several made."""
     points = [grade.all_points.get(name) for grade in graded]
     counted = [value for value in points if value is not None]
     said = Counter(one_line(grade.messages[name], 200) for grade in graded if name in grade.messages)

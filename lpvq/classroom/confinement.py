@@ -1,8 +1,8 @@
 """Lock a kernel in, on Linux: bubblewrap shows it Python, the package and the data sets, and nothing else.
 
-No network, no files of whoever grades, no other processes, a home and a disk of its own in memory, no privileges, and
-all that it has started ends with it. What is shown can only be read. The one way out is the folder with the kernel's
-sockets, in which it could write: ``lpvq.classroom.watching`` keeps an eye on that.
+It has no network, no files of whoever grades, no other processes, a home and a disk of its own in memory, and no
+privileges, and all that it has started ends with it. What is shown can only be read. The one way out is the folder with
+the kernel's sockets, in which it could write: ``lpvq.classroom.watching`` keeps an eye on that.
 """
 
 import functools
@@ -13,7 +13,7 @@ import sys
 
 from lpvq.paths import CHECKOUT, PACKAGE, shipped
 
-_OWN = "/tmp"  # is another inside: the kernel's
+_OWN = "/tmp"  # inside, this is another folder: the kernel's
 HOME, WORK = f"{_OWN}/home", f"{_OWN}/work"
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/sys/devices/system/cpu")
@@ -43,7 +43,7 @@ def wrapped(inner: str, disk: int) -> list[str]:
         disk: bytes that may be written below ``HOME`` and ``WORK``, and as many in shared memory.
     """
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    command += ["--hostname", "classroom", "--unsetenv", "JPY_PARENT_PID"]  # of another world: it would end the kernel
+    command += ["--hostname", "classroom", "--unsetenv", "JPY_PARENT_PID"]  # from outside: it would end the kernel
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(disk), "--tmpfs", "/dev/shm"]
     command += ["--size", str(disk), "--tmpfs", _OWN, "--dir", HOME, "--dir", WORK]
     for path in _SYSTEM:
@@ -61,7 +61,7 @@ def wrapped(inner: str, disk: int) -> list[str]:
 
 
 def _readable() -> list[str]:
-    """What a notebook of the course needs, beside the system."""
+    """What a notebook of the course needs, besides the system."""
     paths = [*(f"/etc/{name}" for name in _OF_ETC), sys.prefix, sys.base_prefix, sys.exec_prefix]
     paths += [os.path.realpath(path) for path in (sys.prefix, sys.base_prefix)]
     paths += [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
@@ -74,7 +74,7 @@ def _readable() -> list[str]:
 
 
 def hide_this_process() -> None:
-    """Have no other process of the same user read this one's environment and memory, and adopt orphans; on Linux."""
+    """Keep the user's other processes from reading this one's environment and memory, and adopt orphans; on Linux."""
     if sys.platform == "linux":
         import ctypes
 

@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?[\d.,]+")
 
 
 def written(rows: Sequence[Sequence[str]]) -> bytes:
-    """Return a table as the content of a file. It begins with a mark, or Excel would take it for Windows' own."""
+    """Return a table as the content of a file. It begins with a mark, or Excel would assume Windows' encoding."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([harmless(cell) for cell in row] for row in rows)
     return text.getvalue().encode("utf-8-sig")
@@ -26,7 +26,7 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str, most: int) -> str:
-    """Return a text in one line without a terminal's escapes, and no longer than ``most`` characters."""
+    """Return a text in one line, without a terminal's escapes, and no longer than ``most`` characters."""
     letters = (" " if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in text)
     line = " ".join("".join(letters).split())
     return line if len(line) <= most else f"{line[: most - 2]} …"
@@ -38,7 +38,7 @@ def unharmed(text: str) -> str:
 
 
 def read(content: bytes) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of a table with the number of their line, as whatever program wrote it.
+    """Return the rows of a table with their line numbers, whatever program wrote it.
 
     Excel writes commas or semicolons, by country, in Windows' or in Apple's own encoding, as UTF-8 or UTF-16 with tabs,
     and may put ``sep=;`` on top; LibreOffice and Numbers differ again. Names of columns are in small letters.

@@ -22,13 +22,13 @@ from lpvq.files import write_atomically
 
 _PAGES = Path(__file__).with_name("pages")
 _HIDDEN = re.compile(r"^[^\S\n]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\S\n]*\n?", re.MULTILINE | re.DOTALL)
-_TELLING = 20  # characters of a line of a hidden test from which on it is no other line by chance
+_TELLING = 20  # characters of a line of a hidden test; from this length on, no other line equals it by chance
 _TAKEN_OUT = "(a hidden test)"
 
 
 @functools.cache
 def page_templates() -> Environment:
-    """Return the templates of pages; what they are given is escaped."""
+    """Return the templates for pages; what they are given is escaped."""
     made = Environment(loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters["person"] = person
     return made
@@ -37,7 +37,7 @@ def page_templates() -> Environment:
 def write(path: Path, assignment: Assignment, grade: Grade, executed: NotebookNode) -> None:
     """Write a student's page, unless it is there and shows this already.
 
-    What it was made of stands in its last line, so that no clock decides whether it is old.
+    Its last line says what it was made from, so that no clock decides whether it is old.
     """
     template = (_PAGES / "feedback.html").read_bytes()
     shown = json.dumps([assignment.source, asdict(grade), executed], sort_keys=True).encode()
@@ -75,7 +75,7 @@ def page(assignment: Assignment, grade: Grade, executed: NotebookNode) -> str:
 
 
 def _cell(cell: NotebookNode, question: Any, hidden: list[str]) -> dict[str, Any]:
-    """What the page shows of a cell."""
+    """What the page shows for a cell."""
     facts = about(cell)
     shown: dict[str, Any] = {"name": facts.get("grade_id", ""), "is_graded": question is not None, "outputs": []}
     if cell.cell_type == "markdown":
@@ -106,12 +106,12 @@ def hidden_lines(assignment: Assignment) -> list[str]:
 
 
 def _forms(line: str) -> set[str]:
-    """A line as it stands, and as it looks inside of a printed list, in JSON, or in HTML."""
+    """A line as it stands, and as it looks inside a printed list, in JSON, or in HTML."""
     return {line, repr(line)[1:-1], json.dumps(line)[1:-1], html.escape(line), html.escape(repr(line)[1:-1])}
 
 
 def without_hidden(output: NotebookNode, hidden: list[str], is_of_test: bool = False) -> NotebookNode:
-    """Return an output without lines of hidden tests; of a test's error only what it says: a traceback shows them."""
+    """Return an output without lines of hidden tests; from a test's error only its words, as a traceback shows them."""
     if output.output_type == "error" and is_of_test:
         return v4.new_output("stream", name="stderr", text=_scrubbed(f"{output.ename}: {output.evalue}\n", hidden))
     if output.output_type == "stream":

@@ -20,17 +20,18 @@ class Grade:
         student: see ``HandedIn``.
         points: of each question by name; None where a person has to grade it. Empty where there is no grade: nothing
             was handed in, or it could not be run.
-        remarks: what both have to know: what was put back, what stopped the notebook, why it cannot be read.
+        remarks: what student and teacher must know: what was put back, what stopped the notebook, why it cannot be
+            read.
         messages: what failed tests say, by question.
-        by_hand: points and a comment that a person gave, by question; in them is None where points are still open.
+        by_hand: points and a comment that a person gave, by question; None in place of points that are still open.
         identity: of the submission, the source and the limits; where it is the same, nothing is run again.
         file: the notebook that counts.
-        time: when that was written, in seconds since 1970; 0 where it is not known.
+        time: when that file was written, in seconds since 1970; 0 where it is not known.
         answers: a short checksum of each answer that a person grades.
         of: the most that each question can bring.
-        days_late: after the deadline, begun days; 0 where it was in time, or there is none.
+        days_late: how many days after the deadline have begun; 0 if it was in time, or there is no deadline.
         factor: what the points are multiplied by for that.
-        is_held_back: whether somebody has to say first whose work it is.
+        is_held_back: whether somebody first has to say whose work it is.
         notes: what only the teacher has to know.
     """
 
@@ -89,17 +90,17 @@ def kept(folder: Path, student: str) -> tuple[Path, Path]:
 
 
 def find(folder: Path, student: str, identity: str | None) -> Grade | None:
-    """Return a grade that was kept, where it is whole and of this identity, or None for any."""
+    """Return a grade that was kept, if it is whole and of this identity (None: of any); otherwise None."""
     path, executed = kept(folder, student)
     try:
         before = Grade(**read_json(path))
         return before if identity in (None, before.identity) and executed.is_file() else None
-    except (InputError, TypeError, AttributeError):  # none, garbage, of another version
+    except (InputError, TypeError, AttributeError):  # there is none, or garbage, or one of another version
         return None
 
 
 def keep(folder: Path, grade: Grade, executed: NotebookNode | None) -> None:
-    """Keep a grade, and the notebook where it was run anew. Where the grade is, the notebook is."""
+    """Keep a grade, and the notebook if it was run anew. Where there is a grade, there is a notebook."""
     path, beside = kept(folder, grade.student)
     if executed is not None:
         write_anyway(beside, (nbformat.writes(executed) + "\n").encode())
@@ -111,18 +112,18 @@ def executed_of(folder: Path, student: str) -> NotebookNode:
     """Return the notebook that was run; an empty one where that cannot be read."""
     try:
         return nbformat.read(kept(folder, student)[1], as_version=4)
-    except Exception:  # of many kinds: somebody may have been at it
+    except Exception:  # of many kinds: somebody may have tampered with it
         return v4.new_notebook()
 
 
 def write_anyway(path: Path, content: bytes) -> None:
-    """Write a file atomically, also where a folder has its name."""
+    """Write a file atomically, even where a folder has its name."""
     make_way(path)
     write_atomically(path, content)
 
 
 def make_way(path: Path) -> None:
-    """Remove what is no file from where one belongs: results are this program's own."""
+    """Remove what is not a file from where one belongs: results are this program's own."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif path.exists() and not path.is_file():

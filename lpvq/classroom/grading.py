@@ -2,8 +2,8 @@
 
     handed in ──restore──▶ notebook as it should be ──sandbox.run──▶ executed ──points──▶ tables and pages
 
-It runs students' code; ``lpvq.classroom.sandbox`` says what holds that back, and what does not. Whatever goes wrong
-with one submission is that student's remark, and everybody else's grade is as it would be.
+It runs students' code; ``lpvq.classroom.sandbox`` says what holds it back, and what does not. Whatever goes wrong
+with one submission becomes that student's remark, and everybody else's grade is as it would be.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ def grade(
 
     Args:
         folder: see ``handed_in.find``.
-        assignments: that they may be answers to.
+        assignments: what they may be answers to.
         output: where the results go.
         limits: of each submission.
         jobs: how many are run at a time.
@@ -112,7 +112,7 @@ def _name(submission: Submission) -> str:
 
 @dataclass
 class _Work:
-    """What runs submissions, and keeps what came of them."""
+    """Runs submissions, and keeps what came of them."""
 
     output: Path
     limits: Limits
@@ -123,7 +123,7 @@ class _Work:
     def run_all(
         self, submissions: Sequence[Submission], jobs: int
     ) -> tuple[dict[tuple[str, str], Grade], list[Submission]]:
-        """Grade all of them; return the grades, and which have to be run again because of what ran beside them."""
+        """Grade all of them; return the grades, and which have to be run again because of what ran alongside."""
         found: dict[tuple[str, str], Grade] = {}
         doubtful = []
         with ThreadPoolExecutor(jobs) as pool:  # a thread waits for a process, which does the work
@@ -142,7 +142,7 @@ class _Work:
         return found, doubtful
 
     def grade_or_find(self, submission: Submission) -> tuple[Grade, bool]:
-        """Grade a submission, unless that was done before; return whether to do it once more alone."""
+        """Grade a submission, unless that was done before; return also whether to do it once more, alone."""
         return self._guarded(submission, is_alone=False)
 
     def grade_again(self, submission: Submission) -> Grade:
@@ -222,7 +222,7 @@ class _Work:
 
 
 def _keep_all_but(question: str, one: Grade, before: Grade) -> None:
-    """Have all points and messages as they were before, but for one question."""
+    """Put all points and messages back as they were before, except for one question."""
     for name in before.points:
         if name != question and name in one.points:
             one.points[name] = before.points[name]
@@ -270,7 +270,7 @@ def _other_named(student: str, notebook: NotebookNode, given: Sequence[Grade]) -
 
 
 def _on_meddling(notebook: NotebookNode) -> list[str]:
-    """Whether a cell that is none of the assignment's gives a new meaning to what tests are made of."""
+    """Whether a cell that is not of the assignment gives a new meaning to what tests are made of."""
     found = set()
     for cell in notebook.cells:
         if cell.cell_type == "code" and (not about(cell) or about(cell).get("solution")):

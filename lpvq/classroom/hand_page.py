@@ -60,7 +60,7 @@ def write(path: Path, assignment: Assignment, grades: Sequence[Grade], executed:
 
 
 def _shuffled(grades: Sequence[Grade], question: Question) -> list[Grade]:
-    """Those that have an answer to be read, in an order that says nothing of whose it is, the same at each run."""
+    """Those with an answer to be read, in an order that does not say whose it is, the same at each run."""
     open_ones = [grade for grade in grades if question.name in grade.points and grade.points[question.name] is None]
     return sorted(open_ones, key=lambda grade: hashlib.sha256(f"{question.name} {grade.student}".encode()).digest())
 

@@ -1,6 +1,6 @@
 """Who handed in what: from a folder, however a platform exports it, to the notebook of each student that counts.
 
-Understood are a folder for each student, with any folders in it (nbgrader's ``STUDENT/ASSIGNMENT/NAME.ipynb`` too), a
+It understands a folder for each student, with any folders in it (nbgrader's ``STUDENT/ASSIGNMENT/NAME.ipynb`` too), a
 file for each student, a folder of an assignment above the students, archives of any of these, and the names that
 Moodle and Canvas give to folders and files.
 """
@@ -17,7 +17,7 @@ from lpvq.classroom.reading import UnreadableError, cells_of, decoded, text_of
 from lpvq.errors import InputError
 
 _NAMED_NOTEBOOK = re.compile(r"\.ipynb(\.(json|txt|download|part))?( ?\(\d+\))?$", re.IGNORECASE)
-_NAMED = 8  # of what was found and not taken, so many are named
+_NAMED = 8  # how many are named of what was found and not taken
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Submission:
         item: the file.
         is_readable: whether it is a notebook.
         is_untouched: whether no answer has been changed.
-        is_called_late: whether the platform says so in its name.
+        is_called_late: whether the platform says in its name that it is late.
         remarks: which version this is, where there were several.
     """
 
@@ -47,7 +47,7 @@ class Submission:
 
 @dataclass
 class HandedIn:
-    """All of a student's.
+    """All that a student handed in.
 
     Attributes:
         student: the name of the folder, or what a loose file is called; a platform's own additions are cut off from
@@ -79,7 +79,7 @@ def find(folder: str | Path, assignments: Sequence[Assignment]) -> list[HandedIn
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; expected one with a folder for each student")
+        raise InputError(f"{folder} is not a folder; expected one with a folder for each student")
     names = {assignment.name for assignment in assignments}
     files: dict[str, list[tuple[Item, tuple[str, ...]]]] = {}
     numbers: dict[str, str] = {}
@@ -135,7 +135,7 @@ def _is_class(items: list[Item], names: set[str]) -> bool:
 
 
 def _whose(item: Item) -> tuple[str, str | None, tuple[str, ...]]:
-    """The student of a file, the platform's number, and the path below the student's folder."""
+    """A file's student, the platform's number, and the path below the student's folder."""
     first, rest = item.parts[0], item.parts[1:]
     known = platform_student(first)
     if rest or (item.trouble == "empty"):
@@ -188,7 +188,7 @@ def _sorted_out(
 
 
 def _looked_at(student: str, item: Item, name: str, assignments: Sequence[Assignment]) -> Submission | str:
-    """A submission, or why a file is none."""
+    """A submission, or why a file is not one."""
     if item.trouble is not None:
         return "nothing in it" if item.trouble == "empty" and len(item.parts) == 1 else f"{name}: {item.trouble}"
     is_named_so = _NAMED_NOTEBOOK.search(item.name) is not None
@@ -228,7 +228,7 @@ def _kind(content: bytes, name: str) -> str:
         said = str(error)
     low = name.lower()
     if low.endswith(".py"):
-        return "a script, no notebook"
+        return "a script, not a notebook"
     return said if "(a" in said or "empty" in said else "no notebook"
 
 

@@ -1,6 +1,6 @@
-"""Become an IPython kernel that may take so much memory and no more: ``python kernel.py MEMORY DISK -f FILE``.
+"""Become an IPython kernel that may take a given memory and no more: ``python kernel.py MEMORY DISK -f FILE``.
 
-It is the only part that runs in the same world as a student's code, and imports nothing of the package.
+It is the only part that runs in the same world as a student's code, and imports nothing from the package.
 """
 
 import sys

@@ -10,11 +10,11 @@ class Limits:
     Attributes:
         cell_seconds: the longest a cell may run; then it is interrupted, and the next one runs.
         seconds: the longest the whole notebook may run; then it is stopped.
-        memory: bytes of a process; where they are reached, Python raises MemoryError. Enforced on Linux only, as is a
-            quarter more for all processes of the notebook together.
+        memory: bytes of a process; when it reaches them, Python raises MemoryError. Enforced on Linux only, as is a
+            limit of a quarter more for all processes of the notebook together.
         output: characters that are kept of what a cell shows.
         all_output: characters that are kept of what all cells show together.
-        processes: that may be there at a time.
+        processes: how many may be there at a time.
         disk: bytes that may be written.
     """
 

@@ -1,4 +1,4 @@
-"""Names of students: as folders and files carry them, as tables show them, as files of results are called."""
+"""Names of students: as folders and files carry them, as tables show them, as result files are called."""
 
 import hashlib
 import re
@@ -7,12 +7,12 @@ import unicodedata
 _MOODLE = re.compile(r"^(?P<name>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?", re.IGNORECASE)
 _CANVAS = re.compile(r"^(?P<name>[^\W\d_]\w*?)_(?P<late>LATE_)?(?P<number>\d+)_(?P<file>\d+)_(?P<rest>.+)$")
 _COPY = re.compile(r"(?: \((\d+)\)|-(\d+)|[ _-]?(?:copy|kopie)[ _-]?(\d*))$", re.IGNORECASE)
-_LONGEST = 100  # bytes of a file's name that are made of a student's; a file system takes 255
+_LONGEST = 100  # bytes of a file's name that come from a student's; a file system takes 255
 _WORD = re.compile(r"[^\W_]+")
 
 
 def shown(name: str) -> str:
-    """Return a name from the file system as people read it: composed, in one line, Latin-1 where it is no UTF-8."""
+    """Return a name from the file system as people read it: composed, in one line, Latin-1 where it is not UTF-8."""
     try:
         raw = name.encode("utf-8", "surrogateescape")  # the bytes that the file system has
     except UnicodeEncodeError:
@@ -28,9 +28,9 @@ def shown(name: str) -> str:
 
 
 def file_name(student: str) -> str:
-    """Return what a student's files are called: the name, or for one that no file system takes, most of it.
+    """Return what a student's files are called: the name or, if no file system takes it, most of it.
 
-    Two students never share one: where something had to change, a part of a checksum follows.
+    Two students never share a name: where something had to change, a part of a checksum follows.
     """
     kept = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", student)
     if kept == student and len(kept.encode()) <= _LONGEST and kept.strip(". ") == kept != "":
@@ -45,8 +45,8 @@ def platform_student(name: str) -> tuple[str, str | None, bool] | None:
     Moodle writes ``Ada Lovelace_4711_assignsubmission_file_…``, Canvas ``lovelaceada_LATE_4711_8888_….ipynb``.
 
     Returns:
-        the student, with the platform's number; the number; whether it says that this came late. None where the name
-        is no platform's.
+        the student, with the platform's number; the number; whether the name says that this came late. None where the
+        name is not a platform's.
     """
     if match := _MOODLE.match(name):
         return f"{match['name']}_{match['number']}", match["number"], False
@@ -56,24 +56,24 @@ def platform_student(name: str) -> tuple[str, str | None, bool] | None:
 
 
 def person(student: str) -> str:
-    """Return a student's name without what a platform puts behind it."""
+    """Return a student's name without what a platform appends to it."""
     match = _MOODLE.match(student)
     return match["name"] if match else student
 
 
 def copy_number(stem: str) -> int:
-    """Return which copy a file is by its name: 2 for ``homework (2)``, 0 for one that is none."""
+    """Return which copy a file is by its name: 2 for ``homework (2)``, 0 for a file that is no copy."""
     match = _COPY.search(stem)
     return 0 if match is None else int(next((digits for digits in match.groups() if digits), 1))
 
 
 def folded(name: str) -> str:
-    """Return a name without what two spellings of it differ in: capitals, white space at the ends, composition."""
+    """Return a name without what two spellings of it may differ in: capitals, white space at the ends, composition."""
     return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 def is_within(student_id: str, name: str) -> bool:
-    """Return whether an id is a folder's name, or words of it: ``ada`` in ``Ada_4711_file_``, not in ``Adam``."""
+    """Return whether an id is a folder's name or words of it: ``ada`` is in ``Ada_4711_file_``, not in ``Adam``."""
     wanted, words = _WORD.findall(folded(student_id)), _WORD.findall(folded(name))
     if not wanted:
         return False

@@ -20,13 +20,13 @@ def write(
     numbers: Mapping[str, str],
     listed: Mapping[str, Listed],
 ) -> None:
-    """Write ``moodle.csv`` and ``canvas.csv``, with those that have a total.
+    """Write ``moodle.csv`` and ``canvas.csv``, with those grades that have a total.
 
     Args:
         folder: where they go.
         assignment: whose points they are.
         grades: of all students.
-        numbers: of the platform, by student, as far as they are known.
+        numbers: the platform's, by student, as far as they are known.
         listed: who they are on the roster, by student.
     """
     moodle = [["Identifier", "Full name", "Email address", "Grade", "Maximum grade", "Feedback comments"]]

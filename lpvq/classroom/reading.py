@@ -1,4 +1,4 @@
-r"""Read the file of a notebook, whoever wrote it: any editor's encoding, line ends and format; or say why not.
+r"""Read the file of a notebook, whoever wrote it, with any editor's encoding, line ends and format; or say why not.
 
 What comes out is clean: text that can be written as UTF-8, line ends that are "\\n", cells that are dictionaries.
 """
@@ -32,11 +32,11 @@ _KINDS = {
 
 
 class UnreadableError(Exception):
-    """A file is no notebook; the message says what it is instead, or what is wrong with it."""
+    """A file is not a notebook; the message says what it is instead, or what is wrong with it."""
 
 
 def decoded(content: bytes) -> str:
-    """Return the text of a file: by its mark, as UTF-8 or UTF-16, or else as Windows has it in the west."""
+    """Return the text of a file: by its mark, as UTF-8 or UTF-16, or else in the encoding of Windows in the West."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
@@ -55,7 +55,7 @@ def clean(text: str) -> str:
 
 
 def cleaned(value: Any) -> Any:
-    """Return JSON's containers with each text in them, names included, as ``clean`` has it."""
+    """Return JSON's containers with each text in them, names included, as ``clean`` returns it."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
@@ -67,7 +67,7 @@ def cells_of(content: bytes) -> list[Any]:
     """Return the cells of a notebook's file, whatever they are.
 
     Raises:
-        UnreadableError: it is none, or larger than ``LARGEST_FILE`` bytes.
+        UnreadableError: it is not a notebook, or larger than ``LARGEST_FILE`` bytes.
     """
     if len(content) > LARGEST_FILE:
         most = LARGEST_FILE // 2**20
@@ -83,10 +83,10 @@ def cells_of(content: bytes) -> list[Any]:
     except Exception as error:  # of many kinds: a file may be anything
         kind = next((kind for start, kind in _KINDS.items() if content.lstrip().startswith(start)), None)
         why = kind or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise UnreadableError(f"the file is no notebook ({why})") from error
+        raise UnreadableError(f"the file is not a notebook ({why})") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise UnreadableError("the file is no notebook: it has no list of cells")
+        raise UnreadableError("the file is not a notebook: it has no list of cells")
     return cells
 
 

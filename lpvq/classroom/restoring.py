@@ -14,7 +14,7 @@ STUDENT = re.compile(r"^STUDENT\s*=\s*(?:\"(.*?)\"|'(.*?)')", re.MULTILINE)
 _SETS_STUDENT = re.compile(r"^STUDENT\s*=", re.MULTILINE)
 _SETS_STUDENT_TO = re.compile(r"^STUDENT\s*=.*", re.MULTILINE)
 _MOST_CELLS = 2000
-_NAMED = 3  # cells that are each given a remark; of more there is one remark for all, or it would hide the others
+_NAMED = 3  # cells that are each given a remark; more share one remark, or they would hide the others
 
 
 def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "") -> tuple[NotebookNode, list[str]]:
@@ -23,7 +23,7 @@ def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "")
     Args:
         assignment: what the submission is an answer to.
         submitted: the cells of the notebook, whatever they are.
-        student: who handed it in; goes in where the cell with the id was lost.
+        student: who handed it in; put in if the cell with the id was lost.
 
     Returns:
         the notebook to run; what was put right, each remark once.
@@ -39,7 +39,7 @@ def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "")
     changed: list[str] = []
     for index, cell in enumerate(submitted):
         if not isinstance(cell, Mapping) or cell.get("cell_type") not in ("code", "markdown", "raw"):
-            remarks.append(f"cell {index + 1} is no cell and was left out")
+            remarks.append(f"cell {index + 1} is not a cell and was left out")
             continue
         text, name = text_of(cell), about(cell).get("grade_id")
         source = sources.get(name)
@@ -65,20 +65,20 @@ def restore(assignment: Assignment, submitted: Sequence[Any], student: str = "")
 
 
 def named_in(notebook: NotebookNode) -> str | None:
-    """Return the id that a notebook gives for its student, the last one; None where there is none."""
+    """Return the last id that a notebook gives for its student; None where there is none."""
     found = [match for cell in notebook.cells if cell.cell_type == "code" for match in STUDENT.finditer(cell.source)]
     return (found[-1].group(1) or found[-1].group(2) or "") if found else None
 
 
 def _essence(text: str) -> str:
-    """A text without what editors change by themselves: white space at the ends of lines and of the whole."""
+    """A text without what editors change by themselves: white space at the ends of lines and of the whole text."""
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 def _cell(
     kind: str, text: str, source: NotebookNode | None = None, pictures: dict[str, dict[str, str]] | None = None
 ) -> NotebookNode:
-    """A fresh cell; its metadata are those of the source, or none: a student's could make a test of any cell."""
+    """A fresh cell; its metadata are those of the source, or none: a student's could turn any cell into a test."""
     made = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}[kind](text)
     if source is not None:
         made.metadata["nbgrader"] = about(source)
@@ -88,7 +88,7 @@ def _cell(
 
 
 def _in_order(cells: list[NotebookNode], order: list[str], remarks: list[str]) -> list[NotebookNode]:
-    """Put cells of the source that were moved back behind those that they follow there; all others stay."""
+    """Put moved cells of the source back behind those that they follow there; all others stay."""
     place = {name: index for index, name in enumerate(order)}
     known = [about(cell)["grade_id"] for cell in cells if about(cell)]
     moved = [name for name in known if name not in _longest_in_order(known, place)]
@@ -109,7 +109,7 @@ def _in_order(cells: list[NotebookNode], order: list[str], remarks: list[str]) -
 
 
 def _longest_in_order(names: list[str], place: Mapping[str, int]) -> set[str]:
-    """The most of some names that stand in the right order already."""
+    """The largest set of names that already stand in the right order."""
     ends: list[int] = []  # the smallest place that an ordered row of each length can end with
     rows: list[list[str]] = []
     for name in names:

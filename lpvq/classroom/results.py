@@ -7,7 +7,7 @@
     feedback/STUDENT.html       what a student gets (``lpvq.classroom.feedback``)
     graded/                     what is kept, so that the same command goes on and runs only what has changed
 
-and above them ``students.csv``, what was found of each student, what counts and what does not.
+and above them ``students.csv``, what was found for each student, what counts and what does not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ def write(folder: Path, assignment: Assignment, grades: Sequence[Grade], pairs: 
 
 
 def write_students(output: Path, students: Sequence[HandedIn], grades: Mapping[str, Sequence[Grade]]) -> None:
-    """Write what was found of each student."""
+    """Write what was found for each student."""
     rows = []
     for student in students:
         taken = ", ".join(f"{name}: {one.name}" for name, one in sorted(student.submissions.items()))

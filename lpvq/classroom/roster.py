@@ -1,7 +1,7 @@
 """The list of a class: who should have handed in, and under which number platforms know them.
 
-A table with a column for the id (``id``, ``student``, ``username`` or ``login``), and more if there are: the name,
-an email address, the platform's number. As a learning platform exports it, or written by hand.
+It is a table with a column for the id (``id``, ``student``, ``username`` or ``login``), and perhaps more: the name, an
+email address, the platform's number. A learning platform may have exported it, or somebody written it by hand.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Listed:
     """Somebody on the list.
 
     Attributes:
-        id: that the student's own numbers are drawn from.
+        id: what the student's own numbers are drawn from.
         name: in full; "" where the list has none.
         email: "" where the list has none.
         number: the platform's; "" where the list has none.
@@ -75,14 +75,14 @@ def read(path: str | Path) -> list[Listed]:
 
 
 def match(listed: Sequence[Listed], folders: Sequence[tuple[str, str | None]]) -> dict[str, Listed]:
-    """Return who on a list each folder belongs to.
+    """Return the person on a list that each folder belongs to.
 
     Args:
         listed: the list.
         folders: names, with the platform's number where there is one.
 
     Returns:
-        by folder; those that fit nobody, or several, are left out.
+        by folder; folders that fit nobody, or several, are left out.
     """
     found = {}
     for folder, number in folders:
@@ -94,6 +94,6 @@ def match(listed: Sequence[Listed], folders: Sequence[tuple[str, str | None]]) -
 
 
 def _turned(name: str) -> str:
-    """``Ada Lovelace``, also of ``Lovelace, Ada``."""
+    """``Ada Lovelace``, also for ``Lovelace, Ada``."""
     last, comma, first = name.partition(",")
     return f"{first.strip()} {last.strip()}" if comma else name

@@ -19,7 +19,7 @@ class Rules:
     Attributes:
         deadline: of what is graded; None for none.
         per_day: the share of the points that each begun day after it costs.
-        longest: so many days late are accepted; after that nothing counts. None for any number.
+        longest: how many days late are accepted; after that nothing counts. None for any number.
         roster: who is in the class; empty where there is no list.
         own_work: students whose work counts although it has the id of another in the class.
         question: the one test that is graded anew, all other points staying as they were; None for all.
@@ -33,7 +33,7 @@ class Rules:
     question: str | None = None
 
     def apply(self, assignment: Assignment, grades: Sequence[Grade]) -> None:
-        """Say of each grade how late it is, by the time at which its file was written, and what that costs."""
+        """Say for each grade how late it is, by the time at which its file was written, and what that costs."""
         for grade in grades:
             grade.days_late, grade.factor = 0, 1.0
             if self.deadline is None or not grade.points:

@@ -1,6 +1,6 @@
 """Run a notebook in a kernel, as a process of its own: the job comes through stdin, the result goes to stdout.
 
-The kernel sees neither: it has no way to them but by the sockets that it answers through. ``lpvq.classroom.sandbox``
+The kernel sees neither: it has no way to them except the sockets that it answers through. ``lpvq.classroom.sandbox``
 starts this file. It imports little of the package, because it has to start quickly.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-# jsonschema, which nbformat needs, would read a whole grammar of addresses, to check a form that no notebook has: more
-# than a second for each submission. Without this module it does without.
+# jsonschema, which nbformat needs, would read a whole grammar of addresses to check a form that no notebook has: that
+# takes more than a second for each submission. Without this module it does not.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 import nbformat
@@ -32,9 +32,9 @@ from nbformat import NotebookNode, v4
 from lpvq.classroom import confinement, watching
 from lpvq.classroom.limits import Limits
 
-_TO_BE_INTERRUPTED = 5  # seconds that a cell has for it
-_ROUNDS = 4  # times the limit that a cell may take while others hold all processors
-_OF_ITS_OWN = 100  # characters that an output counts for, however short: a million empty ones are too many
+_TO_BE_INTERRUPTED = 5  # seconds that an interrupt may take
+_ROUNDS = 4  # times its limit that a cell may take while others hold all processors
+_OF_ITS_OWN = 100  # characters that an output counts for at least: a million empty ones are too many
 _KERNEL = Path(__file__).with_name("kernel.py")
 _MEMORY = 2 * 2**30  # of this process, which holds what the kernel sends
 
@@ -90,7 +90,7 @@ class _Client(NotebookClient):
             return self._process(msg, cell, cell_index)
         except CellControlSignal:
             raise
-        except Exception:  # a message of another form than it says: code can send any
+        except Exception:  # a message that is not of the form it claims: code can send any
             return None
 
     def _process(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
@@ -125,7 +125,7 @@ class _OneKernel(KernelSpecManager):
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         limits = [str(self.limits.memory), str(self.limits.disk)]
         command = [*self.before, sys.executable, "-P", str(_KERNEL), *limits, "-f", "{connection_file}"]
-        mode = "message" if self.before else "signal"  # none reaches a process behind the wall
+        mode = "message" if self.before else "signal"  # no signal reaches a process behind the wall
         return KernelSpec(argv=command, language="python", display_name=kernel_name, interrupt_mode=mode)
 
 
@@ -142,8 +142,8 @@ def run(notebook: NotebookNode, limits: Limits, folder: Path, is_confined: bool)
     kernels = _OneKernel()
     kernels.limits = limits
     kernels.before = confinement.wrapped(str(folder / "inner"), limits.disk) if is_confined else []
-    # Sockets in the folder, where there are such: of two kernels that start at the same moment, both may take the same
-    # port for free.
+    # Sockets in the folder, where the system has such: two kernels that start at the same moment may both take the same
+    # port to be free.
     transport: dict[str, Any] = {"connection_file": str(folder / "inner" / "kernel.json")}
     manager = AsyncKernelManager(
         kernel_spec_manager=kernels, **transport, **({} if sys.platform == "win32" else {"transport": "ipc"})
@@ -237,7 +237,7 @@ def _join_streams(cell: NotebookNode) -> None:
 
 def _main() -> None:
     result = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)  # what libraries print is no result
+    os.dup2(2, 1)  # what libraries print is not a result
     confinement.hide_this_process()
     if sys.platform == "linux":
         import resource

@@ -1,6 +1,6 @@
 """HTML of what nobody has read: markdown, code and outputs, without scripts, and without anything from a network.
 
-Formulas become MathML, which browsers draw by themselves. Pages say by a Content-Security-Policy that nothing of
+Formulas become MathML, which browsers draw by themselves. Pages say by a Content-Security-Policy that nothing in
 them may run or be fetched, so what a sanitizer lets through does no harm either.
 """
 
@@ -25,7 +25,7 @@ from pygments.lexers import get_lexer_by_name
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 _MOST_CODE = 20_000  # characters of a cell that are shown in colours; 400 kB would take a minute
-_MOST_TEXT = 100_000  # of a text that are shown at all
+_MOST_TEXT = 100_000  # characters of a text that are shown at all
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 _NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 _MATHML = {
@@ -97,7 +97,7 @@ def _keep_attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def formula(text: str, is_block: bool = False) -> str:
-    """Return LaTeX as MathML; as it stands where it is none."""
+    """Return LaTeX as MathML, or as it stands if it is not LaTeX."""
     try:
         if len(text) > 5000:
             raise ValueError("too long for a formula")
@@ -135,11 +135,11 @@ def output(shown: NotebookNode) -> Markup:
 
 
 def picture(kind: str, value: Any) -> str | None:
-    """Return the address that holds a picture itself; None where it is none."""
+    """Return an address that itself holds the picture; None if it is not one."""
     text = "".join(map(str, value)) if isinstance(value, list) else value
     if kind not in _PICTURES or not isinstance(text, str):
         return None
-    if kind == "image/svg+xml" and "<" in text:  # in an <img>, no script of it runs
+    if kind == "image/svg+xml" and "<" in text:  # in an <img>, none of its scripts runs
         return f"data:{kind};base64,{base64.b64encode(text.encode('utf-8', 'replace')).decode()}"
     text = "".join(text.split())
     try:

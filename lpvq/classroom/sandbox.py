@@ -3,7 +3,7 @@
 ``run`` starts ``runner.py`` as a process, which starts ``kernel.py``, locked in where the machine can do that (see
 ``lpvq.classroom.confinement``). The notebook goes to the runner through a pipe and its outputs come back through one,
 and nothing but outputs: whatever the code does, the cells are those that were sent. Where nothing can be locked in,
-the limits keep mistakes from doing harm, but do not stop somebody who means harm: the code runs with the rights of
+the limits keep mistakes from doing harm, but do not stop somebody who means to: the code runs with the rights of
 whoever runs it, and sees the files and the network that they see.
 """
 
@@ -31,8 +31,8 @@ from lpvq.classroom.reading import clean, cleaned
 from lpvq.paths import CHECKOUT
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LPVQ_DATA", "VIRTUAL_ENV")
-_GRACE = 60  # the runner keeps the limits itself; so many seconds more are for one that cannot
-_MOST_BYTES = 70  # of the place of temporary files: "/lpvq-abcdefgh/inner/kernel-ipc-5" comes after it
+_GRACE = 60  # the runner keeps the limits itself; this many seconds more are for one that cannot
+_MOST_BYTES = 70  # of the path for temporary files: "/lpvq-abcdefgh/inner/kernel-ipc-5" comes after it
 _RUNNER = Path(__file__).with_name("runner.py")
 _KIND = re.compile(r"[\w.+-]+/[\w.+-]+")
 _FULL = ("No space left on device", "Disk quota exceeded")
@@ -47,8 +47,8 @@ class Run:
     """What became of a notebook.
 
     Attributes:
-        notebook: with its outputs. A cell that did not run to its end has an error, one that was not reached no
-            ``execution_count``.
+        notebook: with its outputs. A cell that did not run to its end has an error, and one that was not
+            reached has no ``execution_count``.
         stopped: what stopped it; None where nothing did.
         is_doubtful: whether a busy machine or a full disk may have had a part in it.
         is_lost: whether it says nothing about the notebook: it could not be run, or was killed from outside.
@@ -69,7 +69,7 @@ def run(
 ) -> Run:
     """Run a notebook, whatever it does, in a folder of its own that is removed afterwards.
 
-    Cells that fail do not stop it. Its code sees ``NBGRADER_EXECUTION=autograde``, as below nbgrader, and the profile
+    Cells that fail do not stop it. Its code sees ``NBGRADER_EXECUTION=autograde``, as under nbgrader, and the profile
     ``smoke``.
 
     Args:
@@ -93,8 +93,8 @@ def run(
             "LPVQ_OUTPUT": f"{home}/output",
             "LPVQ_PROFILE": "smoke",
             "NBGRADER_EXECUTION": "autograde",
-            "OMP_NUM_THREADS": "1",  # several notebooks run beside each other
-            **({"PYTHONPATH": str(CHECKOUT)} if CHECKOUT else {}),  # this one, whichever is installed
+            "OMP_NUM_THREADS": "1",  # several notebooks run at the same time
+            **({"PYTHONPATH": str(CHECKOUT)} if CHECKOUT else {}),  # this checkout, whichever is installed
             **({"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"} if is_confined else {}),
             **(variables or {}),
         }
@@ -132,14 +132,14 @@ def run(
 def _place() -> str | None:
     """Where to make the folder of a run; None for where temporary files go, unless the name of that place is too long.
 
-    The kernel is talked to through sockets in the folder, whose paths the system cuts at about 100 bytes.
+    Messages to the kernel go through sockets in the folder, whose paths the system cuts at about 100 bytes.
     """
     is_short = len(os.fsencode(tempfile.gettempdir())) <= _MOST_BYTES
     return None if is_short or sys.platform == "win32" else "/tmp"
 
 
 class _Pipe(threading.Thread):
-    """Reads what a process writes, so that it never waits; keeps so many bytes of it."""
+    """Reads what a process writes, so that it never waits; keeps the first ``most`` bytes."""
 
     def __init__(self, file: IO[bytes] | None, most: int) -> None:
         super().__init__(daemon=True)
@@ -174,7 +174,7 @@ def _exchange(process: subprocess.Popen, job: bytes, seconds: float, cancelled: 
             assert process.stdin is not None
             process.stdin.write(job)
             process.stdin.close()
-        except OSError:  # it ended before it had read
+        except OSError:  # it ended before it had read the job
             return
 
     threading.Thread(target=hand_over, daemon=True).start()
@@ -222,7 +222,7 @@ def _take(notebook: NotebookNode, outputs: list[Any], counts: list[Any]) -> None
 
 
 def _tidy(output: dict[str, Any]) -> NotebookNode | None:
-    """An output of its known fields alone; None for one of no known kind."""
+    """An output with its known fields alone; None for one of an unknown kind."""
     kind = output.get("output_type")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"

@@ -15,9 +15,9 @@ _LINE = re.compile(r"\(.*?, line (\d+)\)")
 def points_of(assignment: Assignment, executed: NotebookNode) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return the points of each question of a notebook that was run, and why those that brought none did not.
 
-    A test that ran without an error brings all of its points, any other none, as below nbgrader. An answer to be
-    graded by hand brings none where nothing was written; otherwise a person decides, and it is None. Where the answer
-    itself is at fault, a message says so before it says what the test found.
+    A test that ran without an error brings all of its points, any other none, as under nbgrader. An answer to be
+    graded by hand brings none if nothing was written; otherwise a person decides, and its points are None. Where the
+    answer itself is at fault, a message says so before it says what the test found.
     """
     cells = {about(cell).get("grade_id"): cell for cell in executed.cells}
     stubs = {about(cell)["grade_id"]: cell.source for cell in assignment.release.cells if about(cell)}
@@ -39,7 +39,7 @@ def points_of(assignment: Assignment, executed: NotebookNode) -> tuple[dict[str,
 
 
 def _what_failed(cell: NotebookNode | None) -> str | None:
-    """Why a test brings no points; None where it brings them."""
+    """Why a test brings no points; None if it brings them."""
     errors = _errors(cell)
     if errors:
         error = errors[0]
@@ -81,5 +81,5 @@ def _errors(cell: NotebookNode | None) -> list[NotebookNode]:
 
 
 def most(questions: Iterable[Question]) -> float:
-    """Return the points that questions can bring together."""
+    """Return the points that questions together can bring."""
     return sum(question.points for question in questions)

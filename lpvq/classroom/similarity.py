@@ -1,7 +1,7 @@
 """Which answers are like each other: code by what it does, whatever its names and comments are; prose by its words.
 
 It finds copies, and names them to somebody who reads both. It is no proof: short answers come out alike by themselves,
-so only long ones count, and of those only what few of the class have in common.
+so only long ones count, and of those only what few in the class have in common.
 """
 
 import io
@@ -17,9 +17,9 @@ from rapidfuzz.distance import Indel
 
 from lpvq.classroom.assignments import Assignment, about
 
-_LONG_CODE = 25  # tokens from which on an answer is the student's own
+_LONG_CODE = 25  # tokens; from this many on, an answer is the student's own
 _LONG_TEXT = 15  # words
-_ALIKE = 0.93  # of 1, which is the same
+_ALIKE = 0.93  # where 1 means the same
 _COMMON = 0.2  # of the class; what more have in common is what the text or the hint says
 
 
@@ -29,7 +29,7 @@ class Pair:
 
     Attributes:
         students: both, in order.
-        questions: whose answers are alike and are not what many of the class wrote.
+        questions: those whose answers are alike and not what many in the class wrote.
         of: how many answers both gave that are long enough to be compared.
     """
 
@@ -64,7 +64,7 @@ def similar(answers: Mapping[str, Mapping[str, str]]) -> list[Pair]:
         answers: of each student, what ``answers_of`` gives.
 
     Returns:
-        pairs that have in common at least half of the answers that both gave, or two in rare words.
+        pairs alike in at least two of the answers that both gave, or in the only one; and in a third of them or more.
     """
     students = sorted(answers)
     shared: dict[tuple[str, str], list[str]] = {}
@@ -86,7 +86,7 @@ def similar(answers: Mapping[str, Mapping[str, str]]) -> list[Pair]:
 
 
 def beside(pairs: Sequence[Pair]) -> dict[str, str]:
-    """Return for each student in a pair, in words, with whom."""
+    """Return for each student in a pair, in words, whose answers are alike."""
     said: dict[str, list[str]] = {}
     for pair in pairs:
         for student, other in (pair.students, pair.students[::-1]):

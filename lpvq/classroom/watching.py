@@ -1,4 +1,4 @@
-"""Keep an eye on all that a kernel has started: its memory, its processes, what it writes; and end all of it."""
+"""Keep an eye on all that a kernel has started (its memory, its processes, what it writes), and end all of it."""
 
 import os
 import threading
@@ -16,12 +16,12 @@ _MOST_THREADS = 1000
 
 
 class Watch(threading.Thread):
-    """Looks at all that this process has started, until it is told to stop; ends all of it where that is too much.
+    """Looks at all that this process has started, until it is told to stop; ends all of it if it takes too much.
 
     Args:
-        limits: what it may take together.
+        limits: what all of it together may take.
         folder: where it may write.
-        too_much: is called, once, with what there was too much of; everything has been ended by then.
+        too_much: called once, with what there was too much of, after everything has been ended.
     """
 
     def __init__(self, limits: Limits, folder: Path, too_much: Callable[[str], None]) -> None:
@@ -59,7 +59,7 @@ class Watch(threading.Thread):
 def end_all(root: psutil.Process | None = None) -> None:
     """End all that a process, this one by default, has started, and what that started; wait until it is gone."""
     root = root or psutil.Process()
-    end = time.monotonic() + 5  # what forks faster than it can be killed
+    end = time.monotonic() + 5  # for what forks faster than it can be killed
     while time.monotonic() < end:
         try:
             processes = root.children(recursive=True)
@@ -101,7 +101,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _about(process: psutil.Process, name: str) -> int:
-    """A number of ``/proc/PID/status``; 0 where there is none."""
+    """A number from ``/proc/PID/status``; 0 where there is none."""
     try:
         for line in Path(f"/proc/{process.pid}/status").read_text(errors="replace").splitlines():
             if line.startswith(f"{name}:"):
@@ -120,7 +120,7 @@ def _share(process: psutil.Process) -> int:
 
 
 def _nameless(process: psutil.Process) -> int:
-    """The bytes of files in memory that have no name, which count as nobody's memory."""
+    """The bytes of nameless files in memory, which count as nobody's memory."""
     total = 0
     try:
         for entry in os.scandir(f"/proc/{process.pid}/fd"):
@@ -132,7 +132,7 @@ def _nameless(process: psutil.Process) -> int:
 
 
 def _written(folder: Path) -> int:
-    """The bytes of all files below a folder; as if endless where there are too many to count."""
+    """The bytes of all files below a folder; beyond any limit where there are too many files to count."""
     total = count = 0
     for here, _, names in os.walk(folder):
         for name in names:

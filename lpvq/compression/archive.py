@@ -1,4 +1,4 @@
-"""Images to a file of the size of their likelihood, and back: the VQ-VAE's codes, packed with a whole-number prior.
+"""Images to a file the size of their likelihood, and back: the VQ-VAE's codes, packed with a whole-number prior.
 
 Images come and go in blocks, so that memory does not grow with their number.
 """
@@ -23,7 +23,7 @@ from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.runtime import progress
 
 _CODES_IN_BLOCK, _PIXELS_AT_ONCE = 2**20, 2**24
-_LOOKED_AT = 512  # grids, by which the bits of a decoder are chosen
+_LOOKED_AT = 512  # grids by which the bits of a decoder are chosen
 
 Part = tuple[Tensor, Tensor]
 """Some images, uint8 (B, C, H, W), or their codes, int64 (B, H, W); and their classes, int64 (B,)."""
@@ -37,7 +37,7 @@ class Models:
         prior: of codes.
         decoder: codes to pictures; a whole VQ-VAE to compress any.
         class_names: what the labels of the prior mean.
-        name: of both, in words.
+        name: of both models, in words.
     """
 
     prior: WholeNumberPixelCNN
@@ -46,7 +46,7 @@ class Models:
     name: str
 
     def fingerprint(self) -> bytes:
-        """Return a few bytes that are others for other models."""
+        """Return a few bytes that differ for other models."""
         return sha256((checksum(self.prior) + checksum(self.decoder)).encode()).digest()[:FINGERPRINT]
 
 
@@ -65,12 +65,12 @@ def compress(
         path: of the file.
         parts: the images, any number at a time, as the VQ-VAE takes them; grey ones are made coloured for it, and
             coloured ones grey.
-        class_names: what their classes mean. The prior is told the label of the same name, and its first where it knows
-            none.
+        class_names: what their classes mean. The prior is told the label of the same name, or its first label where it
+            knows none.
         models: to compress with.
         with_model: write the prior and the decoder too, so that nothing else is needed to read the file.
         number: how many images there will be, for the progress bar; None where that is not known.
-        batch_size: how many grids go through the prior at a time; the file is the same for all.
+        batch_size: how many grids go through the prior at a time; the file is the same for any number.
 
     Raises:
         InputError: no images, or of another size than those that the models were trained on.
@@ -102,7 +102,7 @@ def models_for(reader: Reader, models: Models | None) -> Models:
     """Return what a file is decompressed with: what it holds itself, or ``models``.
 
     Raises:
-        InputError: it holds none, and there are no others or not those that it was compressed with; or what it holds
+        InputError: it holds none, and ``models`` are missing or not those that it was compressed with; or what it holds
             is damaged.
     """
     header = reader.header
@@ -158,7 +158,7 @@ def read_codes(reader: Reader, models: Models, batch_size: int = GROUP, method: 
 
 
 def read_images(reader: Reader, models: Models, batch_size: int = GROUP, method: str = "cached") -> Iterator[Part]:
-    """Give the images in a file, uint8 (B, C, H, W), with their classes, some at a time; arguments as ``read_codes``.
+    """Give the images in a file, uint8 (B, C, H, W), with their classes, some at a time; arguments: see ``read_codes``.
 
     Raises:
         InputError: the file is damaged.
@@ -190,7 +190,7 @@ def _encoded(parts: Iterable[Part], models: Models) -> Iterator[Part]:
 
 
 def _in_blocks(parts: Iterable[Part]) -> Iterator[Part]:
-    """Join parts, and share them out to blocks of the size that a file has."""
+    """Join parts, and share them out into blocks of the size that a file has."""
     waiting: list[Part] = []
     number = 0
     for part in parts:

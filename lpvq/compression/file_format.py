@@ -7,7 +7,7 @@ All numbers are little-endian.
     8           the fingerprint of the models
     5 × 2       channels of the pictures, pixels for each code, height and width of a grid, number of classes
     2 for each  the label of each class
-    4, and so   the name of the models and of the classes, as text, a line for each
+    4, and so   the names of the models and of the classes, as text, a line for each
     4, and so   the models, packed; nothing if the file can be decompressed only by somebody who has them
     the blocks, each:
         4 for each  how many images there are of each class
@@ -46,10 +46,10 @@ class Header:
         channels: of the pictures.
         downsample: how many pixels a code stands for in each direction.
         grid: height and width of a grid of codes.
-        labels: what the prior is told of each class.
+        labels: what the prior is told for each class.
         made_by: which models, in words.
         class_names: of the images.
-        models: packed; empty if the file does without.
+        models: packed; empty if the file does without them.
     """
 
     fingerprint: bytes
@@ -117,14 +117,14 @@ class Writer:
 
 
 class Reader:
-    """Reads a file, once it has looked at all of it; nothing in it is ever run.
+    """Reads a file, after looking at all of it; nothing in it is ever run.
 
     Args:
         path: of the file.
 
     Attributes:
         header: what it says before the images.
-        blocks: where these are.
+        blocks: where the images are.
 
     Raises:
         InputError: there is no such file, or it is another kind of file, of a newer version, damaged or cut short.
@@ -178,7 +178,7 @@ class Reader:
         self._classes = classes
         labels = np.frombuffer(self._take(2 * classes), "<u2").tolist()
         text = self._take_with_length().decode(errors="replace")
-        made_by, *names = map(on_one_line, text.split("\n"))  # what somebody has made up may hold anything
+        made_by, *names = map(on_one_line, text.split("\n"))  # a file that somebody has made up may hold anything
         if not classes or len(names) != classes:
             raise self.damaged(f"it has {len(names)} names of {classes} classes")
         models = self._take_with_length()

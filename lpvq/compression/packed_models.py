@@ -1,8 +1,8 @@
 """A whole-number prior and the decoder of a VQ-VAE as few bytes: what a file needs to be decompressed by itself.
 
-Each weight of the decoder is a small whole number times a step, one step for each of the first index of its tensor. Of
-all tensors the lowest bytes of all numbers come first, then the next ones, and LZMA makes of them what it can. What is
-read is numbers alone; nothing is run.
+Each weight of the decoder is a small whole number times a step, one step for each first index of its tensor. The lowest
+bytes of all numbers of all tensors come first, then the next ones, and LZMA makes of them what it can. What is read is
+numbers alone; nothing is run.
 """
 
 import json
@@ -33,8 +33,8 @@ _PIXELS_AT_ONCE = 2**17
 _LARGEST = 2**28  # bytes of models
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]  # numbers have no words
 _LARGEST_CACHE = 2**33  # bytes, to decompress a group
-# The smallest and the largest that numbers of a configuration may be: far more than any that is trained, and not so
-# much that memory is lacking for what comes from someone else.
+# The smallest and the largest that numbers of a configuration may be: far more than in any that is trained, and not so
+# much that memory runs out on what comes from someone else.
 _RANGES = {
     "latent_dim": (1, 2**16),
     "num_blocks": (1, 200),
@@ -58,7 +58,7 @@ Array = NDArray[Any]
 
 
 class PictureDecoder(nn.Module):
-    """The half of a VQ-VAE that makes pictures of codes.
+    """The half of a VQ-VAE that turns codes into pictures.
 
     Args:
         num_codes: K.
@@ -91,7 +91,7 @@ class PictureDecoder(nn.Module):
 
     @classmethod
     def of(cls, vqvae: VQVAE) -> "PictureDecoder":
-        """Return that of a VQ-VAE, a copy on the CPU."""
+        """Return a copy of a VQ-VAE's decoder, on the CPU."""
         made = cls(**{name: vqvae.config[name] for name in _DECODER})
         codes = torch.arange(vqvae.config["num_codes"], device=next(vqvae.decoder.parameters()).device)
         made.vectors.copy_(vqvae.quantizer.lookup(codes.view(1, 1, -1))[0, :, 0].T)
@@ -118,7 +118,7 @@ def pack_models(prior: WholeNumberPixelCNN, vqvae: VQVAE, codes: Tensor) -> byte
     Args:
         prior: of the codes.
         vqvae: that decodes them.
-        codes: some of those that it will be used for, int64 (B, H, W).
+        codes: some of those that the decoder will be used for, int64 (B, H, W).
 
     Raises:
         InputError: models too large to be read from a file.
@@ -150,11 +150,11 @@ def unpack_models(content: bytes) -> tuple[WholeNumberPixelCNN, PictureDecoder]:
         content: what ``pack_models`` returned.
 
     Raises:
-        InputError: anything else.
+        InputError: ``content`` is anything else.
     """
     try:
         return _unpack(content)
-    # What somebody has made up makes constructors raise almost anything: sizes that overflow, texts that are no sizes.
+    # What somebody has made up can make constructors raise almost anything: sizes overflow, or texts stand for sizes.
     except Exception as error:
         raise InputError(f"its models cannot be read: {on_one_line(str(error))}") from error
 
@@ -183,7 +183,7 @@ def _unpack(packed: bytes) -> tuple[WholeNumberPixelCNN, PictureDecoder]:
 
 
 def _check_sizes(prior: Mapping[str, Any], picture: Mapping[str, Any]) -> None:
-    """Raise ``InputError`` for configurations of a prior and a decoder that no models of a file have."""
+    """Raise ``InputError`` for configurations of a prior and a decoder that no models in a file have."""
     for name, value in (*prior.items(), *picture.items()):
         if name == "image_size":
             height, width = (whole_number(name, side) for side in value)

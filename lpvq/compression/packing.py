@@ -1,7 +1,8 @@
 """Codes and classes to bytes and back, with the frequencies that a whole-number prior gives.
 
-The order is the file's, not the machine's: images in groups, of a group first all classes, then the first code of each,
-the second of each, and so on. How many of a group go through the model at a time is up to whoever packs or unpacks.
+The order is the file's, not the machine's: images come in groups, and in a group first all classes, then the first code
+of each image, the second of each, and so on. How many of a group go through the model at a time is up to whoever packs
+or unpacks.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ _CODES_PER_LANE, _LARGEST_LANES = 2**16, 64  # a lane costs eight bytes
 
 
 def _nothing(number: int) -> None:
-    """For who wants to know nothing."""
+    """For a caller who wants to know nothing."""
 
 
 def lanes_for(codes: int) -> int:
@@ -57,7 +58,7 @@ def pack(
         model: gives the frequencies.
         codes: int64 (N, H, W), or of a smaller type.
         classes: of the images, int64 (N,).
-        labels: what the model is told of each class, in 0 … num_classes − 1; of no meaning for one without classes.
+        labels: what the model is told for each class, in 0 … num_classes − 1; without meaning for one without classes.
         batch_size: how many grids go through the model at a time.
         packed: called with the number of images that have been packed since the last call.
     """
@@ -95,13 +96,13 @@ def unpack(
         model: the one that they were packed with.
         content: what ``pack`` returned.
         counts: how many images there are of each class, (classes,).
-        labels: as to ``pack``.
+        labels: as for ``pack``.
         batch_size: how many grids go through the model at a time.
         method: "cached" or "plain".
         unpacked: called with the number of images that have been unpacked since the last call.
 
     Raises:
-        InputError: content that was not packed so.
+        InputError: content that was not packed in this way.
     """
     number = int(counts.sum())
     codes = torch.zeros(number, *model.image_size, dtype=torch.int64)

@@ -1,7 +1,7 @@
 """An entropy coder in whole numbers: range asymmetric numeral systems (rANS), several states side by side.
 
 Duda (2013), arXiv:1311.2540; Bamler (2022), arXiv:2201.01741. All that was coded so far is one large number x, the
-state. A symbol whose frequency is f of M in all, after others of together s, is put on top of it by
+state. A symbol of frequency f out of M, after others that together have s, is put on top of it by
 
     x ← (x div f) · M + s + (x mod f)
 
@@ -10,7 +10,7 @@ x mod M lies in s … s + f − 1 and so tells the symbol, and
 
     x ← (x div M) · f + (x mod M) − s
 
-is what was there before. The last symbol comes off first, so a file is written from its end. So that x stays a number
+is what was there before. The last symbol comes off first, so a file is written from its end. So that x stays
 below 2⁶², its lower 32 bits are moved to a list of words when it would grow too large, and back when it is small. One
 word is always enough: no symbol costs more than 22 bits.
 
@@ -51,19 +51,19 @@ class Encoder:
         """Put a symbol on each of the first lanes.
 
         Args:
-            start: sum of the frequencies of the symbols before it, int64 (n,) with n up to the number of lanes.
+            start: the sum of the frequencies of the symbols before it, int64 (n,), with n up to the number of lanes.
             size: its own frequency, at least 1, int64 (n,).
         """
         x = self.states[: len(size)]  # a view
         full = x >= size << (_LOWEST_BITS + _WORD_BITS - SCALE_BITS)
-        # The decoder reads the lanes in rising order, and what was written last first.
+        # The decoder reads the lanes in rising order, and what was written last comes first.
         self._words.append((x[full] & _WORD)[::-1])
         x[full] >>= _WORD_BITS
         quotient, rest = np.divmod(x, size)
         x[:] = (quotient << SCALE_BITS) + start + rest
 
     def push_many(self, start: Whole, size: Whole) -> None:
-        """Put symbols on the lanes in turn, the last of them first: int64 (N,) both, as ``Decoder`` takes them off."""
+        """Put symbols on the lanes in turn, the last of them first: both int64 (N,), as ``Decoder`` takes them off."""
         lanes = len(self.states)
         for first in reversed(range(0, len(size), lanes)):
             self.push(start[first : first + lanes], size[first : first + lanes])
@@ -102,7 +102,7 @@ class Decoder:
         return self.states[:number] & _MASK
 
     def pop(self, start: Whole, size: Whole) -> None:
-        """Take off the symbols that were found there, given as to ``Encoder.push``.
+        """Take off the symbols that were found there; arguments as of ``Encoder.push``.
 
         Raises:
             InputError: there are no more words.
@@ -129,7 +129,7 @@ class Decoder:
         lanes, found = len(self.states), np.empty(len(ends), dtype=np.int64)
         for first in range(0, len(ends), lanes):
             some = ends[first : first + lanes]
-            # How many end at or before it. A row at a time is sorted already, but K is small.
+            # How many end at or before it. Each row is sorted, so a search would do, but K is small.
             symbol = (some <= self.peek(len(some))[:, None]).sum(1)
             end = np.take_along_axis(some, symbol[:, None], 1)[:, 0]
             start = np.where(symbol > 0, np.take_along_axis(some, np.maximum(symbol - 1, 0)[:, None], 1)[:, 0], 0)

@@ -8,7 +8,7 @@ from lpvq.runtime import without_bars
 
 
 def check(exercise: str, answer: Any) -> None:
-    """Print what is to be said of an answer.
+    """Print what is to be said about an answer.
 
     Args:
         exercise: its number, as in the notebook: "2.1" is the first of notebook 02.
@@ -20,7 +20,7 @@ def check(exercise: str, answer: Any) -> None:
     notebook = exercise.partition(".")[0]
     checkers = import_module(f"lpvq.course.exercises.notebook_{notebook:0>2}").CHECKERS
     try:
-        with without_bars():  # which would stand there the first time only, as checks remember
+        with without_bars():  # which would appear the first time only, as checks remember
             complaint = checkers[exercise](answer)
     except Exception as error:  # whatever a half-finished answer does, the reader gets a sentence
         complaint = f"checking it failed with {type(error).__name__}: {error}"

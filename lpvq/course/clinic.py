@@ -1,11 +1,11 @@
 """The clinic of 10_your_own_images: three pipelines that are broken on purpose, and a healthy one.
 
-**Read this file after the notebook**: it says what is wrong with whom.
+**Read this file after the notebook**: it says what is wrong with which patient.
 
 Every patient has brought a folder of smileys, scanned on sheets of 48 × 48 pixels, with a table of their classes. All
-use the same VQ-VAE, the one that comes with the course, and train a small prior of their own on its codes. On the way
-from the folder to the prior there are three places where something may go wrong: how sheets become pictures, how
-pictures get their labels, and what the prior is told.
+use the same VQ-VAE, the one that comes with the course, and train a small prior of their own on its codes. Between
+the folder and the prior, something may go wrong in three places: how sheets become pictures, how pictures get their
+labels, and what the prior is told.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ Label = Callable[[Sequence[str], Tensor], Tensor]
 """From the names of the files, in the order of the pictures, and the table of classes to a label for each picture."""
 
 Summary = Callable[[Tensor], Tensor]
-"""From embedded codes (B, C, H, W) to what each position is told of its grid, (B, C, H, W) or (B, C, 1, 1)."""
+"""From embedded codes (B, C, H, W) to what each position is told about its grid, (B, C, H, W) or (B, C, 1, 1)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Pipeline:
     Attributes:
         prepare: how sheets become pictures.
         label: how pictures get their labels.
-        summary: what each position is told of its grid, beside what a PixelCNN sees; None for nothing.
+        summary: what each position is told about its grid, besides what a PixelCNN sees; None for nothing.
     """
 
     prepare: Prepare = middle
@@ -88,12 +88,12 @@ class Patient:
     """A pipeline that was run.
 
     Attributes:
-        pipeline: how.
+        pipeline: the pipeline itself.
         seed: of its faces and of its training.
         folder: the pictures to learn from, as they were brought.
         pictures: the same, as they were prepared.
         unseen: test pictures that went the same way.
-        vqvae: makes codes of them.
+        vqvae: makes codes from them.
         codes: those of ``pictures``.
         unseen_codes: those of ``unseen``.
         prior: what was trained on ``codes``.
@@ -113,7 +113,7 @@ class Patient:
         """Draw new faces, the classes in turn.
 
         Returns:
-            images (N, 3, 32, 32), floats in [0, 1]; the labels that they were asked for, int64 (N,).
+            images (N, 3, 32, 32), floats in [0, 1]; the labels that were asked for, int64 (N,).
         """
         labels = torch.arange(number) % len(self.pictures.class_names)
         # The cache knows nothing of summaries.
@@ -126,7 +126,7 @@ class Clinic:
     """Runs pipelines, broken ones and mended ones.
 
     Args:
-        quick: whether everything is so short that it only shows that it runs.
+        quick: whether everything is so short that it shows no more than that it runs.
     """
 
     def __init__(self, quick: bool = False) -> None:
@@ -136,7 +136,7 @@ class Clinic:
         self.number, self.number_unseen, self.steps = (600, 60, 12) if quick else (8000, 800, 400)
 
     def admit(self, patient: int, seed: int | None = None) -> Patient:
-        """Run the pipeline of a patient: 1, 2 or 3; 0 is healthy.
+        """Run the pipeline of patient 1, 2 or 3; patient 0 is healthy.
 
         Args:
             patient: which.
@@ -216,7 +216,7 @@ class _WithSummary(nn.Module):
 
 def _folder(split: str, number: int, seed: int) -> Folder:
     faces = load("smileys", split, limit=number, seed=seed)
-    around = torch.arange(-MARGIN, _SIZE + MARGIN).clamp(0, _SIZE - 1)  # the background goes on
+    around = torch.arange(-MARGIN, _SIZE + MARGIN).clamp(0, _SIZE - 1)  # the background continues
     sheets = faces.images[:, :, around][:, :, :, around]
     listed = sorted(range(number), key=str)  # 0, 1, 10, 100, …
     return Folder(tuple(f"face_{index}.png" for index in listed), sheets[listed], faces.labels)
@@ -229,7 +229,7 @@ def _prepared(pipeline: Pipeline, folder: Folder) -> ImageData:
 
 
 def _with_other_numbers(vqvae: VQVAE) -> VQVAE:
-    """A VQ-VAE that reconstructs as well, and in which every entry has the number of another."""
+    """A VQ-VAE that reconstructs just as well, but in which every entry has the number of another."""
     twin = deepcopy(vqvae)
     order = torch.randperm(twin.quantizer.num_codes, generator=torch.Generator().manual_seed(1))
     for name in ("code_counts", "code_sums"):
@@ -244,9 +244,9 @@ def _with_other_numbers(vqvae: VQVAE) -> VQVAE:
 def _anywhere(sheets: Tensor) -> Tensor:
     """Cut 32 × 32 pixels out of each sheet, anywhere.
 
-    In tutorials on classifiers this stands among the transforms, under the name of ``RandomCrop``, and rightly: what is
-    in a picture does not depend on where it is. But a model that draws pictures draws what it was shown: faces that
-    are cut off.
+    In tutorials on classifiers this is among the transforms, under the name of ``RandomCrop``, and rightly so: what is
+    in a picture does not depend on where it is. But a model that draws pictures draws what it was shown: faces that are
+    cut off.
     """
     generator = torch.Generator().manual_seed(len(sheets))
     corners = torch.randint(2 * MARGIN + 1, (len(sheets), 2), generator=generator).tolist()
@@ -260,7 +260,7 @@ def _as_listed(names: Sequence[str], table: Tensor) -> Tensor:
 
 
 def _of_the_whole(embedded: Tensor) -> Tensor:
-    """The mean of all codes of the grid: also of the code that is to be predicted, and of those after it."""
+    """The mean of all codes of the grid, including the code that is to be predicted and those after it."""
     return embedded.mean((2, 3), keepdim=True)
 
 

@@ -12,9 +12,9 @@ from lpvq.errors import InputError
 def definitions(notebook: str | Path, *names: str) -> SimpleNamespace:
     """Return definitions from a notebook, as they are written there now.
 
-    Nothing else of the notebook runs, only the classes, functions and imports that those asked for need, and what they
-    take from a notebook before by this function. Where something is defined twice, the later definition counts. Save
-    the notebook first.
+    Nothing else in the notebook runs: only the classes, functions and imports that these need, and what they take with
+    this function from an earlier notebook. Where something is defined twice, the later definition counts. Save the
+    notebook first.
 
     Args:
         notebook: its path.
@@ -49,7 +49,7 @@ def _written(path: Path) -> dict[str, ast.stmt]:
             continue
         for statement in statements:
             for name in _bound(statement):
-                written.pop(name, None)  # so that the later one also stands later
+                written.pop(name, None)  # so that the later one also comes later
                 written[name] = statement
     return written
 

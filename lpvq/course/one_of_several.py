@@ -31,12 +31,12 @@ def main(meeting: str, rank: int, number: int) -> None:
     while True:
         try:
             job = pickle.load(jobs)
-        except EOFError:  # closed, or whoever has started this is gone
+        except EOFError:  # closed, or whoever started this is gone
             break
         is_done, answer = _do(job)
         answers.write(answer)
         answers.flush()
-        if not is_done:  # the others may wait for this process, and hear at once that it is gone
+        if not is_done:  # the others may be waiting for this process, and hear at once that it is gone
             os._exit(1)
 
 
@@ -50,7 +50,7 @@ def _own_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _do(job: bytes) -> tuple[bool, bytes]:
-    """Whether the function of a job has returned; and what to answer: that, when, and the result or the traceback."""
+    """Whether a job's function has returned; and the answer: whether it has, when, and the result or the traceback."""
     try:
         function, arguments = pickle.loads(job)
         return True, cloudpickle.dumps((True, time.time(), function(*arguments)))

@@ -18,7 +18,7 @@ def keep(workspace: Workspace, model: nn.Module, codes_of: nn.Module | None = No
     """Keep a model of a class that is defined in a notebook, in the workspace's folder.
 
     Args:
-        workspace: where to.
+        workspace: where to keep it.
         model: what to keep.
         codes_of: for a prior, the VQ-VAE whose codes it has learned.
         arguments: those that the model was made with; numbers and texts.
@@ -31,10 +31,10 @@ def find(workspace: Workspace, notebook: str | Path, name: str, codes_of: nn.Mod
     """Return the model that a notebook has kept, ready to be used, on the workspace's device; None if there is none.
 
     Args:
-        workspace: where from.
+        workspace: where it was kept.
         notebook: the path of the notebook that defines its class.
         name: of the class.
-        codes_of: for a prior, the VQ-VAE that it is to be used with. A prior of the codes of another one is none.
+        codes_of: for a prior, the VQ-VAE that it is to be used with. A prior of the codes of another does not count.
 
     Raises:
         InputError: the notebook does not define the class, or the weights do not fit it any more.
@@ -56,14 +56,14 @@ def find(workspace: Workspace, notebook: str | Path, name: str, codes_of: nn.Mod
 
 
 def note(workspace: Workspace, vqvae: nn.Module, figures: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """Note what was measured on the codes of a VQ-VAE, and return all that has been noted of them, the oldest first.
+    """Note what was measured on the codes of a VQ-VAE, and return all that has been noted about them, the oldest first.
 
-    Figures of other codes cannot be compared with these, so those noted of another VQ-VAE are dropped.
+    Figures of other codes cannot be compared with these, so those noted for another VQ-VAE are dropped.
 
     Args:
         workspace: where the notes are.
         vqvae: the model that makes the codes.
-        figures: by name, for example bits per code; one of a name that is there already takes its place.
+        figures: by name, for example bits per code; one replaces any figure that already has its name.
     """
     path, of_codes = workspace.path("own/notes.json"), checksum(vqvae)
     kept = read_json(path) if path.exists() else {}

@@ -1,7 +1,7 @@
 """Several processes that a notebook starts: they call its functions, and torch.distributed connects them.
 
 What torchrun does for a program, this does for a function: each process has a rank, and all of them call the same
-function. The functions of a notebook are in no file that a new process could import, so they are sent to it.
+function. A notebook's functions are in no file that a new process could import, so they are sent to it.
 """
 
 import os
@@ -20,15 +20,15 @@ from lpvq.training.config import whole_number
 Result = TypeVar("Result")
 
 _PROGRAM = os.fspath(Path(__file__).with_name("one_of_several.py"))
-# All of them are on this machine: so they need not find its name in a network, nor be let through a firewall.
+# All of them are on this machine, so they need not find its name in a network, nor be let through a firewall.
 _HOME = {"linux": "lo", "darwin": "lo0"}
 
 
 class Processes:
     """Processes of Python with one thread each, which call the functions of a notebook together.
 
-    The first call starts them, which takes the seconds that it takes to import torch, and they wait for the next one
-    until ``close``. They end with whoever has started them, too.
+    The first call starts them, which takes as many seconds as importing torch, and they wait for the next call until
+    ``close``. They also end with whoever started them.
 
     Args:
         number: how many.
@@ -45,7 +45,7 @@ class Processes:
     def run(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
         """Call ``function(*arguments)`` in each process, and return what they return, in the order of their ranks.
 
-        What the function needs of the notebook, other functions, classes and values, goes with it as it is now.
+        What the function needs from the notebook (other functions, classes, values) goes with it as it is now.
         ``torch.distributed`` is initialised in the processes. Nothing that they print is shown.
 
         Raises:
@@ -59,7 +59,7 @@ class Processes:
         try:
             answers = self._ask(job)
             failed = [answer for answer in answers if not answer[0]]
-            if failed:  # the first one in time: the others have lost it
+            if failed:  # the one that failed first: the others have lost it
                 raise RuntimeError(min(failed, key=lambda answer: answer[1])[2])
         except BaseException:
             self.close()

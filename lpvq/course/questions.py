@@ -12,7 +12,7 @@ from lpvq.course.exercises.comparing import compare_number, compare_tensor
 
 
 class NotYetError(AssertionError):
-    """What a question of an assignment says of a wrong answer. Jupyter shows these words, and no traceback."""
+    """What a question of an assignment says about a wrong answer. Jupyter shows these words, and no traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
@@ -22,7 +22,7 @@ class NotYetError(AssertionError):
 def question(number: str) -> Iterator[None]:
     """Run tests of a question of an assignment: print that they pass, or say in one line what is wrong.
 
-    Any other error than a failed assertion goes through as it is, because its traceback shows the student where.
+    Any error other than a failed assertion goes through as it is, because its traceback shows the student where.
     Warnings go where prints go: nbgrader takes anything on stderr for a failure.
 
     Args:
@@ -42,10 +42,10 @@ def question(number: str) -> Iterator[None]:
 
 
 def agree(answer: Any, expected: float | Tensor, what: str, tolerance: float = 1e-5) -> None:
-    """Assert that an answer, ``what`` in words, is the right number or tensor, in whatever form.
+    """Assert that an answer, called ``what`` in words, is the right number or tensor, in whatever form.
 
     Raises:
-        AssertionError: it is not; with what kind of mistake it is, and never what the answer would be.
+        AssertionError: it is not; the message says what kind of mistake it is, and never what the answer would be.
     """
     if isinstance(expected, Tensor):
         complaint = compare_tensor(answer, expected, tolerance)
@@ -58,13 +58,13 @@ _class = ""  # whose numbers are drawn; "" for those of nobody in particular
 
 
 def of_class(name: str) -> None:
-    """Have ``random_for`` draw the numbers of a class, so that those of last year's are of no use."""
+    """Have ``random_for`` draw the numbers of a class, so that last year's are of no use."""
     global _class
     _class = name
 
 
 def random_for(student: str, purpose: str) -> Random:
-    """Return a source of random numbers that is another for each student, and the same for one everywhere.
+    """Return a source of random numbers that is different for each student, and for each the same everywhere.
 
     Args:
         student: the id; white space around it and capitals make no difference.

@@ -46,7 +46,7 @@ def begin(dataset: str = "smileys", seed: int = 0, pretrained: bool = False) -> 
 
 
 def _watch(workspace: Workspace, model: nn.Module, validation: ImageData | LatentCodes) -> AfterStep | None:
-    """What a training of the workspace shows of itself; of one that makes no pictures, nothing."""
+    """What a training of the workspace shows of itself: nothing, if it makes no pictures."""
     if isinstance(model, VQVAE) and isinstance(validation, ImageData):
         return watch_vqvae(model, validation.floats(slice(64)))
     if isinstance(model, PixelCNN) and isinstance(validation, LatentCodes):
@@ -55,5 +55,5 @@ def _watch(workspace: Workspace, model: nn.Module, validation: ImageData | Laten
 
 
 def describe_setup() -> str:
-    """Return one line on the versions that run here."""
+    """Return a line about the versions that run here."""
     return f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {version('torchvision')}"

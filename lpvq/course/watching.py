@@ -25,7 +25,7 @@ from lpvq.training.losses import given
 from lpvq.training.trainer import History, Record
 
 Looks = Tensor | tuple[Tensor, Tensor]
-"""Pictures (N, C, H, W), floats in [0, 1], of which the first four are shown; with the codes that they are made of."""
+"""Pictures (N, C, H, W), floats in [0, 1], of which the first four are shown, and the codes they were made from."""
 
 _SHOWN = 4
 _DRAWN = 16  # by a prior, to count codes
@@ -37,7 +37,7 @@ _kept: dict[str, dict[str, Any]] = {}  # by name, the loops that were stopped
 
 
 class Watch:
-    """Shows how a training goes, while it goes. Outside of a notebook it shows nothing.
+    """Shows how a training goes, while it runs. Outside a notebook it shows nothing.
 
     For a training of the package, give it as ``after_step``. For a loop of your own::
 
@@ -52,7 +52,7 @@ class Watch:
         parts: the models and optimizers that change. A loop that was stopped goes on with them as they were.
 
     Attributes:
-        losses: as noted, of the steps before a stop too.
+        losses: as noted, including those of the steps before a stop.
     """
 
     def __init__(self, look: Callable[[], Looks] | None = None, *parts: nn.Module | Optimizer) -> None:
@@ -66,7 +66,7 @@ class Watch:
     def __call__(self, step: int, history: History) -> None:
         """Look after a step of a training of the package."""
         if self._handle is None and running_in_notebook():
-            _events().register("post_run_cell", self._finish)  # with the weights that the training ends with
+            _events().register("post_run_cell", self._finish)  # with the final weights of the training
         self._step = step
         self._curve = [(record["step"], _best_known(record)) for record in history]
         self._show_in_time()
@@ -74,11 +74,11 @@ class Watch:
     def steps(self, number: int, name: str = "training") -> Iterator[int]:
         """Count the steps of a loop, from 0 to ``number`` − 1, with a progress bar.
 
-        Stopped, the loop ends after its step and says so. Run again, with a model of the same form, it goes on there.
+        Stopped, the loop ends after its step and says so. Run again with a model of the same form, it goes on there.
 
         Args:
             number: of steps.
-            name: of the bar, and of what goes on.
+            name: of the bar, and of the loop that goes on.
 
         Raises:
             Stopped: after Ctrl-C, or the stop button of a notebook.
@@ -127,7 +127,7 @@ class Watch:
             self._next = now + max(_SECONDS, took / _SHARE)
 
     def _show(self, last: bool = False) -> None:
-        """Show how it is now; in all forms that a notebook's file needs, if it is the last time."""
+        """Show how it is now; the last time, in all forms that a notebook's file needs."""
         if not running_in_notebook():
             return
         from IPython.display import display
@@ -149,7 +149,7 @@ class Watch:
                 if isinstance(part, nn.Module):
                     quietly.enter_context(in_eval_mode(part))
             quietly.enter_context(torch.no_grad())
-            quietly.enter_context(torch.random.fork_rng())  # or what is random in the training would be different
+            quietly.enter_context(torch.random.fork_rng())  # or whatever is random in the training would change
             quietly.enter_context(without_bars())
             seen = self.look()
         pictures, codes = seen if isinstance(seen, tuple) else (seen, None)
@@ -177,7 +177,7 @@ def watch_prior(prior: PixelCNN, vqvae: VQVAE, codes: LatentCodes) -> Watch:
     Args:
         prior: what is trained; it draws from the same random numbers each time.
         vqvae: decodes.
-        codes: whose first labels, and coarse codes where the prior is given any, those of what is drawn are.
+        codes: what is drawn has the first of their labels, and of their coarse codes if the prior takes any.
     """
     device = next(prior.parameters()).device
     _, labels, coarse = given(prior, codes, torch.arange(_DRAWN) % len(codes), device)
@@ -198,7 +198,7 @@ def plot_training(
     if codes_in_use is not None:
         said += f", {codes_in_use} codes in use"
     width = 4.8 if pictures is None else 9.6
-    # A layout found anew each time would cost as much as the rest. At the right is room for half a number of the axis.
+    # A layout found anew each time would cost as much as the rest. At the right is room for half an axis number.
     sides = {"right": 1 - 0.25 / width, "bottom": 0.22, "top": 0.89}
     if pictures is None:
         figure = Figure((width, 2.1))
@@ -225,7 +225,7 @@ def plot_training(
 
 
 def _events() -> Any:
-    """What IPython tells of the cells that run."""
+    """What IPython tells about the cells that run."""
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()

@@ -13,7 +13,7 @@ class PublishedSet(NamedTuple):
         url: where it is downloaded from, always by https: of an archive with all the files in ``folder``, or, with
             ``{file}`` in it, of each gzipped file.
         sha256: its files, and the SHA-256 of each as it is uncompressed, in hexadecimal digits. Who packed a file, and
-            how, then makes no difference, and nothing else is ever taken for it.
+            how, then makes no difference, and no other file is ever taken for it.
     """
 
     folder: str

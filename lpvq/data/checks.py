@@ -1,4 +1,4 @@
-"""What the data refuse: numbers that cannot be, tensors that do not fit, more images than the memory holds."""
+"""What the data refuse: impossible numbers, tensors that do not fit, more images than the memory holds."""
 
 import operator
 import os
@@ -20,7 +20,7 @@ def check_whole(what: str, value: Any, least: int, most: int | None = None) -> i
         most: the largest that is allowed; None for no bound.
 
     Raises:
-        InputError: it is no whole number, or out of bounds.
+        InputError: it is not a whole number, or out of bounds.
     """
     number = _as_int(value)
     if number is None:
@@ -36,8 +36,8 @@ def check_index(index: Any, length: int) -> int:
     """Return an index into a set as an int, −``length`` … ``length`` − 1.
 
     Raises:
-        InputError: it is no whole number.
-        IndexError: there is nothing at it; this is how Python ends a loop over a set.
+        InputError: it is not a whole number.
+        IndexError: there is nothing at this index, which is how Python ends a loop over a set.
     """
     number = _as_int(index)
     if number is None:
@@ -78,7 +78,7 @@ def check_tensor(what: str, value: Any, dtype: torch.dtype, axes: str) -> None:
 
 
 def check_labels(labels: Any, class_names: Any, number: int, what: str) -> None:
-    """Raise ``InputError`` unless there is a label for each of a set, and a name for each label.
+    """Raise ``InputError`` unless each item of a set has a label, and each label a name.
 
     Args:
         labels: int64 (N,), indices into ``class_names``.
@@ -110,7 +110,7 @@ def check_memory(number: int, channels: int, size: int) -> None:
 
 
 def memory() -> int:
-    """Return the bytes of memory that this machine has; where the system does not tell, more than any set needs."""
+    """Return the bytes of memory that this machine has; where the system does not say, more than any set needs."""
     if not hasattr(os, "sysconf"):
         return 2**63
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

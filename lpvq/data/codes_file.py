@@ -1,4 +1,4 @@
-"""Latent codes on disk: an ``.npz`` file without pickles, that is read without trust.
+"""Latent codes on disk: an ``.npz`` file without pickles, which is read without trust.
 
 Such a file is a zip archive of arrays in numpy's ``.npy`` format: a header with type and shape, then the values.
 Nothing in it is run, and no memory is taken for what a header merely claims.
@@ -25,7 +25,7 @@ _ARRAYS = {
     "vqvae_checksum": ("U", ""),
     "data_checksum": ("U", ""),
 }
-# And where there are two levels, the same of the coarse codes, but for what they share.
+# And where there are two levels, the same for the coarse codes, apart from what both levels share.
 _COARSE_ARRAYS = {f"coarse_{name}": _ARRAYS[name] for name in ("codes", "num_codes", "vqvae_checksum")}
 _KINDS = {"iu": "whole numbers", "U": "text"}
 # Half a million grids of 32 × 32 codes of two bytes; the images that they stand for would need 25 GB.
@@ -71,7 +71,7 @@ def read_codes_file(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # a damaged archive raises many kinds: of zip, of zlib, RuntimeError, SyntaxError
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path} is no file of latent codes as LatentCodes.save writes them ({reason}): extract the codes again"
+            f"{path} is not a file of latent codes as LatentCodes.save writes them ({reason}): extract the codes again"
         ) from error
 
 

@@ -28,7 +28,7 @@ def download(published: PublishedSet, folder: Path) -> None:
 
     Raises:
         DownloadError: there is no network, or the disk is full, or a file is not what ``published.sha256`` says; no
-            file is then half there.
+            file is then left half written.
     """
     try:
         contents = _unpack(published) if published.url.endswith(".tar.gz") else _fetch_each(published)

@@ -28,15 +28,15 @@ from lpvq.runtime import progress
 T = TypeVar("T")
 
 LEAST = 8
-"""So many pictures are needed to train on some, choose the best weights by others, and test on two."""
+"""How many pictures are needed to train on some, choose the best weights by others, and test on two."""
 
 HIDDEN = "hidden"
-"""Why files are left out that every system leaves behind, and nobody means."""
+"""Why files are left out that systems leave behind and nobody means."""
 
 _TEST_EVERY, _TEST_EVERY_OF_FEW = 10, 4
-_MANY = 20  # from so many pictures on, every tenth of them is enough to test on
+_MANY = 20  # from this many pictures on, every tenth of them is enough to test on
 _NAMED = 20  # files that a message names for each reason
-# What Windows, macOS and network drives leave in folders, beside what begins with a dot.
+# What Windows, macOS and network drives leave in folders, besides what begins with a dot.
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"}
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2"}
 _READ_AHEAD = 64  # pictures for each thread
@@ -47,7 +47,7 @@ class PictureFile:
     """A file that may be a picture.
 
     Attributes:
-        name: its path below the folder, with slashes; bytes that are no text as ``os.fsdecode`` has them.
+        name: its path below the folder, with slashes; bytes that are not text stand as ``os.fsdecode`` has them.
         size: in bytes.
         time: of its last change, in nanoseconds.
     """
@@ -59,7 +59,7 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is not read, and why; ``detail`` is what else is known of this one."""
+    """A file or folder that is not read, and why; ``detail`` is what else is known about this one."""
 
     name: str
     reason: str
@@ -108,10 +108,11 @@ def load_folder(name: str, folder: Path, split: str, size: int, limit: int | Non
 
     Args:
         name: what the set is called afterwards.
-        folder: it; its subfolders are the classes, and files outside them are a class named after the folder itself.
+        folder: where they are; its subfolders are the classes, and files outside them are a class named after the
+            folder itself.
         split: ``"train"`` or ``"test"``, see ``split_folder``.
         size: height and width of the images, in pixels.
-        limit: the first so many pictures that can be read; None for all.
+        limit: how many pictures to take, the first that can be read; None for all.
 
     Returns:
         uint8 images (N, 3, ``size``, ``size``), red, green, blue, and the classes in alphabetical order. Both splits
@@ -149,7 +150,7 @@ def split_folder(folder: Path) -> Split:
     """Find the pictures in a folder by the beginnings of its files, and say which are for training and for testing.
 
     In the order of their paths, the first picture and every tenth after it are for testing; of fewer than twenty
-    pictures every fourth. A picture that is the only one of its class is never tested on, as long as there are others.
+    pictures, every fourth. A class's only picture is never tested on, as long as there are others.
 
     Raises:
         InputError: the folder is missing or has no pictures.
@@ -196,7 +197,7 @@ def all_pictures(folder: Path) -> Pictures:
 def find_files(folder: Path) -> tuple[list[PictureFile], list[LeftOut]]:
     """Return the files in a folder that may be pictures, at any depth, in the order of their paths; and the others.
 
-    Links are followed; a folder that was met before on the way of one class is not entered again, so that a loop ends.
+    Links are followed; a folder that was met before in the same class is not entered again, so that a loop ends.
 
     Raises:
         InputError: the folder is missing or cannot be read.
@@ -256,7 +257,7 @@ def _identity(about: os.stat_result) -> tuple[int, int]:
 
 
 def _reason(name: str, about: os.stat_result) -> str | None:
-    """Why a file or folder is not looked at, by what the system says of it; None if it is."""
+    """Why a file or folder is not looked at, by what the system says about it; None if it is."""
     if name.startswith(".") or name.lower() in _LEFT_BEHIND:
         return HIDDEN
     if stat.S_ISDIR(about.st_mode):
@@ -267,7 +268,7 @@ def _reason(name: str, about: os.stat_result) -> str | None:
 
 
 def _complaint(file: Path) -> str | None:
-    """Why a file is no picture; None if it is one."""
+    """Why a file is not a picture; None if it is one."""
     try:
         check_is_picture(file)
     except NoPictureError as error:
@@ -289,7 +290,7 @@ def _tested(class_names: Sequence[str]) -> list[int]:
 def read_all(
     folder: Path, files: Sequence[PictureFile], size: int
 ) -> Iterator[tuple[PictureFile, NDArray[np.uint8] | NoPictureError]]:
-    """Read pictures in parallel; give each file in order with its pixels (``size``, ``size``, 3), or why it has none.
+    """Read pictures in parallel; give each file in order, with its pixels (``size``, ``size``, 3) or why it has none.
 
     Args:
         folder: that they are in.
@@ -347,7 +348,7 @@ def _names_of_classes(names: Sequence[str]) -> dict[str, str]:
 def readable(name: str) -> str:
     """Return a file's name as text that can be written anywhere.
 
-    Bytes that are no UTF-8, as old archives from Windows leave them, are read as what they most likely mean there.
+    Bytes that are not UTF-8, as old archives from Windows leave them, are read as what they most likely mean there.
     """
     raw = os.fsencode(name)
     for encoding in ("utf-8", "cp1252"):
@@ -362,7 +363,7 @@ def folder_shown(folder: Path) -> str:
 
 
 def describe_left_out(left_out: Sequence[LeftOut], folder: Path, most: int = _NAMED) -> str:
-    """Say in one line how many files are left out, for each reason how many, and the names of the first ``most``."""
+    """Say in one line how many files are left out, in all and for each reason, with the names of the first ``most``."""
     by_reason: dict[str, list[str]] = {}
     for one in left_out:
         named = on_one_line(readable(one.name)) + (f": {one.detail}" if one.detail else "")

@@ -113,7 +113,7 @@ class ImageData(Dataset):
     def checksum(self) -> str:
         """Return the SHA-256 of shape, pixels, labels and class names, 64 hexadecimal digits.
 
-        A change of one pixel, of one label, of a class name or of the order gives another one. ``name`` and
+        A change of one pixel, of one label, of a class name or of the order changes it. ``name`` and
         ``factors`` do not count.
         """
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.class_names)).encode())

@@ -31,7 +31,7 @@ def load_idx_set(name: str, split: str, limit: int | None, root: str | Path | No
     Args:
         name: ``"fashion_mnist"`` or ``"mnist"``.
         split: ``"train"`` or ``"test"``.
-        limit: the first so many images; None for all.
+        limit: how many images to take, the first ones; None for all.
         root: the folder that holds the set, or None for the project's ``data/``; see ``lpvq.data.load`` for where
             else it is looked for.
 
@@ -60,7 +60,7 @@ def load_cifar10(split: str, limit: int | None, root: str | Path | None) -> Imag
 
     Args:
         split: ``"train"`` or ``"test"``.
-        limit: the first so many images; None for all.
+        limit: how many images to take, the first ones; None for all.
         root: the folder that holds the set, or None for the project's ``data/``; see ``lpvq.data.load`` for where
             else it is looked for.
 
@@ -101,7 +101,7 @@ def _folders(name: str, root: str | Path | None) -> list[Path]:
     folders = []
     for place in places:
         folders.append(place / PUBLISHED_SETS[name].folder)
-        # MNIST and Fashion-MNIST have the same file names. Files that lie in no folder of the set's name are taken for
+        # MNIST and Fashion-MNIST have the same file names. Files not in a folder of the set's name are taken for
         # Fashion-MNIST, as Debian has it, and for MNIST only where the user says that this is its folder.
         if name == "fashion_mnist" or (name == "mnist" and root is not None and place == data_folder(root)):
             folders.append(place)
@@ -133,7 +133,7 @@ def _not_found(name: str, folders: list[Path], home: Path, error: Exception) -> 
 def _read_checked(path: Path, name: str, sha256: str) -> bytes:
     """Return the content of a file, uncompressed, if it is the published one.
 
-    Its structure needs no other check, then. A file of another set with the same name, such as KMNIST's, is refused:
+    Its structure then needs no other check. A file of another set with the same name, such as KMNIST's, is refused:
     trained on and reported under a wrong name, it would be found out late, if ever.
     """
     try:

@@ -30,21 +30,21 @@ from lpvq.runtime import in_batches, progress
 
 _POSITIONS_AT_ONCE = 2**15
 _LARGEST_CODEBOOK = 2**24
-_MANY = 10_000_000  # codes, from which on memory counts
+_MANY = 10_000_000  # codes; from this many on, memory counts
 _GRIDS_AT_ONCE = 2**12
 _SMALL = (torch.uint8, torch.int16)
 
 
 @dataclass(frozen=True, eq=False)
 class LatentCodes(Dataset):
-    """The codes of a set of images; of at least one.
+    """The codes of a set of images, at least one.
 
     For ``torch.utils.data.DataLoader`` it is a map-style data set of pairs: a grid, int64 (H, W), and its label, an
     int.
 
     Attributes:
-        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. More than ten million of them that were
-            extracted or read from a file have the smallest type of ``small_type`` instead: ``codes[indices].long()``.
+        codes: int64 (N, H, W), each in 0 … ``num_codes`` − 1, on the CPU. More than ten million of them, if extracted
+            or read from a file, have the type of ``small_type`` instead: ``codes[indices].long()``.
         labels: int64 (N,), indices into ``class_names``.
         num_codes: K, the size of the codebook, an int in 1 … 2²⁴.
         class_names: what the labels mean.
@@ -112,7 +112,7 @@ class LatentCodes(Dataset):
     def batches(self) -> list[Tensor]:
         """Return the indices of all grids, each once and in order, in batches of about 33,000 codes.
 
-        Of sets so large that memory counts, the batches are a quarter of that.
+        For sets so large that memory counts, the batches are a quarter of that.
         """
         at_once = _POSITIONS_AT_ONCE if self.codes.dtype == torch.int64 else _POSITIONS_AT_ONCE // 4
         return in_batches(len(self), self.codes[0].numel(), at_once)
@@ -153,7 +153,7 @@ class LatentCodes(Dataset):
     def checksum(self) -> str:
         """Return the SHA-256 of shape, codes, K, labels and class names, 64 hexadecimal digits.
 
-        A change of one code, coarse ones included, of one label, of a class name or of the order gives another one.
+        A change of one code, coarse ones included, of one label, of a class name or of the order changes it.
         ``dataset`` and the other checksums do not count.
         """
         digest = hashlib.sha256(repr((tuple(self.codes.shape), self.num_codes, self.class_names)).encode())
@@ -179,7 +179,7 @@ class LatentCodes(Dataset):
         Returns:
             ``usage`` (share of codes that occur, 0 … 1), ``perplexity`` (1 … K), and three entropies in nats per
             code: ``uniform`` (log K), ``unigram`` (of all codes together) and ``unigram_per_position`` (of each
-            position by itself, averaged; too small for sets with few more grids than codes).
+            position by itself, averaged; too small for sets with hardly more grids than codes).
         """
         counts = self.counts()
         return {
@@ -245,9 +245,9 @@ class LatentCodes(Dataset):
 
 
 def join_codes(parts: Sequence[LatentCodes]) -> LatentCodes:
-    """Return the grids of several sets as one, of the same VQ-VAE and classes; at least one set.
+    """Return the grids of several sets, at least one, of the same VQ-VAE and classes, as one set.
 
-    What is said of the images is said of the first set's.
+    What it says about the images is said about those of the first set.
     """
     coarse = [part.coarse for part in parts if part.coarse is not None]
     if len(parts) == 1:
@@ -268,13 +268,13 @@ def extract_codes(
 ) -> LatentCodes:
     """Encode every image of a set, in order; the same VQ-VAE and images give the same codes.
 
-    Computed on the device that the VQ-VAE is on. Nothing is learned, whether it is in training mode or not.
+    This runs on the device that the VQ-VAE is on, which learns nothing, whether it is in training mode or not.
 
     Args:
         vqvae: a trained one.
         data: uint8 images (N, C, H, W) with the channels that ``vqvae`` takes, H and W multiples of its ``downsample``.
         coarse_vqvae: for two levels, one trained on smaller images; on the same device.
-        shrink: how many pixels in each direction become one, by their mean, before ``coarse_vqvae`` sees them.
+        shrink: how many pixels in each direction are averaged into one before ``coarse_vqvae`` sees them.
 
     Returns:
         the codes, int64 (N, H / downsample, W / downsample) on the CPU, with what ``check_made_by`` needs to tell
@@ -334,7 +334,7 @@ class _Gathered:
 
 
 def _in_memory(codes: NDArray, num_codes: int) -> Tensor:
-    """Codes of a file, in the type that they are held in; where one does not fit, as int64, and it is complained of."""
+    """Codes of a file, in the type that they are held in; where one does not fit, as int64, which is then refused."""
     kind = small_type(codes.size, num_codes)
     fits = codes.min() >= 0 and codes.max() < num_codes
     return torch.from_numpy(codes.astype(str(kind if fits else torch.int64).removeprefix("torch.")))

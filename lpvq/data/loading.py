@@ -38,8 +38,8 @@ def load(
 ) -> ImageData:
     """Load a set of images.
 
-    Fashion-MNIST, MNIST and CIFAR-10 are looked for in ``root``, or where that is None in the project's ``data/``;
-    then in the folder that the environment variable ``LPVQ_DATA`` names; then, Fashion-MNIST, where Debian's package
+    Fashion-MNIST, MNIST and CIFAR-10 are looked for in ``root``, or where that is None in the project's ``data/``; then
+    in the folder that the environment variable ``LPVQ_DATA`` names; then, for Fashion-MNIST, where Debian's package
     ``dataset-fashion-mnist`` puts it. Only then are they downloaded, by https, to ``root`` or ``data/``. Wherever a
     file comes from, its content must have the published SHA-256.
 
@@ -47,15 +47,15 @@ def load(
         name: ``"smileys"`` (rendered, nothing to download), ``"fashion_mnist"``, ``"mnist"``, ``"cifar10"``, or
             ``"folder:PATH"`` with a folder of pictures in any format that Pillow reads. Its subfolders, searched at any
             depth, are the classes; files outside them are a class named after the folder itself. In the order of
-            their paths, the first picture and every tenth after it are the test split (of fewer than twenty every
+            their paths, the first picture and every tenth after it are the test split (of fewer than twenty, every
             fourth; never the only one of a class), the others the train split.
         split: ``"train"`` or ``"test"``. There is no third one: validation images are set aside from the train split.
         size: height and width in pixels, 1 to 4096, resized with antialiasing. None is 32 for smileys and folders,
             whose pictures are first cropped to the square in the middle, and the set's own size for the others.
-        limit: the first so many images, at least 1; None is all of them. Of smileys there are as many as asked for,
-            by default 20,000 to train and 4,000 to test, and the first are the same ones whatever the number.
+        limit: how many images to take, the first ones, at least 1; None is all. Of smileys there are as many as asked
+            for, by default 20,000 to train and 4,000 to test, and the first are the same whatever the number.
         root: the folder that holds the set (not for smileys or folders).
-        seed: smileys only: another seed, other faces; at least 0.
+        seed: for smileys only; a different seed gives different faces; at least 0.
 
     Returns:
         uint8 images (N, C, H, W), their int64 labels (N,) and the names of the classes. C is 1 for Fashion-MNIST and
@@ -127,7 +127,7 @@ def _check_names(name: str, split: str) -> None:
 
 
 def _meant(name: str) -> str:
-    """What to write instead of a name that is none."""
+    """What to write instead of an unknown name."""
     if Path(name).expanduser().is_dir():
         return f"it is a folder: write folder:{name}"
     plain = {re.sub(r"[\W_]", "", known).casefold(): known for known in KNOWN[:-1]}
@@ -141,13 +141,13 @@ def _folder_of(name: str) -> Path:
 
 
 def smileys_in_parts(split: str, size: int | None, number: int, seed: int = 0) -> list[Callable[[], ImageData]]:
-    """Return what renders as many smileys as ``load`` would, a part at each call: together more than memory holds.
+    """Return what renders as many smileys as ``load`` would, part by part: together they may be more than memory holds.
 
     Args:
         split: ``"train"`` or ``"test"``.
         size: height and width in pixels; 32 where None.
         number: how many, at least 1.
-        seed: another seed, other faces; at least 0.
+        seed: a different seed gives different faces; at least 0.
     """
     size = size or DEFAULT_SIZE
     factors = smileys.draw_factors(number, seed, stream=SPLITS.index(split))
@@ -173,7 +173,7 @@ def _resized(data: ImageData, size: int | None) -> ImageData:
     if size is None or data.images.shape[-2:] == (size, size):
         return data
     check_memory(len(data), data.images.shape[1], size)
-    # Only here: importing torchvision takes more than a second, and smileys do without.
+    # Only here: importing torchvision takes more than a second, and smileys do without it.
     from torchvision.transforms.functional import resize
 
     # In parts, because torchvision makes floats of them.

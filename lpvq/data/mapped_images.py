@@ -1,4 +1,4 @@
-"""Images that lie in a file and are mapped into memory: more of them than memory holds."""
+"""Images that lie in a file and are mapped into memory, so that there can be more than memory holds."""
 
 import mmap
 import warnings
@@ -32,10 +32,10 @@ class MappedArray:
         path: of the file.
         number: N.
         size: S.
-        sums: a JSON file that keeps what was computed of all images, so that it need not be again.
+        sums: a JSON file that keeps what was computed from all images, so that it need not be computed again.
 
     Attributes:
-        images: uint8 (N, 3, S, S). Those of a set that is large beside the memory cannot be written to.
+        images: uint8 (N, 3, S, S). Those of a set that is large compared with the memory cannot be written to.
         labels: int64 (N,).
 
     Raises:
@@ -55,18 +55,18 @@ class MappedArray:
             file.seek(values)
             self.labels = torch.from_numpy(np.frombuffer(file.read(), np.int64).copy())
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an array that cannot be written to
+            warnings.simplefilter("ignore")  # about an array that cannot be written to
             self.images = torch.frombuffer(self._map, dtype=torch.uint8, count=values).view(number, 3, size, size)
 
     def was_read(self, images: int) -> None:
-        """Say that so many images were read: now and then the system is told that they are not needed in memory."""
+        """Count images that were read: now and then the system is told that they are not needed in memory."""
         self._read += images * max(self.images[0].numel(), _AROUND)
         if self._read >= _KEPT and hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)
             self._read = 0
 
     def remembered(self, what: str, compute: Callable[[], T]) -> T:
-        """Return a number or text that was computed of the images once, or is now."""
+        """Return a number or text that was computed from the images before, or is now."""
         key = f"{self.path.name} {what}"
         known: Any = {}
         with suppress(InputError):  # there is none yet, or it is damaged

@@ -1,6 +1,6 @@
 """One picture out of a file, whatever wrote it: upright, over white, the square in its middle, of one size.
 
-A file is known by its content, not by its ending. What is wrong beside the pixels never costs the pixels: damaged
+A file is known by its content, not by its ending. What is wrong besides the pixels never costs the pixels: damaged
 EXIF, megabytes of text or of a colour profile, an end that lacks a few bytes. Colours are those of screens (sRGB),
 whatever profile a camera or a scanner has left.
 """
@@ -27,11 +27,11 @@ from lpvq.data.checks import memory
 _COMMON = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 # Formats that run other programs, or that Pillow knows by name only.
 _NEVER = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
-# Formats whose beginning is easily that of something else: only files that also end like one are such a picture.
+# Formats whose beginning may be that of something else: only files with the right ending, too, are such pictures.
 _VAGUE = {"BLP", "CUR", "DCX", "DIB", "FLI", "FTEX", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "MIC", "MSP", "PCD", "PCX"}
 _VAGUE |= {"PIXAR", "SPIDER", "SUN", "TGA", "XVTHUMB"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-# What lies beside pictures most often, or looks like one to its owner, by how it begins.
+# What most often lies beside pictures, or looks like a picture to its owner, by how it begins.
 _OTHERS = {
     b"PK\3\4": "an archive or a document",
     b"\x1f\x8b": "an archive",
@@ -48,10 +48,10 @@ _OTHERS = {
     b"version https://git-lfs": "a stand-in of Git LFS: git lfs pull brings the picture",
 }
 _LOOKED_AT = 512  # bytes at the beginning of a file
-_LARGE = 2**24  # pixels: of those above, one at a time is decoded
+_LARGE = 2**24  # pixels: larger pictures are decoded one at a time
 _BYTES_PER_PIXEL = 8  # while a picture is decoded and converted
 _MISSING = 64  # bytes at the end of a file that can be done without
-_LINES = 16  # pixels: the height of what a JPEG file is coded in
+_LINES = 16  # pixels: the height of the blocks that a JPEG file is coded in
 _ORIENTATION = 0x0112
 _LYING = 5  # orientations from here on swap width and height
 _UPRIGHT = {
@@ -71,7 +71,7 @@ class NoPictureError(Exception):
 
     Args:
         reason: why, in words that are the same for all files of a kind.
-        detail: what else is known of this one.
+        detail: what else is known about this one.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -81,7 +81,7 @@ class NoPictureError(Exception):
 
 @contextmanager
 def patient_pillow() -> Iterator[None]:
-    """Have Pillow read the reader's own pictures without a limit or a warning that is meant for strangers' files.
+    """Have Pillow read the reader's own pictures without the limit and the warning that are meant for strangers' files.
 
     How large a picture may be is limited here, by what the machine's memory holds.
     """
@@ -122,7 +122,7 @@ def check_is_picture(file: Path) -> None:
 def read_picture(file: Path, size: int) -> NDArray[np.uint8]:
     """Read one picture: upright, over white, the square in its middle; red, green, blue.
 
-    To be called inside of ``patient_pillow``. JPEG files are decoded at the smallest scale that shows all there is.
+    To be called inside ``patient_pillow``. JPEG files are decoded at the smallest scale that shows all there is.
 
     Args:
         file: its path.
@@ -132,7 +132,7 @@ def read_picture(file: Path, size: int) -> NDArray[np.uint8]:
         uint8 (``size``, ``size``, 3).
 
     Raises:
-        NoPictureError: it is none, its pixels are damaged, or decoding it would take more memory than there is.
+        NoPictureError: it is not one, its pixels are damaged, or decoding it would take more memory than there is.
     """
     try:
         beginning = _beginning(file)
@@ -160,13 +160,13 @@ def upright_size(file: Path) -> tuple[int, int]:
     """Return the width and height of a picture as it is seen, in pixels.
 
     Raises:
-        NoPictureError: it is none.
+        NoPictureError: it is not one.
     """
     check_is_picture(file)
     data = file.read_bytes()
     try:
         with _open(io.BytesIO(data), file.suffix) as image:
-            # Of TIFF, Pillow says the size as it is seen.
+            # For TIFF, Pillow gives the size as it is seen.
             size, turn = image.size, 1 if image.format == "TIFF" else _orientation(image)
     except Exception:  # what ``check_is_picture`` has mended
         with _open(io.BytesIO(_mended(data)), file.suffix) as image:
@@ -183,7 +183,7 @@ def _beginning(file: Path) -> bytes:
 
 
 def _what_it_is(beginning: bytes) -> str:
-    """Why a file is no picture, by its first bytes."""
+    """Why a file is not a picture, by its first bytes."""
     if beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIF_BRANDS:
         return "a damaged HEIC file" if find_spec("pillow_heif") else "HEIC, which needs: pip install pillow-heif"
     if beginning[4:8] == b"ftyp":
@@ -228,7 +228,7 @@ def _decode(source: BinaryIO, suffix: str, size: int, reduced: bool = True) -> N
 
 
 def _orientation(image: Image.Image) -> int:
-    """How a picture was held, 1 … 8; 1 where its EXIF does not say it in a way that can be understood."""
+    """How a picture was held, 1 … 8; 1 where its EXIF does not say so in a way that can be understood."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
         first = value[0] if isinstance(value, tuple) else value
@@ -282,7 +282,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _shades(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Make shades of grey, 0 … 255, of numbers whose range no file says: 0 … 1, 0 … 255, 0 … 65535, or their own."""
+    """Make shades of grey, 0 … 255, of numbers whose range no file gives: 0 … 1, 0 … 255, 0 … 65535, or their own."""
     values = np.nan_to_num(values, posinf=0, neginf=0)
     lowest, highest = float(values.min()), float(values.max())
     top = next((top for top in (1, 255, 65535) if highest <= top), highest)
@@ -302,7 +302,7 @@ def _decode_mended(data: bytes, suffix: str, size: int) -> NDArray[np.uint8]:
 
 
 def _mended(data: bytes) -> bytes:
-    """Return a file without what is said beside the pixels, and with an end."""
+    """Return a file without what it says besides the pixels, and with an end."""
     if data.startswith(b"\xff\xd8"):
         return _bare_jpeg(data) + b"\xff\xd9"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -340,7 +340,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _check_whole(image: Image.Image) -> None:
-    """Refuse a JPEG file that was cut off: what its decoder has not seen, it leaves grey."""
+    """Refuse a JPEG file that was cut off: the decoder leaves grey what it has not seen."""
     pixels = np.asarray(image).reshape(image.height, -1)
     seen = (pixels != 128).any(1).nonzero()[0]
     missing = image.height - (int(seen[-1]) + 1 if len(seen) else 0)

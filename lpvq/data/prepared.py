@@ -40,7 +40,7 @@ Limits = Mapping[str, int | None]
 
 _FORMAT = 2  # grows when the same files would give other images
 _ABOUT, _SUMS, LEFT_OUT = "pictures.json", "sums.json", "left_out.txt"
-_MANY = 1000  # pictures, from which on it is said that they are prepared
+_MANY = 1000  # pictures; from this many on, a line says that they are prepared
 _SAID = {"folder": str, "of": str, "array": str, "size": int, "numbers": dict, "available": dict, "limits": dict}
 _SAID |= {"class_names": list, "left_out": list}
 
@@ -51,7 +51,7 @@ class Prepared:
 
     Attributes:
         splits: the images, by the name of the split.
-        available: how many pictures each split has, of which a profile may need fewer.
+        available: how many pictures each split has; a profile may need fewer.
         left_out: what is not read.
     """
 
@@ -131,7 +131,7 @@ def prepare(folder: Path, store: Path, size: int, limits: Limits) -> None:
 
 
 def read_about(store: Path) -> dict[str, Any] | None:
-    """Return what ``pictures.json`` says; None where there is none that can be used."""
+    """Return what ``pictures.json`` says; None where there is no usable one."""
     try:
         about = read_json(store / _ABOUT)
     except InputError:
@@ -160,7 +160,7 @@ class _Reader:
         parts: which of them to learn from, and which to test on.
         size: height and width of the images.
         file: to write images and labels to.
-        number: of all pictures.
+        number: how many pictures there are.
 
     Attributes:
         left_out: what was not read.
@@ -174,7 +174,7 @@ class _Reader:
         self._labels: list[int] = []
 
     def read(self, limits: Limits) -> dict[str, int]:
-        """Read as many as are needed; return how many there are of each split."""
+        """Read as many as are needed; return how many each split has."""
         with self._bar:
             self._read(self._parts.files["train"], limits["train"])
             learned = set(self._labels)
@@ -217,7 +217,7 @@ class _Reader:
 
 
 def _identity(folder: Path, size: int) -> str:
-    """A text that differs with the names, sizes and times of a folder's files, and with how they are read."""
+    """A text that changes with the names, sizes and times of a folder's files, and with how they are read."""
     files, _ = find_files(folder)
     digest = sha256(repr((_FORMAT, size, str(folder), find_spec("pillow_heif") is not None)).encode())
     for file in files:
@@ -255,6 +255,6 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _listed(left_out: list[LeftOut]) -> str:
-    """All that is left out, one in a line."""
+    """All that is left out, one a line."""
     lines = [f"{one.reason}{': ' if one.detail else ''}{one.detail}\t{one.name}" for one in left_out]
     return "".join(f"{line}\n" for line in lines)

@@ -1,11 +1,11 @@
-"""Smileys: little faces rendered from known factors, for asking a model what real pictures cannot answer.
+"""Smileys: little faces rendered from known factors, for asking a model what real pictures cannot tell.
 
 Every factor is drawn at random, uniformly and independently of the others, so the true distribution of the pictures is
 known: what a model has learned can be counted against it. Every part of a face is a stroke of some width along an arc
 of a circle; the signed distance to it, in pixels, gives anti-aliased edges at any size.
 
-Only operations that IEEE 754 rounds in one way are used (+ - * / and square roots, comparisons, rounding down), so a
-picture is the same to the last bit on every machine. Sines, exponentials and matrix products would not be.
+Only operations that IEEE 754 rounds in a single way are used (+ - * / and square roots, comparisons, rounding down), so
+a picture is the same to the last bit on every machine. Sines, exponentials and matrix products would not be.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def draw_factors(number: int, seed: int, stream: int) -> dict[str, Tensor]:
     """Draw the factors of faces at random, each uniformly and independently; those of face i are always the same.
 
     Args:
-        number: how many faces; more of them begin with the same ones.
+        number: how many faces; a larger number begins with the same ones.
         seed: 0 or more.
         stream: 0 or more; another stream of the same seed is independent of it.
 
@@ -99,7 +99,7 @@ def draw(factors: Mapping[str, ArrayLike], size: int = 32) -> Tensor:
 
     Args:
         factors: by name, the values of all ``FACTORS`` and ``SHIFTS``, each (N,), as ``draw_factors`` returns them.
-        size: height and width in pixels; the face is the same at any, only sharper.
+        size: height and width in pixels; the face is the same at any size, only sharper or less so.
 
     Returns:
         uint8 (N, 3, ``size``, ``size``), red, green, blue, 0 to 255.

@@ -1,8 +1,8 @@
 """A small classifier of images: what class, and for smileys every factor that a face was rendered from.
 
-It classifies generated images. Its features are what distances between sets of images are measured on, where others
-take an Inception network; so the Fréchet distance here is a "Fréchet classifier distance", comparable within this
-project and no FID.
+It classifies generated images. Distances between sets of images are measured on its features, where others take an
+Inception network; so the Fréchet distance here is a "Fréchet classifier distance", comparable within this project, and
+not an FID.
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ _CHANNELS = (32, 64, 64, 64)
 
 
 def tasks_of(data: ImageData) -> dict[str, int]:
-    """Return what there is to predict of the images of a set, and among how many classes.
+    """Return what there is to predict about the images of a set, and among how many classes.
 
     For smileys each factor is a task; one of them, "mouth", is the class of the set. Other sets have the single task
     "label", their class.
 
     Returns:
-        for the name of each task the number of its classes.
+        for the name of each task, the number of its classes.
     """
     if data.factors is None:
         return {"label": len(data.class_names)}
@@ -49,7 +49,7 @@ def targets_of(data: ImageData) -> dict[str, Tensor]:
 
 
 def shrunk(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) at 32 × 32 pixels if they are larger, else as they are."""
+    """Return images (N, C, H, W) at 32 × 32 pixels if they are larger, otherwise as they are."""
     return F.adaptive_avg_pool2d(images, _LARGEST) if max(images.shape[2:]) > _LARGEST else images
 
 
@@ -76,7 +76,7 @@ class Classifier(Pretrained):
             layers += [nn.Conv2d(before, channels, 3, stride=1 + index % 2, padding=1), nn.ReLU()]
             before = channels
         # Where something is matters (a face on the left or on the right), so a few places are kept.
-        # Features of one length, or a few loud ones would decide every distance between sets of images.
+        # Features are made equally long, or a few loud ones would decide every distance between sets of images.
         layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * before, width), nn.LayerNorm(width)]
         self.trunk = nn.Sequential(*layers)
         self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in tasks.items()})
@@ -110,7 +110,7 @@ class Classifier(Pretrained):
     def _trunk(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise InputError(f"expected images of shape (B, {self.in_channels}, H, W), got {tuple(images.shape)}")
-        # Around zero, and in the layout in memory that convolutions are faster in.
+        # Moved around zero, and into the memory layout that convolutions are faster in.
         return self.trunk((shrunk(images) - 0.5).contiguous(memory_format=torch.channels_last))
 
     def _batches(self, images: Tensor) -> list[Tensor]:
@@ -141,8 +141,7 @@ def train_classifier(
         the history of the run so far, a ``Record`` for each validation.
 
     Raises:
-        InputError: other images than the model's tasks are about, a checkpoint of another run, a loss that
-            is not finite.
+        InputError: images that the model's tasks are not about, a checkpoint of another run, a loss that is not finite.
     """
     for images in (data, validation):
         if images is not None and not model.tasks.items() <= tasks_of(images).items():

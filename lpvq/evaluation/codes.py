@@ -45,14 +45,14 @@ def evaluate_reconstruction(vqvae: VQVAE, data: ImageData) -> Reconstruction:
     Raises:
         InputError: there are no images, all their pixels are the same, or they are too small for SSIM's window.
     """
-    # Here, because it takes a second to import.
+    # Imported here, because it takes a second.
     from torchmetrics.functional.image import structural_similarity_index_measure as similarity
 
     variance = data.variance()
     if min(data.images.shape[2:]) <= _SSIM_MARGIN:
         raise InputError(f"SSIM needs more than {_SSIM_MARGIN} × {_SSIM_MARGIN} pixels, {data.name} has fewer")
     device = next(vqvae.parameters()).device
-    errors, similarities = torch.empty(2, len(data))  # in one place: many small tensors would hold large gaps open
+    errors, similarities = torch.empty(2, len(data))  # in one place: many small tensors would leave large gaps
 
     def compare(batch: Tensor) -> tuple[Tensor, Tensor]:
         images = data.floats(batch)
@@ -83,7 +83,7 @@ def decode_entries(vqvae: VQVAE) -> Tensor:
 
 
 def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int) -> Tensor:
-    """Return what each code stands for: the mean of all patches of the images that were given it.
+    """Return what each code stands for: the mean of all patches of the images that this code was given to.
 
     Args:
         codes: of the images, int64 (N, h, w).
@@ -92,7 +92,7 @@ def mean_patches(codes: Tensor, data: ImageData, downsample: int, num_codes: int
         num_codes: K.
 
     Returns:
-        float32 in [0, 1], (K, C, downsample, downsample); grey for codes that no patch was given.
+        float32 in [0, 1], (K, C, downsample, downsample); grey for codes that were given to no patch.
 
     Raises:
         InputError: the codes are not of these images.

@@ -48,7 +48,7 @@ def bootstrap(measure: Callable[..., float], *sets: Tensor, resamples: int = 100
 
     Args:
         measure: takes a sample of each set.
-        sets: (N, …) each; of sets of the same size the same rows are drawn by the same seed.
+        sets: (N, …) each; from sets of the same size, the same seed draws the same rows.
         resamples: R, how many samples are drawn.
         seed: decides which.
 

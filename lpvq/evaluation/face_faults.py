@@ -2,7 +2,7 @@
 
 A face is inconsistent where one of its factors would have to have two values at once: two eyes that do not belong
 together, two skins. So each kind of fault is tried as the explanation: two faces that differ in the factors of that
-kind alone, all others as in the nearest face, and in each block of the picture the one of them that is nearer. The kind
+kind alone, with all others as in the nearest face, and in each block of the picture the nearer of the two. The kind
 that leaves the least error is the fault.
 """
 
@@ -27,25 +27,25 @@ KINDS: dict[str, tuple[str, ...]] = {
 """The factors that a fault of each kind is about."""
 
 SEVERAL = "several"
-"""What is said of a face that no single kind explains."""
+"""What is said about a face that no single kind explains."""
 
 PLAINLY_WRONG = 0.08
 """The local error above which anyone sees that a face is wrong."""
 
-_UNEXPLAINED = 0.75  # of a local error: what more than that is left of has another reason, too
+_UNEXPLAINED = 0.75  # of a local error: if more than that is left, there is another reason, too
 _AT_ONCE = 100  # images
 
 
 def kinds_of_faults(images: Tensor, nearest: NearestFaces) -> list[str]:
-    """Say of each image which kind of fault it has; one that has none gets the name of the closest kind.
+    """Say for each image which kind of fault it has; one that has none gets the name of the closest kind.
 
     Args:
         images: (N, 3, S, S), floats in [0, 1].
         nearest: their nearest faces.
 
     Returns:
-        for each image one of ``KINDS``, or ``SEVERAL`` where even the best explanation leaves it plainly wrong, with
-        most of its local error.
+        for each image one of ``KINDS``, or ``SEVERAL`` where even the best explanation leaves it plainly wrong, and
+        most of its local error unexplained.
     """
     kinds = []
     for some in progress(torch.arange(len(images)).split(_AT_ONCE), "kinds of faults", least=4):

@@ -11,7 +11,7 @@ from lpvq.evaluation.estimates import Estimate, bootstrap
 from lpvq.evaluation.face_faults import KINDS, PLAINLY_WRONG, SEVERAL, kinds_of_faults
 from lpvq.evaluation.nearest_face import NearestFaces
 
-_TRUE_SHARE = 0.99  # of reconstructions: what one in a hundred of them exceeds, is no longer the VQ-VAE's blur
+_TRUE_SHARE = 0.99  # of reconstructions: an error larger than theirs is no longer the VQ-VAE's blur
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class FaceQuality:
 
     Attributes:
         name: of the set.
-        number: of faces in it.
+        number: how many faces it has.
         median: of the local errors, see ``NearestFaces``.
         true: the share that is true to the renderer: as near to a face that it can draw as 99 % of reconstructed test
             images are.

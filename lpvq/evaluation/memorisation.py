@@ -28,8 +28,8 @@ class Tail:
             worse; 0 … 1.
         found: the share that is there, 0 … 1. The threshold itself counts only where several images are exactly as far
             from their nearest one: at 0, where images of the set occur twice.
-        p_value: the probability to find so many or more by chance, 0 … 1. Where nothing is wrong, one test in a hundred
-            has a value below 0.01.
+        p_value: the probability of finding so many or more by chance, 0 … 1. Where nothing is wrong, one test in a
+            hundred has a value below 0.01.
     """
 
     threshold: float
@@ -44,7 +44,7 @@ class Memorisation:
 
     The distance of each image to the nearest reconstruction of a training image is compared with that of images that
     cannot repeat one: reconstructions of held-out images. (A prior can repeat a training grid, which decodes to such a
-    reconstruction. The training image itself it cannot draw.)
+    reconstruction. It cannot draw the training image itself.)
 
     The test sees copies of whole images. A model that repeats half of an image, or repeats it with small changes, may
     pass; so may one whose images are so poor that its copies are outnumbered, which is why both tails are tested.
@@ -63,8 +63,8 @@ def evaluate_memorisation(held_out: Tensor, generated: Tensor, expected: float =
 
     If both have the same distribution, every order of all N + M distances is equally likely. Then the number of
     ``generated`` below the k-th of ``held_out`` has a distribution in closed form (negative hypergeometric), and the
-    test is exact; likewise above. Where several images share the k-th distance, all of those count, held-out and
-    generated: given how many they are together, the number of generated ones is hypergeometric (Fisher's exact test).
+    test is exact; likewise above. Where several images share the k-th distance, all of them count, held-out and
+    generated: given how many there are in all, the number of generated ones is hypergeometric (Fisher's exact test).
 
     Args:
         held_out: of images that no training has seen, (N,).
@@ -91,7 +91,7 @@ def _tail(held_out: Tensor, generated: Tensor, expected: float) -> Tail:
     if (held_out == threshold).sum() > 1:
         rank = int((held_out <= threshold).sum())
         beyond = int((generated <= threshold).sum())
-        # Of the first of all, which are known to end here, so few are held-out or fewer.
+        # Of all images, the first rank + beyond are known to end here; of these, at most rank are held-out.
         first, fewest = rank + beyond, rank + 1
     else:
         beyond = int((generated < threshold).sum())
@@ -106,8 +106,8 @@ def _tail(held_out: Tensor, generated: Tensor, expected: float) -> Tail:
 class RepeatedGrids:
     """How many grids of codes are, code for code, grids that were learned from.
 
-    A model that has learned the source draws as many as there are among held-out grids: more are copies; fewer say that
-    it draws too few grids of the kind.
+    A model that has learned the source draws as many as there are among held-out grids: more are copies; fewer mean
+    that it draws too few grids of the kind.
 
     Attributes:
         generated: the share of generated grids, 0 … 1.

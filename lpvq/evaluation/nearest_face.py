@@ -6,8 +6,8 @@ place, size, eyes and mouth, the squared distance of an image x to the faces of 
     ‖x − Σ_k c_k m_k‖² = ‖x‖² − 2 Σ_k c_k · ⟨x, m_k⟩ + Σ_kl c_k · c_l ⟨m_k, m_l⟩
 
 with the coverages m and the colours c, and the products ⟨x, m_k⟩ of many images and many coverages are one matrix
-product. That makes it cheap to try every combination of the factors at a grid of shifts. What is nearest there is then
-rendered at shifts in between.
+product. That makes it cheap to try every combination of the factors at a grid of shifts. The nearest ones
+are then rendered at shifts in between.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ Factors = dict[str, Tensor]
 
 _COLOURS = ("background", "skin")
 _GEOMETRY = tuple(name for name in FACTORS if name not in _COLOURS)
-_SEARCH_SIZE = 32  # pixels: larger images are shrunk to find what is nearest, and compared in full after that
+_SEARCH_SIZE = 32  # pixels: larger images are shrunk to find the nearest faces, and then compared in full
 _STEPS = 5  # shifts along each axis that every combination is tried at
 _CANDIDATES = 3  # combinations that are compared at shifts in between
 _FINEST = 0.02  # pixels
@@ -46,7 +46,7 @@ class NearestFaces:
         factors: of the nearest faces, by name: the index of a category, int64 (N,), and for both shifts float64 (N,),
             in picture widths.
         faces: the nearest faces, float32 (N, 3, S, S) in [0, 1].
-        errors: the mean squared error of the images from these, (N,).
+        errors: the mean squared errors between the images and these, (N,).
         local_errors: the largest mean squared error in a window of an eighth of the picture's height and width, (N,).
     """
 
@@ -56,7 +56,7 @@ class NearestFaces:
     local_errors: Tensor
 
     def __getitem__(self, items: Tensor | slice) -> "NearestFaces":
-        """Return those of some of the images."""
+        """Return the nearest faces of some of the images."""
         factors = {name: values[items] for name, values in self.factors.items()}
         return NearestFaces(factors, self.faces[items], self.errors[items], self.local_errors[items])
 
@@ -99,7 +99,7 @@ def block_errors(images: Tensor, faces: Tensor) -> Tensor:
         faces: what to compare with, (N, C, S, S).
 
     Returns:
-        (N, W, W), with W 16 where S is a multiple of it, and a little more elsewhere.
+        (N, W, W), with W = 16 where S is a multiple of 16, and a little more elsewhere.
     """
     squares = (images - faces).square().mean(1, keepdim=True)
     return F.avg_pool2d(squares, max(1, images.shape[-1] // _BLOCKS)).squeeze(1)
@@ -185,7 +185,7 @@ def _all(names: tuple[str, ...]) -> Factors:
 
 def _refine(images: Tensor, small: Tensor, candidates: list[Factors]) -> Factors:
     """Return the nearest of the candidates, with its shifts moved to where it is nearest; first on small images."""
-    step = LARGEST_SHIFT / _STEPS  # half of what lies between two shifts that were tried
+    step = LARGEST_SHIFT / _STEPS  # half the distance between two shifts that were tried
     factors = _choose([_move(small, candidate, step) for candidate in candidates])
     for one in (small, images) if small.shape != images.shape else (small,):
         while step * one.shape[-1] > _FINEST:

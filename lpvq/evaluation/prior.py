@@ -1,7 +1,7 @@
 """How well a prior predicts codes, beside baselines.
 
-A likelihood of codes depends on the codebook: where all images have the same code, any prior predicts it. So it is
-never shown without what the codes lose.
+A likelihood of codes depends on the codebook: where all images have the same code, any prior predicts it. So the
+likelihood is never shown without what the codes lose.
 """
 
 from dataclasses import dataclass, replace
@@ -45,8 +45,8 @@ class PriorEvaluation:
         likelihoods: "uniform": all codes equally likely. "unigram": their frequencies in the training codes.
             "unigram per position": their frequencies at each position of the grid. "prior": the PixelCNN, told the
             label. "prior, label unknown": its mixture over all labels, equally likely, which compares with priors that
-            have no labels. "prior, training images": again told the label, on grids that it has seen; what it does
-            better there is overfitting.
+            have no labels. "prior, training images": again told the label, on grids that it has seen; how much better
+            it does there is overfitting.
         share_of_unigram: the bits of "prior", divided by those of "unigram" on the same test codes: what is left of the
             cost once the prior knows the codes around and the label. 0 is perfect, 1 no better than frequencies, and
             above 1 worse. None where the codebook has a single code, which costs nothing.
@@ -59,7 +59,7 @@ class PriorEvaluation:
         """Return the likelihood of that name.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no such likelihood.
         """
         by_name = {likelihood.name: likelihood for likelihood in self.likelihoods}
         if name not in by_name:
@@ -118,7 +118,7 @@ def marginal_nll(prior: PixelCNN | CoarseToFine, codes: LatentCodes) -> Tensor:
 
 
 def _nats_of(codes: LatentCodes, nats: Tensor) -> Tensor:
-    """The nats of each grid, float64 (N,), by those of each code at each position, (P, K); takes little memory."""
+    """The nats of each grid, float64 (N,), from those of each code at each position, (P, K); takes little memory."""
     total = torch.zeros(len(codes), dtype=torch.float64)
     for column, of_codes in zip(codes.codes.flatten(1).T, nats, strict=True):
         total += of_codes[column.long()]

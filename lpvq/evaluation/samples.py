@@ -26,7 +26,7 @@ class SampleQuality:
         number: of images in it, and of training images it is compared with.
         frechet: the Fréchet classifier distance: 0 for equal means and covariances.
         step: how much larger that is than the distance of the set before; None for the first. Its error may be smaller
-            than those of both distances, because they are from the same training images.
+            than those of both distances, because both are from the same training images.
         neighbourhoods: precision, recall, density and coverage.
         accuracy: the share of images whose class the classifier finds to be the one they were made for, 0 … 1; None
             where they were made for none.
@@ -46,8 +46,8 @@ def evaluate_samples(real: Tensor, sets: Mapping[str, Tensor], correct: Mapping[
     Args:
         real: features of training images, (N, F).
         sets: by name, features of the images to compare, (M, F) each, from what should be best to what should be worst.
-        correct: by name, as far as there is one, bool (M,): whether the classifier found the class that each
-            was made for.
+        correct: by name, for sets that were made for classes, bool (M,): whether the classifier found the class that
+            each image was made for.
 
     Raises:
         InputError: a set has too few images to be compared, or other features than ``real``; ``correct`` does not fit.

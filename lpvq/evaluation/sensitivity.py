@@ -1,7 +1,7 @@
 """Which measure would have seen it? Faults of known size, planted into true faces, and every measure taken on them.
 
-A set of N faces is made faulty in a known share. A measure sees that if it moves further than chance moves it between
-clean sets, by three standard deviations.
+A known share of N faces is made faulty. A measure sees that if it moves further than chance moves it between clean
+sets, by three standard deviations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ from lpvq.evaluation.truth import total_variation
 from lpvq.runtime import progress
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Of the faces of a set, how many are made faulty."""
+"""Which shares of a set's faces are made faulty."""
 
-_STREAM = 4  # of factors: training images, test images, faulty ones and those of the source's entropy have others
+_STREAM = 4  # of factors; training images, test images and the source's entropy have others
 _SEEN = 3.0  # standard deviations
 _BLUR = 3  # pixels of 32
 
@@ -37,7 +37,7 @@ class LookedAt:
 
     Attributes:
         features: of the classifier, (N, F).
-        factors: what the classifier says of each factor, int64 (N,).
+        factors: what the classifier says about each factor, int64 (N,).
         right: whether the mouth is the one that the face was made with, bool (N,).
         local_errors: see ``NearestFaces``, (N,).
         distances: to the nearest training image, by pixels, (N,).
@@ -50,7 +50,7 @@ class LookedAt:
     distances: Tensor
 
     def mixed_with(self, other: "LookedAt", share: float) -> "LookedAt":
-        """Return these faces, but the first of them, a ``share`` of 0 … 1, are those of ``other``."""
+        """Return these faces, with the first of them, a ``share`` of 0 … 1, replaced by those of ``other``."""
         first = round(share * len(self.right))
 
         def mix(mine: Tensor, others: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Measures:
         self._threshold = threshold
 
     def look_at(self, images: Tensor, mouths: Tensor) -> LookedAt:
-        """Take of faces (N, 3, S, S), made with ``mouths`` (N,), all that the measures need."""
+        """Take all that the measures need from faces (N, 3, S, S) that were made with ``mouths`` (N,)."""
         factors = self._classifier.predict(images)
         distances, _ = nearest_neighbours(shrunk(images).flatten(1), self._pixels)
         return LookedAt(
@@ -115,7 +115,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a measure sees of a fault.
+    """How well a measure sees a fault.
 
     Attributes:
         fault: its name.
@@ -161,9 +161,9 @@ def measure_sensitivity(
         mixed = [measures(clean[0].mixed_with(faces, share)) for share in SHARES]
         for measure in usual[0]:
             values = torch.tensor([some[measure] for some in usual], dtype=torch.float64)
-            # Where all clean sets are alike, a single face more or less is the least that can be told.
+            # Where all clean sets are alike, a single face more or less is the smallest difference there is.
             spread = max(values.std().item(), 1 / len(faces.right))
-            # Against the same set without its faults: that chance has moved this set, too, is not the fault's doing.
+            # Compared with the same set without its faults: what chance has moved in this set is not the fault's doing.
             unmoved = usual[0][measure]
             moved = tuple((some[measure] - unmoved) / spread for some in mixed)
             results.append(Sensitivity(fault, measure, unmoved, moved))

@@ -6,8 +6,8 @@ random, the codes of many shifts are counted, and their entropy is estimated fro
 
     H(codes | label) = H(factors | label) + H(codes | factors) − H(factors | codes, label)
 
-The last term is taken to be 0, which is so where no two combinations of factors share a grid of codes; elsewhere the
-sum is an upper bound.
+The last term is taken to be 0, as it is where no two combinations of factors share a grid of codes; elsewhere the sum
+is an upper bound.
 
 Where a face has more grids of codes than can be counted, as at 128 × 128 pixels, its square of shifts is cut into
 parts, and the grids in a few of these are counted:
@@ -32,7 +32,7 @@ from lpvq.evaluation.estimates import Estimate
 from lpvq.models.vqvae import VQVAE
 from lpvq.runtime import in_batches, progress
 
-_STREAM = 3  # of factors: those of training and test images, and of planted faults, are others
+_STREAM = 3  # of factors; training and test images, and planted faults, have others
 _ENOUGH = 0.9  # of the grids of a part, by probability: what is not seen is estimated well
 _MOST_PARTS = 64  # along each axis
 _PIXELS_AT_ONCE = 2**20
@@ -57,7 +57,7 @@ class SourceEntropy:
 
     @property
     def nats(self) -> Estimate:
-        """Of a whole grid: the sum of both."""
+        """The nats of a whole grid: the sum of both."""
         return Estimate(self.factors + self.shifts.value, self.shifts.error)
 
 
@@ -95,9 +95,9 @@ def source_entropy(vqvae: VQVAE, size: int = 32, faces: int = 20, shifts: int = 
 def chao_shen(counts: Tensor) -> tuple[float, float]:
     """Estimate the entropy of a distribution from how often each value was drawn, and how much of it was seen.
 
-    With n draws, of which f were of values drawn once, the values that were seen have about the probability
+    With n draws, f of them of values drawn once, the values that were seen have about the probability
     C = 1 − f / n (Good and Turing). So the frequencies p are scaled by C, and each term is divided by the probability
-    that its value is seen at all, for the sake of those that were not (Chao and Shen 2003,
+    that its value is seen at all, to make up for those that were not (Chao and Shen 2003,
     doi:10.1023/A:1026096204727):
 
         H = −Σ C p log(C p) / (1 − (1 − C p)ⁿ)
@@ -116,7 +116,7 @@ def chao_shen(counts: Tensor) -> tuple[float, float]:
     if number < 1:
         raise InputError("an entropy needs at least one value, got none")
     coverage = 1 - (counts == 1).sum() / number
-    shares = coverage.clamp(min=1 / number) * counts / number  # all seen once: the least that leaves something
+    shares = coverage.clamp(min=1 / number) * counts / number  # at least 1 / n, if each was seen once
     seen = 1 - (1 - shares).pow(number)
     return (torch.special.entr(shares) / seen).sum().item(), coverage.item()
 

@@ -13,7 +13,7 @@ from lpvq.errors import InputError
 
 @dataclass(frozen=True)
 class FactorDistribution:
-    """How the values of a factor, or of two together, are distributed, beside the true distribution: all equally often.
+    """How the values of a factor, or of two together, are distributed, beside the truth: all equally often.
 
     Attributes:
         name: of the factor, or "factor × factor".
@@ -45,14 +45,14 @@ def evaluate_factors(
         factors: the names of the values of each factor; all are equally likely and independent.
         samples: what was predicted of generated images.
         reconstructions: what was predicted of reconstructed test images.
-        fresh: what was predicted of several sets of true images, each as many as the samples.
+        fresh: what was predicted of several sets of true images, each as large as the samples.
 
     Returns:
         one entry for each factor, then one for each pair.
 
     Raises:
-        InputError: a set has no images, no prediction for one of the factors, or a value that the factor has not; or
-            there is no fresh set.
+        InputError: a set has no images, no prediction for one of the factors, or a value that the factor does not have;
+            or there is no fresh set.
     """
     if not fresh:
         raise InputError("expected at least one set of true images rendered anew, got none")

@@ -1,1 +1,1 @@
-"""Whole experiments: artefacts that are found or made, what is measured of them, studies and benchmarks."""
+"""Whole experiments: artefacts that are found or made, what is measured on them, studies and benchmarks."""

@@ -37,11 +37,11 @@ def draw_grid(workspace: Workspace, codes: Tensor) -> list[Image.Image]:
     for shown, image in zip(seen, images.movedim(1, -1).numpy(), strict=True):
         pair = [np.where(shown, pixels, plotting.HIDDEN) for pixels in (grid, np.broadcast_to(image, grid.shape))]
         frames.append(_beside(pair))
-    return [frames[-1], *frames]  # what is printed, or never moves, shows the first
+    return [frames[-1], *frames]  # printed, or where nothing moves, it shows the first
 
 
 def _beside(pair: Sequence[NDArray]) -> Image.Image:
-    """Two pictures of the same size, floats in [0, 1], beside each other."""
+    """Two pictures of the same size, floats in [0, 1], side by side."""
     scale = max(1, _SIDE // pair[0].shape[0])
     large = [Image.fromarray((pixels * 255).round().astype(np.uint8)) for pixels in pair]
     size = (large[0].width * scale, large[0].height * scale)

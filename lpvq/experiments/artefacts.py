@@ -23,8 +23,8 @@ Model = TypeVar("Model", bound=Pretrained)
 About = dict[str, Any]
 """What the JSON file beside a model's weights says, see ``ArtefactStore.keep``."""
 
-# Of all settings, those that change when somebody replaces pictures. What was made of the old ones is made anew; where
-# other settings differ, somebody asks for another model, and what is there may have taken hours.
+# Of all settings, those that change when somebody replaces pictures. What was made from the old ones is made anew;
+# where other settings differ, somebody wants a different model, and the one that is there may have taken hours.
 _OF_DATA = {"data_checksum", "vqvae_checksum", "coarse_vqvae_checksum", "prior_checksum"}
 _SAID: dict[str, Any] = {"settings": dict, "history": list, "seconds": int | float | None, "precision": str | None}
 
@@ -49,9 +49,9 @@ class ArtefactStore:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other process make anything here meanwhile: two notebooks may want the same model.
+        """Let no other process make anything here while this lasts: two notebooks may want the same model.
 
-        Of several processes that share their work the first one sees to it, and the others wait for what it does next.
+        Of several processes that share their work, the first sees to it, and the others wait for what it does next.
         """
         if not distributed.is_first():
             yield
@@ -72,9 +72,9 @@ class ArtefactStore:
         """Return what is found, or what is made while no other process makes anything here.
 
         Args:
-            find: looks for it, and gives None where there is none. It is called again once this process is alone: the
-                other one may have made it. It must not share out work.
-            make: makes and keeps it; together with all processes that share their work.
+            find: looks for the artefact, and returns None where there is none. It is called again once this process is
+                alone, as another may have made it. It must not share out work.
+            make: makes and keeps the artefact, together with all processes that share their work.
         """
         found = self._find_together(find)
         if found is None:
@@ -110,11 +110,12 @@ class ArtefactStore:
         Args:
             kind: its class.
             name: of its file, without ``.pt``.
-            settings: what it has to be made from.
+            settings: what it must have been made from.
             device: where it goes.
 
         Returns:
-            the model, in eval mode, and what its JSON file says; None where there is none, or only one of other data.
+            the model, in eval mode, and what its JSON file says; None where there is none, or only one made from other
+            data.
 
         Raises:
             InputError: it was made with other settings, or is damaged.
@@ -138,16 +139,16 @@ class ArtefactStore:
         if other:
             return None
         model, about = load_model(kind, path)
-        if self.path(f"{name}.checkpoint").exists():  # of a process that was killed once it had kept the model
+        if self.path(f"{name}.checkpoint").exists():  # left by a process that was killed once it had kept the model
             with suppress(OSError):
                 self.discard_checkpoint(name)
         return model.to(device), about
 
     def keep(self, model: Pretrained, name: str, settings: Mapping[str, Any], history: History) -> About:
-        """Keep a model; its checkpoint has served.
+        """Keep a model, and remove its checkpoint, which is no longer needed.
 
         Args:
-            model: as it should be found again.
+            model: as ``find`` should return it.
             name: of its file, without ``.pt``.
             settings: what it was made from.
             history: of its training so far.

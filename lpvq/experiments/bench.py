@@ -49,7 +49,7 @@ class Row:
     Attributes:
         part: the heading that it belongs under.
         what: what was measured.
-        unit: of both figures: "s" and "MB" are better small, "GFLOP/s" large.
+        unit: of both figures: small is better in "s" and "MB", large in "GFLOP/s".
         reference: the figure of the plain way, or the most there can be; None where there is nothing to compare with.
         here: this project's figure.
     """
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times better than the reference."""
+        """How many times better this project is than the reference."""
         if self.reference is None:
             return None
         return self.here / self.reference if self.unit == "GFLOP/s" else self.reference / self.here
@@ -72,9 +72,9 @@ def measure(runs: int) -> list[Row]:
     """Measure sampling, training, quantizer, matrix products, memory and import, all of it on the CPU.
 
     Args:
-        runs: how many the medians are of, at least 1.
+        runs: how many the medians are taken over, at least 1.
     """
-    keep_memory()  # as training does, and for the references too: what it brings depends on the machine
+    keep_memory()  # as training does, and for the references too: how much it helps depends on the machine
     rows: list[Row] = []
     parts = (_sampling, _prior_training, _vqvae_training, _quantizer, _sampling_memory, _import_time)
     for part in progress(parts, "measuring"):
@@ -109,7 +109,7 @@ def format_table(rows: list[Row]) -> str:
 
 
 def _sampling(runs: int) -> list[Row]:
-    """Cached against plain, for a prior as it comes and for those that are told more."""
+    """Cached against plain, for a prior as it comes and for priors that are told more."""
     rows = [_sampling_row(runs, _prior(), size, grids, "") for size, grids in SAMPLED]
     for what, options in KNOWING_MORE.items():
         rows += [_sampling_row(runs, _prior(**options), *sampled, f", {what}") for sampled in SAMPLED_KNOWING_MORE]
@@ -189,7 +189,7 @@ def _import_time(runs: int) -> list[Row]:
 
 
 def _products(runs: int, rows: list[Row]) -> list[Row]:
-    """The most this machine computes, by large matrix products, and what of it the training above reaches.
+    """The most this machine computes, in large matrix products, and how much of that the training above reaches.
 
     Torch has two libraries for them, and on some processors the one for convolutions is twice as fast.
     """
@@ -210,7 +210,7 @@ def _products(runs: int, rows: list[Row]) -> list[Row]:
 
 
 def _product_by_convolution(matrix: Tensor) -> Action:
-    """The product of a square matrix with itself: a row is what a kernel of 1 × 1 sees at a position of 4 × 4 grids."""
+    """The product of a square matrix with itself: a row is what a 1 × 1 kernel sees at a position of 4 × 4 grids."""
     x = matrix.view(-1, 4, 4, len(matrix)).movedim(-1, 1)
     kernel = matrix.T[:, :, None, None].contiguous(memory_format=torch.channels_last)
     return lambda: F.conv2d(x, kernel)

@@ -36,7 +36,7 @@ _WAYS = {"faces": tuple(FACTORS), "pairs": ("background", "skin")}
 
 @dataclass(frozen=True)
 class Combinations:
-    """What a prior makes of combinations that were left out.
+    """What a prior does with combinations that were left out.
 
     Attributes:
         way: "faces" or "pairs".
@@ -44,9 +44,9 @@ class Combinations:
         expected: the share of faces that have such a combination, 0 … 1: what the source draws.
         drawn: the share of drawn faces whose nearest true face has one.
         true: of these, the share that is true to the renderer; NaN, as below, where there are none.
-        others_true: of the other drawn faces, the share that is.
+        others_true: of the other drawn faces, the share that is true to it.
         nats: −log p of test grids of faces that were left out; the mean over grids.
-        others_nats: of the other test grids.
+        others_nats: the same for the other test grids.
     """
 
     way: str

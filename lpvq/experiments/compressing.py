@@ -52,16 +52,16 @@ def compress_images(
     Args:
         workspace: whose models to use.
         source: a name for ``lpvq.load_images``.
-        file: where they go; there must be none.
+        file: where they go; it must not exist yet.
         splits: of a set, in this order; a folder is taken whole.
-        count: the first so many; None for all.
+        count: how many, the first ones; None for all.
         with_model: put the models into the file.
 
     Raises:
-        InputError: there is such a file; images that the models do not take, or none.
+        InputError: the file exists already; images that the models do not take, or no images.
     """
     if file.exists():
-        raise InputError(f"{file} is there already: name another file, or delete it")
+        raise InputError(f"{file} exists already: name another file, or delete it")
     models = models_of(workspace)
     size = models.prior.image_size[0] * models.decoder.downsample
     kind, _, folder = source.partition(":")
@@ -75,7 +75,7 @@ def decompress_images(workspace: Workspace | None, file: Path, folder: Path) -> 
     Args:
         workspace: whose models to use where the file has none; None where there are no others.
         file: that ``compress_images`` wrote.
-        folder: where they go; there must be none, or an empty one.
+        folder: where they go; it must not exist yet, or be empty.
 
     Returns:
         how many there are.
@@ -121,7 +121,7 @@ def of_folder(folder: Path, size: int, count: int | None) -> Source:
     Args:
         folder: its subfolders are the classes.
         size: height and width of the images.
-        count: the first so many; None for all.
+        count: how many, the first ones; None for all.
 
     Raises:
         InputError: the folder is missing or has no pictures.

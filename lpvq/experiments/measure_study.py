@@ -1,4 +1,4 @@
-"""Which measure would have seen it? Faults of known size in true faces, and what each measure says of them."""
+"""Which measure would have seen it? Faults of known size in true faces, and what each measure says about them."""
 
 from dataclasses import asdict
 
@@ -18,7 +18,7 @@ _CLEAN_SETS = 8
 
 
 def study_measures(workspace: Workspace) -> Study:
-    """Plant each fault in a known share of faces, and say from which share on each measure sees it.
+    """Plant each fault in a known share of faces, and say from which share on each measure sees the fault.
 
     Raises:
         InputError: the images are not smileys.
@@ -29,9 +29,7 @@ def study_measures(workspace: Workspace) -> Study:
     codes = workspace.test_codes.codes[:number].to(workspace.device)
     threshold = true_threshold(find_nearest_faces(workspace.vqvae.decode(codes).cpu()))
     training = workspace.train_data[:_COMPARED_WITH]
-    copied = training[
-        number:
-    ]  # not those that features are compared with, or the copies would be at no distance at all
+    copied = training[number:]  # not those that features are compared with, or copies would be at distance zero
     held_out = workspace.test_data[:number].floats()
     measures = Measures(workspace.classifier, training.floats(), held_out, threshold)
     # Seeds that no training or test image was rendered with.

@@ -1,4 +1,4 @@
-"""Single pictures of the reader's own: to codes and back, completed, and mixed with another."""
+"""Single pictures of the reader's own: to codes and back, completed, and mixed with each other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -34,7 +34,7 @@ def read_pictures(workspace: Workspace, files: Sequence[Path]) -> Tensor:
         (N, C, H, W), floats in [0, 1].
 
     Raises:
-        InputError: one of them is not a picture; all such are named.
+        InputError: one of them is not a picture; all such files are named.
     """
     size = workspace.recipe.size or (28 if workspace.vqvae.in_channels == 1 else DEFAULT_SIZE)
     read, problems = [], []
@@ -52,7 +52,7 @@ def read_pictures(workspace: Workspace, files: Sequence[Path]) -> Tensor:
 
 
 def encode_pictures(workspace: Workspace, files: Sequence[Path]) -> list[Path]:
-    """Write the codes of pictures, ``encoded.npz``, and beside each other what was read and what the codes keep."""
+    """Write the codes of pictures, ``encoded.npz``, and a picture of what was read beside what the codes keep."""
     images = read_pictures(workspace, files)
     codes = workspace.vqvae.encode(images.to(workspace.device)).cpu()
     path = workspace.path("encoded.npz")
@@ -127,7 +127,7 @@ def complete(
 ) -> list[Path]:
     """Erase a part of a picture and have it drawn anew, once for each label, given the codes around it.
 
-    The codes around it have seen a little of what is erased, as far as the encoder's view reaches.
+    The codes around it have seen a little of what is erased, as the encoder's view reaches over the edge.
 
     Args:
         workspace: whose models to use.
@@ -194,12 +194,12 @@ def _known(file: Path, erase: tuple[int, int, int, int], size: int, grid: Sequen
 
 
 def interpolate(workspace: Workspace, first: Path, last: Path, steps: int) -> list[Path]:
-    """Write the way from one picture to another through codes: their vectors are mixed, and the nearest codes decoded.
+    """Write the way from one picture to another through codes: their vectors are mixed, the nearest codes decoded.
 
     Args:
         workspace: whose VQ-VAE to use.
         first: a picture.
-        last: another.
+        last: another picture.
         steps: how many pictures the way has, both ends included; at least 2.
 
     Returns:

@@ -23,7 +23,7 @@ from lpvq.runtime import progress
 from lpvq.training.trainer import History
 
 FEW = 500
-"""So many pictures or fewer are memorised."""
+"""This many pictures or fewer are memorised."""
 
 _OWN, _RECONSTRUCTED, _BESIDE_NEAREST = 24, 8, 12
 _LOOKED_AT = 16  # pixels: the height at which pictures are compared
@@ -69,7 +69,7 @@ def write_page(
     """Write ``report.html``, one file that needs no other and no network; return where it is.
 
     Args:
-        workspace: of what it tells.
+        workspace: what it is about.
         images: generated ones, (N, C, H, W), floats in [0, 1].
         codes: of the generated images, int64 (N, h, w).
         labels: what they were made for, int64 (N,).
@@ -102,7 +102,7 @@ def write_page(
 
 
 def warnings_of(workspace: Workspace) -> list[str]:
-    """Return what has to be said beside all numbers and pictures of a workspace."""
+    """Return what has to be said alongside all numbers and pictures of a workspace."""
     notes = []
     if workspace.profile == "smoke" and not workspace.pretrained:
         notes.append(
@@ -252,11 +252,11 @@ def _beside_counting(bits: Mapping[str, float]) -> str:
 
 
 def _copies(workspace: Workspace, codes: Tensor) -> int:
-    """How many grids are exactly one that was learned from."""
+    """How many grids exactly equal one that was learned from."""
     learned, copied = workspace.train_codes, torch.zeros(len(codes), dtype=torch.bool)
     flat = codes.flatten(1)
     for some in learned.codes[: len(learned) - workspace.num_held_out(len(learned))].flatten(1).split(2**14):
-        # Most differ in the first codes already.
+        # Most already differ in the first codes.
         for index, grid in enumerate(flat):
             alike = some[(some[:, :4] == grid[:4]).all(1)]
             copied[index] |= bool((alike == grid).all(1).any())

@@ -1,4 +1,4 @@
-"""What makes a better prior, where time is what is given: each way to make one trains for equal processor time.
+"""What makes a better prior in a given time: each way to make one trains for equal processor time.
 
 How many steps fit into the time is measured once, in turns and on this machine, and kept beside the results. All priors
 learn the same codes, from several seeds.
@@ -39,7 +39,7 @@ WAYS: dict[str, tuple[Mapping[str, Any], Mapping[str, float]]] = {
     "position, codebook, Muon": ({**_PLAIN, **_ALL}, _MUON),
     "position, codebook, Muon, attention": ({**_ALL, "prior_attentions": 2}, _MUON),
 }
-"""By name, the changes of the recipe, and of how its prior is trained."""
+"""By name, the changes to the recipe, and to how its prior is trained."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Run:
 
     Attributes:
         way: its name.
-        seed: that it was trained from.
+        seed: the one that it was trained from.
         steps: how many fitted into the time.
         nats: −log p of a grid of test codes under the prior; the mean over grids.
     """
@@ -106,7 +106,7 @@ def _steps(workspace: Workspace) -> dict[str, int]:
 
 
 def _seconds_a_step(workspace: Workspace, way: str) -> float:
-    """The processor time of a step, without that of the first ones, which set things up."""
+    """The processor time of a step, not counting the first ones, which set things up."""
     training = _training(workspace, way, 0, 2 * _STEPS_A_ROUND)
     moments = []
 

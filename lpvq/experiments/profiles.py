@@ -27,7 +27,7 @@ class Recipe:
         decoder_blocks: residual blocks of the decoder.
         quantizer: see ``lpvq.models.other_quantizers.make_quantizer``.
         levels: 1, or 2 for a prior that draws a coarse grid first, see ``lpvq.models.coarse_to_fine``.
-        prior_images: how many images the prior learns the codes of, where more can be had than the VQ-VAE learns from
+        prior_images: how many images the prior learns the codes of, if there can be more than the VQ-VAE learns from
             (smileys); None for those of the VQ-VAE.
         prior_blocks: gated blocks of the PixelCNN.
         prior_channels: width of the PixelCNN.
@@ -120,7 +120,7 @@ _LAPTOP_GREY: dict[str, Any] = {
     "vqvae": TrainConfig(steps=4500, batch_size=64, learning_rate=2e-3),
     "prior": TrainConfig(steps=2000, batch_size=64, learning_rate=1e-3, muon_rate=4e-3),
 }
-# Digits are simpler than clothes: they lose little by codes that are still easier to predict.
+# Digits are simpler than clothes: they lose little with codes that are still easier to predict.
 _LAPTOP_DIGITS: dict[str, Any] = {**_LAPTOP_GREY, "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.0}}
 # Smileys are simpler still, and drawn on demand: enough of them that a prior does not memorise them, and that
 # evaluation is exact.
@@ -188,7 +188,7 @@ _FULL_SMILEYS: dict[str, Any] = {
     "prior_images": 2_000_000,
     "quantizer": {"kind": "entropy-constrained", "rate_weight": 1.0},
 }
-# Most of a day on two cores, or an hour on a GPU: what the weights that the project ships are trained with.
+# Most of a day on two cores, or an hour on a GPU: the weights that the project ships are trained with this.
 _LONG_SMILEYS: dict[str, Any] = {
     **_FULL_SMILEYS,
     "prior": TrainConfig(steps=30_000, batch_size=128, learning_rate=1e-3, muon_rate=3e-3),
@@ -229,7 +229,7 @@ _CHANGES: dict[tuple[str, ...], dict[str, Any]] = {
     ("long", "large", "smileys"): _LONG_LARGE_SMILEYS,
     ("full", "smileys"): _FULL_SMILEYS,
 }
-"""What is otherwise in a profile: for a data set, then for a scale of images, then for a data set at that scale."""
+"""What is different in a profile: for a data set, then for a scale of images, then for a data set at that scale."""
 
 
 def profile_name(name: str | None = None) -> str:
@@ -250,13 +250,14 @@ def recipe_for(
     shards: int = 1,
     fast_reduce: bool = False,
 ) -> Recipe:
-    """Return what a profile makes of a data set.
+    """Return the recipe that a profile has for a data set.
 
     Args:
         dataset: its name.
         profile: its name.
         size: height and width of the images in pixels; what the profile says where None.
-        seed: of the trainings of both models, 0 … 2⁶³ − 1. The classifier's stays: one judges the images of all seeds.
+        seed: of the trainings of both models, 0 … 2⁶³ − 1. The classifier's stays: one classifier judges the images of
+            all seeds.
         compile: whether to train the prior with ``torch.compile``.
         levels: 1 or 2; what the profile says where None.
         shards: of a batch in all trainings, see ``TrainConfig``.
@@ -274,7 +275,7 @@ def recipe_for(
     for key in ((profile, dataset), (profile, scale), (profile, scale, dataset)):
         recipe = replace(recipe, **_CHANGES.get(key, {}))
     if size == DEFAULT_SIZE and dataset.startswith(("smileys", "folder:")):
-        size = None  # the same recipe as without a word
+        size = None  # the same recipe as when no size is given
     vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed, compile=compile)
     shared: dict[str, Any] = {"shards": shards, "fast_reduce": fast_reduce}
     vqvae, prior, classifier = (replace(training, **shared) for training in (vqvae, prior, recipe.classifier))

@@ -4,7 +4,7 @@
                  how good samples can be. Down and to the left is better.
     quantizers   ways to learn a codebook, on the same encoder, from several seeds
 
-Every recipe is a workspace of its own below that of the profile, in ``studies/``. What is finished is found again.
+Every recipe is a workspace of its own below that of the profile, in ``studies/``. What is finished is not done again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Variant:
         group: the thing.
         name: what it is here.
         changes: fields of the recipe, with their new values.
-        longer: how many times longer both models train.
+        longer: how many times as long both models train.
     """
 
     group: str
@@ -93,7 +93,7 @@ class Point:
     Attributes:
         group: the thing in which the recipe differs from the profile's.
         name: what that thing is here.
-        seed: that it was trained from.
+        seed: the one that it was trained from.
         error: MSE / variance of the reconstructions.
         nats: −log p of a grid of codes under a PixelCNN that knows the label; the mean over grids.
         usage: share of codes that occur, 0 … 1.
@@ -159,7 +159,7 @@ def _around(number: int) -> list[int]:
 
 
 def _levels(num_codes: int) -> list[int]:
-    """Levels, three or four of them and as equal as can be, that make about as many codes."""
+    """Levels, three or four of them and as equal as can be, that make about ``num_codes`` codes."""
     digits = 4 if num_codes >= 200 else 3
     level = max(2, round(num_codes ** (1 / digits)))
     return [level] * digits

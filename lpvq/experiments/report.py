@@ -8,7 +8,7 @@
                others, and how their factors are distributed
 
 A part is measured once for all that its figures depend on: models, images, what is drawn and with which seed. When one
-of these is another, it is measured anew.
+of these changes, it is measured anew.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,11 +51,11 @@ PARTS = ("codes", "prior", "samples", "truth")
 _SHOWN_CODES = 12
 _SHOWN_NEIGHBOURS = 10
 _FRESH_SETS = 5
-_SEARCHED = 1000  # so many images are searched for, among all training images and among all true faces
+_SEARCHED = 1000  # how many images are searched for, among all training images and among all true faces
 _PIXELS_AT_ONCE = 2**21
 _TEMPERATURES = (1.0, 0.9, 0.8)
 _SHOWN_FACES = 8
-_FACES_OF_THE_SOURCE = 640  # divided by the size: what the larger faces cost more, fewer of them save
+_FACES_OF_THE_SOURCE = 640  # divided by the size: larger faces cost more, so there are fewer of them
 _SHIFTS_OF_THE_SOURCE = 4000
 
 
@@ -66,7 +66,7 @@ class _Set:
     Attributes:
         features: of the classifier, (N, F).
         predictions: of the classifier, (N,) for each task.
-        labels: the classes that they were made for, (N,); None where for none.
+        labels: the classes that they were made for, (N,); None if they were made for none.
         first: the first images themselves, as many as are searched for.
     """
 
@@ -88,11 +88,11 @@ class Report:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names of the parts that there are for this data set."""
+        """The names of the parts that this data set has."""
         return PARTS if self.workspace.test_data.factors is not None else PARTS[:-1]
 
     def measure(self, part: str) -> Result:
-        """Return the figures of a part; measured now, or found in ``evaluation.json`` and its pictures beside it.
+        """Return the figures of a part: measured now, or found in ``evaluation.json``, with its pictures beside it.
 
         Raises:
             InputError: there is no such part for this data set, or the file is damaged.
@@ -118,12 +118,12 @@ class Report:
             with self.workspace.artefacts.alone():
                 entry = {"of": identity, "pictures": list(pictures), "figures": figures}
                 write_json(self._path, {**self._known(), part: entry})
-                return self._known()[part]["figures"]  # as a later call finds them, lists for tuples
+                return self._known()[part]["figures"]  # as a later call finds them, with lists for tuples
 
         return distributed.from_first(keep)
 
     def _measured(self, part: str, identity: Result) -> Result | None:
-        """The figures of a part that was measured before, of the same; None where there are none."""
+        """The figures of a part that was measured before, on the same things; None where there are none."""
         entry = self._known().get(part)
         is_there = entry and entry["of"] == identity and all(path.exists() for path in self.pictures(part))
         return entry["figures"] if entry and is_there else None
@@ -183,7 +183,7 @@ class Report:
         }
         images = workspace.all_train_data
         means = mean_patches(codes.codes[: len(images)], images, vqvae.downsample, codes.num_codes)
-        # A code decoded among others like it, and of that the middle.
+        # A code decoded among others like it, and the middle of the result.
         size = vqvae.downsample
         alone = vqvae.decode(shown.view(-1, 1, 1).expand(-1, 3, 3).to(workspace.device)).cpu()
         decoded = alone[:, :, size : 2 * size, size : 2 * size]
@@ -391,7 +391,7 @@ class Report:
         return self.workspace.vqvae.decode(codes.to(self.workspace.device).long()).cpu()
 
     def _decoded(self, codes: Tensor) -> list[Callable[[], Tensor]]:
-        """What decodes codes (N, h, w), some at a time: all images together may take more memory than there is."""
+        """What decodes codes (N, h, w), some at a time: together, the images may take more memory than there is."""
         return [partial(self._decode, some) for some in codes.split(self._at_once)]
 
     @property
@@ -417,7 +417,7 @@ class Report:
 
         def look(place: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
             images = parts[place]()
-            kept = images if place * len(images) < _SEARCHED else images[:0]  # all parts but the last are as long
+            kept = images if place * len(images) < _SEARCHED else images[:0]  # all parts but the last are equally long
             return classifier.features(images), classifier.predict(images), kept.clone()
 
         for of_part, predicted, images in distributed.in_order(look, range(len(parts))):
@@ -430,7 +430,7 @@ class Report:
 
 def _describe_source(source: SourceEntropy, prior: PriorEvaluation, positions: int) -> tuple[Result, Estimate]:
     """The entropy of the source and how far the prior is above it, in nats per grid; the entropy in bits per code."""
-    bit = log(2) * positions  # per code, in nats per grid
+    bit = log(2) * positions  # a bit per code, in nats per grid
     known = prior["prior"].bits
     above = Estimate(known.value * bit - source.nats.value, hypot(known.error * bit, source.nats.error))
     figures = {**asdict(source), "nats": asdict(source.nats), "prior_above": asdict(above)}
@@ -438,7 +438,7 @@ def _describe_source(source: SourceEntropy, prior: PriorEvaluation, positions: i
 
 
 def _gallery(images: Tensor, nearest: NearestFaces) -> tuple[Figure, str]:
-    """The worst, the middle and the best of some faces, each above its nearest true face and how they differ."""
+    """The worst, the middle and the best of some faces, each above its nearest true face and where they differ."""
     order = nearest.local_errors.argsort(descending=True)
     number = min(_SHOWN_FACES, len(order))
     start = (len(order) - number) // 2

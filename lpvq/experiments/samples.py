@@ -16,7 +16,7 @@ from lpvq.lettering import class_titles
 from lpvq.models.sampling import SamplingOptions
 from lpvq.runtime import progress
 
-_POSITIONS = 2**20  # of all grids: more of them are drawn part by part, because the sampler keeps what it has computed
+_POSITIONS = 2**20  # of all grids: more are drawn part by part, because the sampler keeps what it has computed
 _POSITIONS_IN_PART = 2**16
 
 
@@ -40,7 +40,7 @@ def sample(
         images, float32 in [0, 1], (N, C, H, W); codes, int64 (N, h, w); labels, int64 (N,); all on the CPU.
 
     Raises:
-        InputError: no images, or a label that there is not.
+        InputError: no images, or a label that does not exist.
     """
     codes, labels = sample_codes(workspace, count, label, options, seed)
     return workspace.vqvae.decode(codes.to(workspace.device)).cpu(), codes, labels
@@ -78,19 +78,19 @@ def sample_codes(
 def write_samples(
     workspace: Workspace, images: Tensor, codes: Tensor, labels: Tensor, settings: Mapping[str, Any] | None = None
 ) -> list[Path]:
-    """Write the overview of generated images, and ``sample_1/5/8.png`` as far as there are so many.
+    """Write the overview of generated images, and ``sample_1/5/8.png`` if there are that many.
 
     Args:
         workspace: whose models made them.
         images: (N, C, H, W), floats in [0, 1].
         codes: of the images, int64 (N, h, w).
         labels: what they were made for, int64 (N,).
-        settings: what they were drawn with, which the pictures then say.
+        settings: what they were drawn with; the pictures say so.
     """
     settings = {**workspace.settings, **(settings or {})}
     names = class_titles(workspace.class_names)
     overview = workspace.path("samples.png")
-    columns = len(names) if 6 <= len(names) <= 12 else 10  # a class in each column, where they are so many
+    columns = len(names) if 6 <= len(names) <= 12 else 10  # a class in each column, if that many fit
     titles = [names[label] for label in labels.tolist()]
     plotting.save(
         plotting.plot_images(images, titles, columns),
@@ -117,7 +117,7 @@ def write_samples(
 
 
 def write_random_samples(workspace: Workspace) -> list[Path]:
-    """Write ``random_sample_0/1/2.png``: what codes decode to that are drawn uniformly, by no prior."""
+    """Write ``random_sample_0/1/2.png``: what codes decode to if they are drawn uniformly, by no prior."""
     num_codes = workspace.vqvae.quantizer.num_codes
     generator = torch.Generator().manual_seed(workspace.seed)
     codes = torch.randint(num_codes, (3, *workspace.prior.image_size), generator=generator)
@@ -136,7 +136,7 @@ def write_random_samples(workspace: Workspace) -> list[Path]:
 
 
 def write_reconstructions(workspace: Workspace) -> list[Path]:
-    """Write ``reconstructed_image_1/4/7.png`` from the test images of these numbers, as far as there are so many."""
+    """Write ``reconstructed_image_1/4/7.png`` from the test images of these numbers, if there are that many."""
     vqvae, data = workspace.vqvae, workspace.test_data
     paths = []
     patches = decode_entries(vqvae)

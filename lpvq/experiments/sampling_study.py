@@ -27,8 +27,8 @@ class Sampled:
     """What became of the faces that were drawn in one way.
 
     Attributes:
-        temperature: that the logits were divided by.
-        top_p: the probability of the codes that were kept; None: of all.
+        temperature: what the logits were divided by.
+        top_p: the probability of the codes that were kept; None: all were.
         true: the share that is true to the renderer.
         wrong: the share that is plainly wrong.
         frechet: the Fréchet classifier distance to training images.

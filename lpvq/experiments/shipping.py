@@ -15,11 +15,11 @@ _SIZES = (None, 128)
 
 
 def ship(workspace: Workspace, home: Path) -> None:
-    """Copy the models of a workspace to a folder of the name of its data set; they are trained if need be.
+    """Copy the models of a workspace to a folder named after its data set; they are trained if need be.
 
     A prior is stored in half precision: it takes half of the space, and draws the same faces but for one code in
-    thousands. A VQ-VAE stays as it is, or its codes were others than those that the prior learned. Of a prior of one
-    level there is one in whole numbers, too, made of it as it is stored.
+    thousands. A VQ-VAE stays as it is, or its codes would not be those that the prior learned. With a prior of one
+    level comes one in whole numbers, made from it as it is stored.
 
     Args:
         workspace: whose models to copy.

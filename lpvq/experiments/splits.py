@@ -22,7 +22,7 @@ class Splits:
 
     Args:
         dataset: a name for ``lpvq.load_images``.
-        recipe: says of what size the images are, how many there are, and how many of the training images are held out:
+        recipe: says how large the images are, how many there are, and how many of the training images are held out:
             at most a tenth of them, and at least one.
         profile: whose recipe it is.
         store: where the pictures of a folder are kept once they are decoded.
@@ -50,8 +50,8 @@ class Splits:
     def prior_parts(self) -> list[Callable[[], ImageData]]:
         """Return what gives the images whose codes the prior learns from, and at the end those held out, in parts.
 
-        Those of the VQ-VAE; of smileys, which have no end, as many as the recipe says, and the first are those of the
-        VQ-VAE. They are drawn part by part, as together they may take more memory than there is.
+        They are those of the VQ-VAE. Smileys have no end: there, they are as many as the recipe says, those of the
+        VQ-VAE first, and are drawn part by part, as together they may take more memory than there is.
         """
         number = self._recipe.prior_images
         if number is None or self._dataset != "smileys":

@@ -1,4 +1,4 @@
-"""The studies of ``lpvq study``: experiments that are too long for a notebook. What is finished is found again.
+"""The studies of ``lpvq study``: experiments that are too long for a notebook. What is finished is not done again.
 
 trade-off     recipes: what they lose (MSE / variance) against what their codes cost (nats per image)
 quantizers    ways to learn a codebook

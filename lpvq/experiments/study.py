@@ -31,13 +31,13 @@ class Study(NamedTuple):
 
 
 def find_or_train_prior(workspace: Workspace, name: str, training: Training, options: Mapping[str, Any]) -> PixelCNN:
-    """Return a prior of a workspace's codes that is trained in another way than its own; found, or trained and kept.
+    """Return a prior of a workspace's codes, trained in a different way from its own; found, or trained and kept.
 
     Args:
         workspace: whose codes it learns.
         name: of its folder in ``studies/``.
         training: how it is trained.
-        options: what else decides about it, and has to be the same where it is found.
+        options: what else decides what it is, and has to be the same for it to be found.
     """
     store = ArtefactStore(workspace.folder / "studies" / name)
     settings = {

@@ -9,7 +9,7 @@ WITHOUT_TRUTH = (
     "No renderer is known for these images. So nothing here says of a single image whether it could exist, or how far "
     "a likelihood is from the best possible one: look at the pictures, and see what each measure misses on smileys."
 )
-"""What is said of sets other than smileys."""
+"""What is said about sets other than smileys."""
 
 
 def format_part(part: str, figures: Result) -> str:
@@ -164,7 +164,7 @@ def text_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -
 
     Args:
         title: of the table.
-        head: of each column; where all are empty, there is no such row.
+        head: one for each column; where all are empty, there is no such row.
         rows: the cells of each row, as many as in ``head``. The first column stands at the left, the others at the
             right.
     """

@@ -1,4 +1,4 @@
-"""What a recipe says of how each model is trained: on what, by what, and from which weights it starts."""
+"""What a recipe says about how each model is trained: on what, by what, and from which weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Training:
 
     Attributes:
         make: makes it, with random weights.
-        train: trains it in place; ``train_vqvae`` or another one that takes the same.
+        train: trains it in place; ``train_vqvae``, or another function that takes the same arguments.
         config: how long and how fast.
         data: what it learns from.
         validation: what its best weights are chosen by.
@@ -40,7 +40,7 @@ class Training:
     validation: ImageData | LatentCodes
 
     def new_model(self, device: torch.device) -> Any:
-        """Return the model as it is before training: it depends on the seed, and leaves torch's generator as it was."""
+        """Return the model as it is before training, which depends on the seed; torch's generator stays as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(self.config.seed)
             return self.make().to(device)

@@ -1,11 +1,11 @@
-"""The whole way of the data: a workspace that finds what was made before or makes it.
+"""The whole path of the data: a workspace that finds what was made before or makes it.
 
-Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/``, or for images of another size than
-usual in ``OUTPUT/<dataset>-<size>/<profile>/``:
+Everything of one data set and one profile lies in ``OUTPUT/<dataset>/<profile>/``, or for images of an unusual size in
+``OUTPUT/<dataset>-<size>/<profile>/``:
 
     vqvae.pt, vqvae.json                 the VQ-VAE and how it was trained, with its history
     codes_train.npz, codes_test.npz      the codes of all images
-    prior.pt, prior.json                 the PixelCNN, and of which VQ-VAE's codes
+    prior.pt, prior.json                 the PixelCNN, and whose codes it has learned
     fine.pt, fine.json                   with two levels, the PixelCNN of the fine codes in its place; the coarse ones
                                          and their prior are those of the workspace of a smaller size
     *.checkpoint                         a training that is not finished
@@ -54,7 +54,7 @@ from lpvq.training.config import HOW_FAST, TrainConfig, real_number
 from lpvq.training.trainer import AfterStep, History
 
 _KINDS: dict[str, type[Pretrained]] = {"vqvae": VQVAE, "prior": PixelCNN, "fine": PixelCNN, "classifier": Classifier}
-# The fields of a recipe that decide about a model, beside the one of its own name.
+# The fields of a recipe that decide what a model is, besides the one of its own name.
 _DECIDES = {
     "vqvae": (
         *("size", "train_images", "validation_images", "num_codes", "code_dim", "vqvae_channels", "downsample"),
@@ -67,7 +67,7 @@ _DECIDES = {
     "classifier": ("size", "train_images", "validation_images"),
 }
 _DECIDES["fine"] = _DECIDES["prior"]
-_HOW_MADE = {*HOW_FAST, "shards"}  # what is no reason to make a model again
+_HOW_MADE = {*HOW_FAST, "shards"}  # what is no reason to make a model again if it changes
 _PICTURES = "pictures"
 _WHOLE = "whole_number_prior"
 MEASURED_ON = 512
@@ -91,19 +91,19 @@ class Workspace:
         pretrained: use the weights that come with the project instead of training any.
         compile: train the prior with ``torch.compile``.
         levels: 1, or 2 for a prior that draws coarse codes first; what the recipe says where None.
-        shards: into how many parts the batches of a training are cut, see ``TrainConfig``; where None, 1, and 4 in a
+        shards: how many parts the batches of a training are cut into, see ``TrainConfig``; where None, 1, or 4 in a
             process that torchrun has started. A model that is there is used, whatever it was trained with.
         fast_reduce: see there.
 
     Attributes:
         coarse: with two levels, the workspace of the same images, smaller, whose codes are the coarse ones; else None.
-        watch: what to show of a training while it goes: from this workspace, the model and what it is validated on to
+        watch: what to show of a training while it runs: from this workspace, the model and what it is validated on to
             an ``AfterStep``; None for nothing.
         offer: what to say before a model is trained from nothing to its end; None for nothing.
 
     Raises:
         InputError: an unknown data set, profile or device, a number that is not a size or a seed. Asking for an
-            artefact raises it too, where what is kept is damaged or of another recipe.
+            artefact raises it too, if what is kept is damaged or of another recipe.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Workspace:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a picture says of the models that made it."""
+        """What a picture says about the models that made it."""
         return {
             "dataset": readable(self.dataset),
             "size": self.recipe.size,
@@ -176,7 +176,7 @@ class Workspace:
     def variation(self, name: str, seed: int, changes: Mapping[str, Any]) -> "Workspace":
         """Return a workspace with another recipe, in a folder ``name`` below this one's.
 
-        The images are the same ones, in memory too. No model is shared.
+        The images are the same, and are in memory only once. No model is shared.
 
         Args:
             name: of the folder.
@@ -195,7 +195,7 @@ class Workspace:
         vqvae, prior = replace(recipe.vqvae, seed=seed), replace(recipe.prior, seed=seed)
         other.recipe, other.seed = replace(recipe, vqvae=vqvae, prior=prior), seed
         other.artefacts = ArtefactStore(self.folder / name)
-        other.pretrained, other._shipped = False, None  # weights of another recipe
+        other.pretrained, other._shipped = False, None  # those weights are of another recipe
         return other
 
     # Images.
@@ -258,9 +258,9 @@ class Workspace:
 
     @cached_property
     def whole_number_prior(self) -> WholeNumberPixelCNN:
-        """The prior in whole numbers, on the device: made once of the prior that there is now, and kept.
+        """The prior in whole numbers, on the device: made once from the prior as it is now, and kept.
 
-        That of the weights that come with the project comes with them.
+        For the weights that come with the project, it comes with them.
 
         Raises:
             InputError: the prior has two levels.
@@ -291,7 +291,7 @@ class Workspace:
 
     @property
     def prior_about(self) -> About:
-        """How the PixelCNN was trained, with two levels that of the fine codes; as ``vqvae_about``."""
+        """How the PixelCNN was trained, as ``vqvae_about``; with two levels, that of the fine codes."""
         return self._prior_and_about[1]
 
     @cached_property
@@ -328,8 +328,8 @@ class Workspace:
         """Return a model as it is after a share of its training, to be looked at.
 
         Every training writes snapshots at the shares of ``profiles.SNAPSHOTS``, and this finds them. Where there is
-        none, the training goes as far, and ``vqvae`` or ``prior`` goes on from there. If it has gone further already,
-        the model is trained as far once more, beside the one that is there.
+        none, the training goes that far, and ``vqvae`` or ``prior`` goes on from there. If it has already gone further,
+        the model is trained that far once more, beside the one that is there.
 
         Args:
             name: "vqvae" or "prior".
@@ -352,7 +352,7 @@ class Workspace:
 
     def _find_or_train(self, name: str, share: float = 1.0) -> tuple[Any, About]:
         artefact = name if share == 1 else _snapshot(name, share)
-        settings = self._settings(name)  # here, because it asks for the models that this one is of
+        settings = self._settings(name)  # here, because it asks for the models that this one depends on
 
         def find() -> tuple[Any, About] | None:
             return self._find(name, artefact, settings)
@@ -367,19 +367,19 @@ class Workspace:
         return self.artefacts.find(_KINDS[name], artefact, settings, self.device)
 
     def _settings(self, name: str) -> dict[str, Any]:
-        """What decides about one of the models, as JSON has it."""
+        """What decides what one of the models is, as JSON has it."""
         recipe = asdict(self.recipe)
         training = recipe["prior" if name == "fine" else name]
         settings = {"dataset": self.dataset, **{field: recipe[field] for field in _DECIDES[name]}, **training}
         settings["data_checksum"] = self._splits.train_checksum
         if name in ("prior", "fine"):
-            settings["vqvae_checksum"] = checksum(self.vqvae)  # of what it is now, in a hundredth of a second
+            settings["vqvae_checksum"] = checksum(self.vqvae)  # as it is now, computed in a hundredth of a second
         if name == "fine" and self.coarse is not None:
             settings["coarse_vqvae_checksum"] = checksum(self.coarse.vqvae)
         return json.loads(json.dumps({key: value for key, value in settings.items() if key not in _HOW_MADE}))
 
     def _described(self, name: str) -> dict[str, Any]:
-        """The same, and how the batches of its training were shared out, if they were."""
+        """The same, with how the batches of its training were shared out, if they were."""
         training = self._config(name)
         shared = {"shards": training.shards, "fast_reduce": training.fast_reduce} if training.shards > 1 else {}
         return self._settings(name) | shared
@@ -456,7 +456,7 @@ class Workspace:
 
         The first are those of ``train_data``, as many as there are.
         """
-        # The shipped prior has learned from others already.
+        # The shipped prior has already learned from others.
         parts = self._splits.prior_parts if self._shipped is None else lambda: [lambda: self.all_train_data]
         number = self.recipe.prior_images if self._shipped is None else None
         return self._codes("train", parts, self._splits.train_checksum, number)
@@ -494,7 +494,7 @@ class Workspace:
     def _extract_all(
         self, parts: Sequence[Callable[[], ImageData]], coarse: VQVAE | None, number: int | None
     ) -> LatentCodes:
-        """The codes of all parts; of smileys, a ``number`` that is known, with one bar."""
+        """The codes of all parts; for smileys, whose ``number`` is known, with one bar."""
         if number is None:
             return join_codes([self._extract(part(), coarse) for part in parts])
         found = []
@@ -507,14 +507,14 @@ class Workspace:
     def _extract(self, images: ImageData, coarse: VQVAE | None) -> LatentCodes:
         if coarse is None:
             return extract_codes(self.vqvae, images)
-        assert self.recipe.size is not None  # or there were no coarse size
+        assert self.recipe.size is not None  # or there would be no coarse size
         return extract_codes(
             self.vqvae, images, coarse, self.recipe.size // coarse_size(self.recipe.size, self.recipe.downsample)
         )
 
 
 def _home(folder: Path, pictures: Path) -> Path:
-    """Return where the artefacts of a folder of pictures lie; two of the same last name have a place each."""
+    """Return where the artefacts of a folder of pictures lie; two of the same last name each have a place."""
     number, home = 1, folder
     while (about := read_about(home / _PICTURES)) is not None and about["folder"] != str(pictures):
         number += 1

@@ -11,8 +11,8 @@ Read it in this order:
     sampling             from logits to a code, and from code to code over a grid
     cached_sampler       the same codes at the cost of one forward pass
     whole_number         the network in whole numbers, with the same probabilities on every machine: exact_sums has
-                         the idea, whole_number_conversion makes one of a trained prior, and whole_number_prior and
-                         whole_number_sampler use it
+                         the idea, whole_number_conversion makes one from a trained prior, and whole_number_prior
+                         and whole_number_sampler use it
     masked               the plain ways, to measure against: masked convolutions, one-hot quantizer
 
 Small helpers: ``checks`` (what is refused), ``code_usage`` (counts, entropy, perplexity), ``saving``, ``pretrained``

@@ -60,7 +60,7 @@ class AttentionToRowsAbove(nn.Module):
             bias: what ``rows_above`` returns, (N, 1 + N).
         """
         queries = self.queries(_listed(h), self.query_place(_listed(places)))  # (B, heads, N, d)
-        keys, values = self.keys_and_values(_listed(v), _listed(embedded), _listed(places))  # (B, heads, N, d) both
+        keys, values = self.keys_and_values(_listed(v), _listed(embedded), _listed(places))  # both (B, heads, N, d)
         keys, values = (self.after_nothing(x, part) for part, x in enumerate((keys, values)))  # (B, heads, 1 + N, d)
         found = self.attend(queries, keys, values, bias)  # (B, N, C)
         return h + found.unflatten(1, h.shape[2:]).movedim(-1, 1)
@@ -76,7 +76,7 @@ class AttentionToRowsAbove(nn.Module):
         return self._in_heads(queries * (queries.shape[-1] // self.heads) ** -0.5)
 
     def keys_and_values(self, v: Tensor, embedded: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Return keys and values, (B, heads, N, d) both.
+        """Return keys and values, both (B, heads, N, d).
 
         Args:
             v: vertical features, (B, N, C).

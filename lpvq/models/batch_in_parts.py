@@ -7,7 +7,7 @@ from lpvq import distributed
 
 
 class BatchInParts:
-    """The parts of a batch that this process has; they are as many and as large in all processes.
+    """The parts of a batch that this process has; their number and their size are the same in all processes.
 
     Args:
         fast: see ``distributed.sum_in_order``.
@@ -19,7 +19,7 @@ class BatchInParts:
         self._measured: list[Tensor] = []
 
     def add(self, vectors: Tensor, measured: Tensor | None = None) -> None:
-        """Take the next part, vectors (N, D), and what was measured of them."""
+        """Take the next part, vectors (N, D), and what was measured on them."""
         self._vectors.append(vectors)
         if measured is not None:
             self._measured.append(measured)
@@ -42,7 +42,7 @@ class BatchInParts:
         mine = torch.cat(self._vectors)
         places = indices - distributed.rank() * len(mine)
         is_here = (places >= 0) & (places < len(mine))
-        # One process has a vector, and all others add zeros to it. So does this one: −0 becomes 0 where nobody adds.
+        # One process has a vector, and all others add zeros to it. So does this one: −0 becomes 0 in one process, too.
         found = mine.new_zeros(len(indices), mine.shape[1])
         found[is_here] += mine[places[is_here]]
         return distributed.sum_in_order([found], self._fast)

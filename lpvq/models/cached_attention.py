@@ -21,8 +21,8 @@ class CachedAttention:
         keys: of nothing and of all positions, (B, heads, 1 + H · W, d); zero where the row is not drawn yet.
         values: the same for values.
         bias: 0 where the newest row may look, −∞ elsewhere, (1, 1 + H · W).
-        all_keys: whether the products are with all keys, and the bias hides those that are not there yet. A GPU replays
-            what was recorded, which is always of the same size; elsewhere only the keys that there are take time.
+        all_keys: whether the products are with all keys, while the bias hides those not there yet. A GPU replays what
+            was recorded, which is always of the same size; elsewhere only the keys that are there take time.
     """
 
     def __init__(self, layer: AttentionToRowsAbove, batch: int, size: Sequence[int], places: Tensor) -> None:

@@ -4,8 +4,8 @@ Ramachandran et al. (2017), Fast Generation for Convolutional Autoregressive Mod
 PixelCNN++; this is the same idea for the two stacks. A code changes only what comes after it. So once a code is drawn,
 all features before it are final: they are kept, and the next position needs only its own.
 
-**The vertical stack** works row by row. At row r it sees the rows above r only, so as soon as row r − 1 is drawn, row r
-of it can be computed for all columns at once. Each vertical convolution keeps the last rows of its input
+**The vertical stack** works row by row. At row r it sees the rows above r only, so as soon as row r − 1 is drawn, its
+row r can be computed for all columns at once. Each vertical convolution keeps the last rows of its input
 (``_RowByRowConv``). What the vertical stack has to say to the horizontal one comes out of the links, and is kept for
 the row.
 
@@ -14,8 +14,8 @@ the columns of the current row. A horizontal convolution at a column is the sum 
 that its kernel reaches. The products for the columns to the left need nothing new, and are done for all blocks in one
 call; only the product for the column itself has to go from block to block.
 
-**The gate** is computed in another way than it is written. The paper has tanh(a) · σ(b), and one position is so little
-work that the number of calls decides about the time. Now tanh is σ in disguise: tanh(a) = 2σ(2a) − 1. If the two halves
+**The gate** is not computed the way it is written. The paper has tanh(a) · σ(b), and one position is so little work
+that the number of calls decides the time. Now tanh is σ in disguise: tanh(a) = 2σ(2a) − 1. If the two halves
 that the gate is given are 2a and b, one call for both of them yields p = σ(2a) and q = σ(b), and
 
     tanh(a) · σ(b) = (2p − 1) · q = −(q − 2pq)
@@ -27,15 +27,15 @@ the bracket cost nothing, because they are put into the weights once, before the
   horizontal convolution, their biases, and the label shifts;
 - whatever reads the output of a gate is negated: the kernel of the next vertical convolution, and ``output``.
 
-To multiply by 2 or by −1 rounds nothing, so this is still the same network.
+Multiplying by 2 or by −1 rounds nothing, so this is still the same network.
 
 **Attention** (``lpvq.models.cached_attention``) asks for one position, of the keys and values of all rows above. Those
 of a row are made together, when the row below it begins. **What is known before any code**, position and coarse codes,
 is turned into shifts of the gates row by row.
 
 Shapes as in ``lpvq.models.gated``: B grids of H × W, C channels, K codes, R columns or rows of reach; L blocks.
-Channels come last here, and where columns are kept, they come before the batch: what a position needs of all grids then
-lies side by side in memory.
+Channels come last here, and where columns are kept, they come before the batch: what a position needs from all grids
+then lies side by side in memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,8 +62,8 @@ class CachedSampler:
 
     Use it without gradients (``torch.no_grad``, ``torch.inference_mode``): it writes to the same memory at each step.
 
-    A code changes only what comes after it, so every feature is computed once. What it costs to draw a grid of
-    N = H·W codes with L blocks of C channels and kernel size 3, in multiply-adds beside input layer and head:
+    A code changes only what comes after it, so every feature is computed once. Drawing a grid of N = H·W codes with L
+    blocks of C channels and kernel size 3 costs, in multiply-adds and without input layer and head:
 
     ================================  ==============  ============  =============
     per block                         each position   plain, total  cached, total
@@ -74,7 +74,7 @@ class CachedSampler:
     output 1 × 1, C to C              C²              N² L C²       N L C²
     ================================  ==============  ============  =============
 
-    and for each of A layers of attention, where a position sees half of all on average:
+    and for each of A layers of attention, where a position sees half of all positions on average:
 
     ================================  ==============  ============  =============
     query and output                  2 C²            2 N² A C²     2 N A C²
@@ -92,7 +92,7 @@ class CachedSampler:
     - ``links`` (L, B, W, 2C): what the current row of the vertical stack adds before each horizontal gate;
     - ``h_columns`` (R + W, L + 1, B, C): horizontal features of the current row, those of column c at index R + c. For
       each column, what goes into each of the L blocks, and at last what comes out of the last block;
-    - the keys and values of each layer of attention, (B, heads, 1 + N, C / heads) both.
+    - the keys and values of each layer of attention, both (B, heads, 1 + N, C / heads).
 
     Args:
         network: whose logits to compute, in float32 or float64. In half precision, 2p − 1 would lose most digits.
@@ -121,8 +121,8 @@ class CachedSampler:
         self.left_weights = torch.stack([block.left for block in self.blocks], dim=1).unbind()  # R times (L, C, 2C)
         self.links = embedding.new_empty(len(blocks), batch, width, 2 * channels)
         self.h_columns = embedding.new_zeros(reach + width, len(blocks) + 1, batch, channels)
-        # Where the steps write. Memory that is fresh each time would take longer to get than to fill; and to make a
-        # view of it takes as long as a small product, so the views are made here.
+        # Where the steps write. Memory that is fresh each time would take longer to get than to fill; and making a
+        # view takes as long as a small product, so the views are made here.
         self.v = embedding.new_empty(batch, width, channels)
         self.mixed = embedding.new_empty(len(blocks), batch, 2 * channels)
         self.gated = embedding.new_empty(batch, channels)
@@ -136,7 +136,7 @@ class CachedSampler:
             (network.logit_weights().T, cast(Tensor, outer.bias)),
         ]
         contexts = network.contexts(height, width, coarse)
-        self.contexts = [context.movedim(1, -1) for context in contexts]  # (B or 1, H, W, …) all
+        self.contexts = [context.movedim(1, -1) for context in contexts]  # all (B or 1, H, W, …)
         self.attentions: list[CachedAttention | None] = [None] * len(blocks)
         if network.attentions:
             places = position_features(height, width, embedding)[0].movedim(0, -1)  # (H, W, P)
@@ -144,7 +144,7 @@ class CachedSampler:
                 attention = CachedAttention(cast(AttentionToRowsAbove, layer), batch, size, places)
                 self.attentions[int(number)] = attention
         self.done_rows = self.done_columns = 0
-        # Not tied to the methods they run: a reference back to this object would keep its memory until a collection.
+        # Not tied to the methods they run: a reference back to this object would keep its memory until it is collected.
         self.run_step: Run = CUDAGraphRunner(embedding.device) if embedding.is_cuda else _run
         self.run_predict: Run = CUDAGraphRunner(embedding.device) if embedding.is_cuda else _run
 
@@ -202,11 +202,11 @@ class CachedSampler:
             if wanted:
                 torch.addmm(block.link_bias, features.flatten(0, 1), block.link, out=links.flatten(0, 1))
             if block.label_shifts is not None:
-                shift_v, shift_h = block.label_shifts  # (B, 2C) both
+                shift_v, shift_h = block.label_shifts  # both (B, 2C)
                 links.add_(shift_h[:, None])
                 features.add_(shift_v[:, None])  # only now: the link is taken before the shift, as in ``GatedBlock``
             for context, weights in zip(contexts, block.context_weights, strict=True):
-                shift_v, shift_h = (context @ weights).chunk(2, dim=-1)  # (B or 1, W, 2C) both
+                shift_v, shift_h = (context @ weights).chunk(2, dim=-1)  # both (B or 1, W, 2C)
                 links.add_(shift_h)
                 features.add_(shift_v)
             v = _negated_gate(*_with_halves(features), out=self.v)  # (B, W, C)
@@ -262,7 +262,7 @@ def cache_bytes(network: Stacks, size: Sequence[int]) -> int:
 
 
 def _with_halves(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``x`` (…, 2C), and views of its first and second half, (…, C) both."""
+    """``x`` (…, 2C), and views of its first and second half, both (…, C)."""
     first, second = x.chunk(2, dim=-1)
     return x, first, second
 
@@ -271,7 +271,7 @@ def _negated_gate(x: Tensor, first: Tensor, second: Tensor, out: Tensor) -> Tens
     """Write −tanh(a) · σ(b) to ``out`` (…, C), and return it; see the beginning of this file.
 
     Args:
-        x: 2a and b, (…, 2C). It is used up: σ of it is left there.
+        x: 2a and b, (…, 2C). It is used up: its σ is left there.
         first: the half of ``x`` with 2a, (…, C).
         second: the half of ``x`` with b, (…, C).
         out: (…, C).
@@ -325,7 +325,7 @@ class _CachedBlock:
         left: (R, C, 2C), the horizontal kernel for the R columns to the left, the farthest first.
         own: (C, 2C), the horizontal kernel for the column itself.
         output: (C, C).
-        label_shifts: what the labels add before the vertical and the horizontal gate, (B, 2C) both.
+        label_shifts: what the labels add before the vertical and the horizontal gate, both (B, 2C).
         context_weights: from the features of each context to what is added before both gates, (…, 4C).
     """
 
@@ -346,11 +346,11 @@ class _CachedBlock:
         horizontal = (block.horizontal.conv.weight[:, :, 0] * doubled[:, None, None]).permute(2, 1, 0)  # (R + 1, C, 2C)
         label_shifts = None
         if block.label_shift is not None:
-            shift_v, shift_h = block.label_shift(labels).chunk(2, dim=1)  # (B, 2C) both
+            shift_v, shift_h = block.label_shift(labels).chunk(2, dim=1)  # both (B, 2C)
             label_shifts = shift_v * doubled, shift_h * doubled
         return cls(
             vertical=_RowByRowConv(block.vertical, batch, width, input_sign=-1, output_scale=doubled),
-            # Its input, the vertical features, has its first half doubled already: divided by 2 again.
+            # The first half of its input, the vertical features, is doubled already: hence the division.
             link=(block.link.weight.flatten(1) * doubled[:, None] / doubled).T,
             link_bias=cast(Tensor, block.link.bias) * doubled,
             left=horizontal[:-1].contiguous(),

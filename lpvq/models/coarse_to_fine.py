@@ -77,8 +77,8 @@ class CoarseToFine(nn.Module):
     def nll(self, codes: ArrayLike, labels: ArrayLike | None = None, coarse: ArrayLike | None = None) -> Tensor:
         """Return −log p(coarse codes | labels) − log p(codes | coarse codes, labels), in nats, (B,).
 
-        Coarse codes that are made of the fine ones add nothing that is not in them, so this is an upper bound of
-        −log p(codes | labels), and close if they leave the prior little doubt.
+        Coarse codes that are made of the fine ones add nothing that is not in them, so this is an upper bound on
+        −log p(codes | labels), and a close one if they leave the prior little doubt.
 
         Args:
             codes: fine codes, int64 (B, H, W).

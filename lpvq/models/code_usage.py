@@ -65,7 +65,7 @@ def perplexity(counts: Tensor) -> float:
 
 
 def _checked(counts: Tensor) -> Tensor:
-    """``counts``, unless they count nothing or are none."""
+    """``counts``, unless they count nothing or are not counts."""
     if not counts.isfinite().all() or (counts < 0).any():
         raise InputError("counts must be finite and not negative: give what code_counts returns")
     if not counts.any():

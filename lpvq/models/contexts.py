@@ -29,9 +29,9 @@ COARSE_FEATURES = 32
 def position_features(height: int, width: int, like: Tensor) -> Tensor:
     """Return sines and cosines of row and column, (1, P, ``height``, ``width``) in [−1, 1].
 
-    A convolution does the same everywhere, so but for the padding at the border, a network of convolutions does not
+    A convolution does the same everywhere, so apart from the padding at the border, a network of convolutions does not
     know where it is. Sines and cosines (section 3.5 of Vaswani et al. 2017, arXiv:1706.03762) tell it in grids of any
-    size, where a table of numbers to learn would be one for a single size.
+    size, where a learned table of numbers would serve a single size.
 
     Args:
         height: H, rows of the grid.
@@ -57,7 +57,7 @@ class CoarseFeatures(nn.Module):
 
     All coarse codes are known from the start, so nothing is masked. They are decoded, by the VQ-VAE that they are from,
     to a small picture: a sketch of the large one, which says at each position what is to be there. A few ordinary
-    convolutions look at the pixels around. (To be told the codes alone, a network would have to learn to decode.)
+    convolutions look at the pixels around. (Told the codes alone, a network would have to learn to decode them.)
 
     Args:
         vqvae: whose codes the coarse ones are; a copy of it is kept, and never trained.

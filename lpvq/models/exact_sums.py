@@ -1,9 +1,9 @@
 """Products with matrices that no machine can compute differently: sums of whole numbers below 2²⁴.
 
 A float32 has 24 significant bits. So whole numbers up to 2²⁴ are exact in it, and so is a sum of them as long as it
-stays below, whatever its order: whether a processor adds four terms at a time, a GPU a thousand, or a batch of another
-size takes another path. The same holds for multiples of any power of two. Nothing is ever rounded, so nothing can be
-rounded in another way, and float64, which has 53 bits, gives the same.
+stays below that, whatever its order: whether a processor adds four terms at a time, a GPU a thousand, or a batch of
+another size takes another path. The same holds for multiples of any power of two. Nothing is ever rounded, so nothing
+can be rounded differently, and float64, which has 53 bits, gives the same.
 
 A *unit* here is the exponent p of a power of two: the whole number n stands for n · 2ᵖ.
 """
@@ -22,7 +22,7 @@ LARGEST_SUM = 2**24
 COARSE, FINE = 2**7 - 1, 2**11 - 1
 """The largest weights: of eight bits, which most matrices can do with, and of twelve, for those that cannot."""
 
-_SHIFT_STEP = -1  # what is added to a sum beside products is a multiple of half of the sum's unit
+_SHIFT_STEP = -1  # what is added to a sum besides products is a multiple of half of the sum's unit
 
 
 # Not torch.ldexp, which takes a power: not every machine's is exact.
@@ -53,7 +53,7 @@ class Source(NamedTuple):
 class ExactLinear(nn.Module):
     """A matrix of small whole numbers, each row with a power of two, and perhaps a bias.
 
-    Its outputs are in the unit of whoever reads them, as whole numbers and a few bits behind the point; to be rounded
+    Its outputs are in the unit of whoever reads them, as whole numbers with a few bits after the point, to be rounded
     down by that reader.
 
     Args:
@@ -63,7 +63,7 @@ class ExactLinear(nn.Module):
 
     Attributes:
         weight: int16 (out, in).
-        exponent: int8 (out,): a row of ``weight`` is multiplied by 2 to the power of it.
+        exponent: int8 (out,): a row of ``weight`` is multiplied by 2 to this power.
         bias: float32 (out,), multiples of the row's step.
     """
 
@@ -121,11 +121,11 @@ def fit(
     """Find whole numbers for the matrices of a sum such that it is always exact.
 
     Each row of each matrix gets the smallest power of two with which its numbers are whole numbers up to
-    ``largest_weight``. Where a sum could become too large for that, the finest of its rows are made coarser.
+    ``largest_weight``. Where a sum could then become too large, the finest of its rows are made coarser.
 
     Args:
         sources: the products.
-        bias: what is added, (out,); half a step of the sum's unit comes on top, so that to round down is to round.
+        bias: what is added, (out,); half a step of the sum's unit is added, so that rounding down rounds to nearest.
         unit: of the sum; one for all outputs, or one for each, int64 (out,).
         more: what else is added at most, in the unit of the sum; multiples of a half.
         largest_weight: ``COARSE`` or ``FINE``.

@@ -30,13 +30,13 @@ class FSQ(Quantizer):
     Attributes:
         counts: int64 (D,), the levels.
         steps: int64 (D,), by how much the code grows from one level to the next, for each number. A code is a number
-            whose digits are the levels, the first one the least.
+            whose digits are the levels, the first one the lowest.
         last: (D,), the highest digit of each number, in the type that the quantizer computes in.
 
     There is nothing to learn and nothing to save.
 
     Raises:
-        InputError: no levels, fewer than 2 of a number, or more codes than int64 can number.
+        InputError: no levels, fewer than 2 for a number, or more codes than int64 can number.
     """
 
     counts: Tensor
@@ -50,7 +50,7 @@ class FSQ(Quantizer):
         except (InputError, TypeError) as error:
             raise InputError(f"levels must be whole numbers of at least 2, got {levels!r}") from error
         if not self.levels or prod(self.levels) > _MOST_CODES:
-            raise InputError(f"levels must be one or more, and make less than 2^63 codes, got {levels!r}")
+            raise InputError(f"levels must be one or more, and make fewer than 2^63 codes, got {levels!r}")
         self.num_codes = prod(self.levels)
         self.code_dim = len(self.levels)
         steps = [prod(self.levels[:index]) for index in range(len(self.levels))]

@@ -39,7 +39,7 @@ def gate(x: Tensor) -> Tensor:
 def _tanh(x: Tensor) -> Tensor:
     """tanh(x), on a CPU and in full precision as 2σ(2x) − 1: σ takes a seventh of the time there.
 
-    The two differ by rounding, 1e-7. In half precision the difference would cancel most of the digits.
+    The two differ by rounding, 1e-7. In half precision the subtraction would cancel most of the digits.
     """
     if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
         return 2 * torch.sigmoid(2 * x) - 1
@@ -62,7 +62,8 @@ class GatedBlock(nn.Module):
         link: 2C to 2C, 1 × 1: from the vertical stack to the horizontal one.
         horizontal: C to 2C, both halves of the horizontal gate. It has no bias because ``link``, which is added to it,
             has one.
-        output: C to C, 1 × 1, of what is added to the horizontal features. It has no bias because all that follows has.
+        output: C to C, 1 × 1, of what is added to the horizontal features. It has no bias because all that follows
+            has one.
         label_shift: 4C numbers for each label: 2C for the vertical gate, then 2C for the horizontal one.
         context_shifts: for each context, a 1 × 1 convolution to such 4C numbers for each position.
     """
@@ -92,17 +93,17 @@ class GatedBlock(nn.Module):
             contexts: for a block with contexts, each (B, channels, H, W), or (1, channels, H, W) for all grids alike.
 
         Returns:
-            new features, as ``v`` and ``h``, (B, C, H, W) both.
+            new features, as ``v`` and ``h``, both (B, C, H, W).
         """
         features = self.vertical(v)  # (B, 2C, H, W), what the vertical gate is given
         mixed = self.horizontal(h) + self.link(features)  # (B, 2C, H, W), what the horizontal gate is given
         if self.label_shift is not None:
             # In the type of the features: a float32 shift would turn bfloat16 features into float32.
             shifts = self.label_shift(labels)[:, :, None, None].to(features.dtype)  # (B, 4C, 1, 1)
-            shift_v, shift_h = shifts.chunk(2, dim=1)  # (B, 2C, 1, 1) both
+            shift_v, shift_h = shifts.chunk(2, dim=1)  # both (B, 2C, 1, 1)
             features, mixed = features + shift_v, mixed + shift_h
         for context_shift, context in zip(self.context_shifts, contexts, strict=True):
-            shift_v, shift_h = context_shift(context).chunk(2, dim=1)  # (B or 1, 2C, H, W) both
+            shift_v, shift_h = context_shift(context).chunk(2, dim=1)  # both (B or 1, 2C, H, W)
             features, mixed = features + shift_v, mixed + shift_h
         return gate(features), h + self.output(gate(mixed))
 
@@ -119,7 +120,7 @@ class Stacks(nn.Module):
         position: whether the blocks are told where in the grid a position is.
         num_attentions: how many of the blocks are followed by a layer of attention, evenly spread, the last among them.
         code_dim: D, the length of the codebook's vectors, for a network that knows them; None for one that does not.
-        coarse_vqvae: whose codes a coarser grid holds that is known from the start; None for a network without one.
+        coarse_vqvae: the one whose codes make a coarser grid, known from the start; None for a network without one.
         coarse_factor: how many positions a coarse code stands for in each direction.
 
     Attributes:
@@ -127,7 +128,7 @@ class Stacks(nn.Module):
         vertical_input: the first layer of the vertical stack, mask type A.
         horizontal_input: the first layer of the horizontal stack, mask type A.
         blocks: the gated blocks.
-        attentions: by the number of the block that it follows, counted from 0 and written as a text.
+        attentions: each by the number of the block that it follows, counted from 0 and written as a text.
         head: from the last horizontal features, C channels, to K logits, position by position.
         codebook: the vectors that codes stand for, (K, D), about 1 in size; zero until ``set_codebook``.
         coarse_features: from coarse codes to features for each position; None for a network without them.
@@ -194,7 +195,7 @@ class Stacks(nn.Module):
         contexts = self.contexts(height, width, coarse)
         if self.attentions:
             seen = position_features(height, width, embedded), rows_above(height, width, embedded)
-        v, h = self.vertical_input(embedded), self.horizontal_input(embedded)  # (B, C, H, W) both
+        v, h = self.vertical_input(embedded), self.horizontal_input(embedded)  # both (B, C, H, W)
         for number, block in enumerate(self.blocks):
             v, h = block(v, h, labels, contexts)
             if str(number) in self.attentions:
@@ -205,7 +206,7 @@ class Stacks(nn.Module):
         return F.conv2d(hidden, self.logit_weights()[:, :, None, None], cast(Tensor, self.head[-1].bias))
 
     def contexts(self, height: int, width: int, coarse: Tensor | None) -> list[Tensor]:
-        """Return what the blocks are told of each position before any code is known.
+        """Return what the blocks are told about each position before any code is known.
 
         Args:
             height: H of the grids.
@@ -247,5 +248,5 @@ class Stacks(nn.Module):
 
 
 def evenly(blocks: int, number: int) -> list[int]:
-    """Return a ``number`` of 0 … ``blocks`` − 1, at equal distances as far as that goes, with the last among them."""
+    """Return ``number`` of the numbers 0 … ``blocks`` − 1, as evenly spaced as possible, the last among them."""
     return [round((index + 1) * blocks / number) - 1 for index in range(number)]

@@ -137,7 +137,7 @@ class GridPrior:
 
 
 def _number_of_grids(given: dict[str, int | None]) -> int:
-    """Return the number that all who name one agree on, 1 if nobody does."""
+    """Return the number that all who name one agree on, 1 if nobody names any."""
     named = {name: number for name, number in given.items() if number is not None}
     if len(set(named.values())) > 1:
         raise InputError(f"these must agree on the number of grids: {named}")
@@ -174,7 +174,7 @@ def height_and_width(size: ImageSize) -> tuple[int, int]:
     """Return (H, W) of a size given as one number or as a pair.
 
     Raises:
-        InputError: anything but positive whole numbers, or another number of them.
+        InputError: anything but positive whole numbers, or more or fewer of them.
     """
     lengths = tuple(size) if isinstance(size, Sequence) else (size, size)
     try:

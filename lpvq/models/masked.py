@@ -130,7 +130,7 @@ class OneHotQuantizer(VectorQuantizer):
 
 
 def _copy(conv: nn.Conv2d) -> nn.Conv2d:
-    """A convolution with the same weights, of its own."""
+    """A convolution with its own copy of the same weights."""
     bias = conv.bias is not None
     copy = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, bias=bias)  # type: ignore[arg-type]
     copy.load_state_dict(conv.state_dict())

@@ -108,7 +108,7 @@ class PixelCNN(Stacks, GridPrior, Pretrained):
         return self.embedding.weight.device
 
     def extra_repr(self) -> str:
-        """Return what the model was made with, for a printed model; of the options those that are set."""
+        """Return what the model was made with, for a printed model; of the options, only those that are set."""
         without = {"coarse_vqvae", *(name for name in _OPTIONS if not self.config[name])}  # a part, printed as such
         without |= set() if self.num_coarse_codes else {"coarse_factor"}
         return ", ".join(f"{name}={value!r}" for name, value in self.config.items() if name not in without)
@@ -192,8 +192,8 @@ class PixelCNN(Stacks, GridPrior, Pretrained):
             coarse: coarse codes of the grids to draw, see ``forward``; for a model with them, and only for one.
 
         Each position of each grid has one random number, whatever is known and however the grids are shared out.
-        Any number of grids: they are drawn in parts, so that memory stays bounded, and the bar says in how many.
-        Everything is computed in float32 at least, also inside of ``torch.autocast`` and for a model in half precision:
+        Any number of grids will do: they are drawn in parts, so that memory stays bounded; the bar says in how many.
+        Everything is computed in float32 at least, also inside ``torch.autocast`` and for a model in half precision:
         the codes are those that the same weights in float32 give.
 
         Raises:

@@ -47,8 +47,8 @@ def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[Pix
         name: "smileys" or "smileys-128".
 
     Returns:
-        twice a model, in eval mode, on the CPU, and what its JSON file says: its settings, the seconds it took. Of a
-        prior of two levels, that of the fine codes.
+        for each, the model, in eval mode, on the CPU, and what its JSON file says: its settings, the seconds it took.
+        For a prior of two levels, the file is that of the fine codes.
 
     Raises:
         InputError: there are no such weights, they are damaged, or the prior belongs to another VQ-VAE.
@@ -74,15 +74,15 @@ def load_pretrained_and_about(name: str) -> tuple[tuple[VQVAE, About], tuple[Pix
 def load_whole_number_prior(name: str, prior: PixelCNN) -> WholeNumberPixelCNN:
     """Return the prior in whole numbers that comes with the project, in eval mode, on the CPU.
 
-    It is kept as it was made once: made anew, it could be another one on a machine that rounds differently, which could
-    not decompress what this one has compressed.
+    It is kept as it was made once: made anew on a machine that rounds differently, it could come out different, and
+    could not decompress what this one has compressed.
 
     Args:
         name: "smileys".
         prior: what ``load_pretrained`` returned; on any device.
 
     Raises:
-        InputError: there is no such prior, it is damaged, or it was made of another one.
+        InputError: there is no such prior, it is damaged, or it was made from another one.
     """
     folder = shipped("pretrained") / name
     model, about = load_model(WholeNumberPixelCNN, folder / WholeNumberPixelCNN.FILE)
@@ -91,7 +91,7 @@ def load_whole_number_prior(name: str, prior: PixelCNN) -> WholeNumberPixelCNN:
 
 
 def _check_made_for(about: About, what: str, model: VQVAE | PixelCNN, folder: Path, otherwise: str) -> None:
-    """Raise ``InputError`` that says ``otherwise`` unless what is described says that it belongs to ``model``."""
+    """Raise an ``InputError`` that says ``otherwise`` unless ``about`` says that it was made for ``model``."""
     settings, found = about.get("settings"), checksum(model)
     made_for = settings.get(what) if isinstance(settings, dict) else None
     if made_for != found:

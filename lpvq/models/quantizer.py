@@ -2,7 +2,7 @@
 
 A codebook of K vectors stands for all the vectors an encoder can produce. Quantizing replaces a vector by the nearest
 entry; its index is the code. The codebook is learned by exponential moving averages of the vectors that chose each
-entry (van den Oord et al. 2017, arXiv:1711.00937, appendix A.1), starts from data, and entries that hardly anything
+entry (van den Oord et al. 2017, arXiv:1711.00937, appendix A.1). It starts from data, and entries that hardly anything
 chooses are restarted (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1).
 
 Shapes: B grids of H × W vectors of D numbers, K codebook entries; N = B · H · W vectors in all.
@@ -25,11 +25,11 @@ from lpvq.runtime import full_precision
 
 _VECTORS_AT_ONCE = 2048  # their scores fit into the cache of a processor
 _SMALLEST_COUNT = 1e-6
-# A restart asks for no more than this share of what an entry is chosen if all are chosen equally often.
+# The threshold for a restart is at most this share of how often each is chosen if all are chosen equally often.
 _FAIR_ENOUGH = 0.5
 # A codebook is far from zero if the squared length of its mean is more than this share of the mean squared length of
 # its entries: if it is 20 times as far from zero as the entries are from their mean. At that distance, one to a few
-# vectors in a thousand get the second nearest entry for the nearest. The codebooks of the course stay below 14 times.
+# vectors in a thousand get the second nearest entry, not the nearest. The codebooks of the course stay below 14 times.
 _FAR = 1 - 1 / 20**2
 
 
@@ -234,12 +234,12 @@ class VectorQuantizer(Quantizer):
         return z.to(self.code_sums.dtype).movedim(1, -1).contiguous()
 
     def _compared(self, z: Tensor) -> Tensor:
-        """What is compared with the entries and replaced by them, of vectors (B, H, W, D): the vectors themselves."""
+        """What is compared with the entries and replaced by them, for vectors (B, H, W, D): the vectors themselves."""
         return z
 
     @contextmanager
     def one_batch(self, first: Iterable[Tensor], fast: bool = False) -> Iterator[None]:
-        """Have the codebook learn from all that is quantized meanwhile as from one batch: once, at the end.
+        """Have the codebook learn from all that is quantized inside as from one batch: once, at the end.
 
         The parts of the batch are of the same size, and their number is a power of two. Other processes may have more
         of them, see ``lpvq.distributed``: the codebook is the same in all of them, whoever has quantized what. It moves
@@ -350,10 +350,10 @@ def nearest_codes(vectors: Tensor, codebook: Tensor, rates: Tensor | None = None
 
     ‖z − e‖² = ‖z‖² − 2 z·e + ‖e‖², and ‖z‖² is the same for all entries: one matrix product is enough. It is done in
     chunks, so that the (N, K) scores are never all in memory, and in float32 (float64 for such vectors), whatever
-    torch is told of the precision of matrix products.
+    torch is told about the precision of matrix products.
 
-    Far from zero the products are large, and their rounding larger than what tells the entries apart. Distances stay
-    the same if both sides move, so there the mean of the codebook is subtracted from both.
+    Far from zero the products are large, and their rounding is larger than what tells the entries apart. Distances stay
+    the same if both sides move alike, so there the mean of the codebook is subtracted from both.
 
     Args:
         vectors: (N, D).
@@ -385,7 +385,7 @@ def _cheapest(vectors: Tensor, codebook: Tensor, costs: Tensor) -> Tensor:
 def _centre(codebook: Tensor) -> Tensor | None:
     """What to subtract from vectors and entries before their product, (D,); None for nothing.
 
-    Only where it is needed: it takes time, and rounding decides near-ties otherwise.
+    Only where it is needed: it takes time, and rounding then decides near-ties differently.
     """
     mean = codebook.mean(0)
     far = mean.square().sum() > _FAR * codebook.square().sum(1).mean()

@@ -82,8 +82,8 @@ def restrict_logits(logits: Tensor, options: SamplingOptions) -> Tensor:
 def sample_code(logits: Tensor, options: SamplingOptions, uniform: Tensor) -> Tensor:
     """Sample a code for each row of logits, given a random number for each.
 
-    Think of the probabilities as lengths laid end to end on a line: the code is the one that the number falls on. One
-    random number for each code, and two samplers given the same numbers can be compared code by code.
+    Think of the probabilities as lengths laid end to end on a line: the code is the one that the number falls on. With
+    one random number for each code, two samplers given the same numbers can be compared code by code.
 
     Args:
         logits: (B, K), of any floating type; −∞ for a code that must not be drawn.
@@ -136,7 +136,7 @@ class GridSampler(Protocol):
     """What ``sample_grid`` asks for logits; ``codes`` int64 (B, H, W) is the grid as drawn so far."""
 
     def begin_row(self, codes: Tensor, row: int) -> None:
-        """Get ready for a row: the rows above it are final. Rows come in rising order, not all of them."""
+        """Get ready for a row: the rows above it are final. Rows come in rising order, but perhaps not all."""
 
     def logits_at(self, codes: Tensor, row: int, column: int) -> Tensor:
         """Return logits (B, K) for a position: all positions before it are final. Columns come in rising order."""
@@ -178,7 +178,7 @@ def sample_grid(
             if not wanted_by_all[row][column]:
                 sampled = torch.where(mask[:, row, column], codes[:, row, column], sampled)
             codes[:, row, column] = sampled
-            # Once for a row, not for each code: a GPU computes while the program goes on, and would be waited for.
+            # Once for a row, not for each code: a GPU computes while the program goes on; a check waits for it.
             if column == columns[-1]:
                 _refuse_failures(codes[:, row], logits.shape[-1])
             yield row, column

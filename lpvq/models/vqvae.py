@@ -7,7 +7,7 @@ An encoder that sees more puts distant pixels into its codes, which are then har
 in the decoder, where looking around costs the prior nothing.
 
 For the same reason an image is continued beyond its border by the pixels at the border. Zeros there would give the same
-background other codes at the border than in the middle, and a prior would have to learn where the border is.
+background different codes at the border and in the middle, and a prior would have to learn where the border is.
 """
 
 import json
@@ -29,7 +29,7 @@ from lpvq.models.saving import Pretrained
 from lpvq.runtime import full_precision, in_batches
 
 _PIXELS_AT_ONCE = 2**17  # more at once would take more memory and no less time
-_MOST_BLOCKS = 1000  # more is a mistake, and would be built for minutes before anyone sees it
+_MOST_BLOCKS = 1000  # more is a mistake, and would take minutes to build before anyone sees it
 _CONTINUED: Literal["replicate"] = "replicate"
 
 
@@ -39,7 +39,7 @@ class VQVAEOutput:
 
     Attributes:
         reconstruction: (B, C, H, W) in the type of the images; not clamped to [0, 1], so that the gradient is right at
-            the ends of it too.
+            its ends too.
         codes: int64 (B, H / downsample, W / downsample), each in 0 … K − 1.
         reconstruction_loss: mean squared error per pixel and channel, a scalar. Divide it by the variance of the images
             (of the same scaling) to weigh it against the quantizer's loss.
@@ -143,8 +143,8 @@ class VQVAE(Pretrained):
     def encode(self, images: Tensor) -> Tensor:
         """Return the codes of images, and learn nothing, whatever the mode.
 
-        The encoder runs in full precision, whatever torch is told of products and convolutions, so that the same images
-        have the same codes everywhere (autocast is obeyed). Any number of images: they are taken in batches.
+        The encoder runs in full precision, whatever torch is told about products and convolutions, so that the same
+        images have the same codes everywhere (autocast is obeyed). Any number will do: they are taken in batches.
 
         Args:
             images: float32 (or what the model was cast to) in [0, 1], (B, C, H, W); H and W are multiples of
@@ -161,7 +161,7 @@ class VQVAE(Pretrained):
             return self._in_batches(lambda batch: self.quantizer.assign(self.encoder(_channels_last(batch))), images)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Return the images that grids of codes stand for. Any number of grids, of any size: they are taken in batches.
+        """Return the images that grids of codes stand for: any number of grids of any size, taken in batches.
 
         Args:
             codes: int64 (B, H, W), each in 0 … K − 1.
@@ -182,7 +182,7 @@ class VQVAE(Pretrained):
 
     @contextmanager
     def one_batch(self, images: Iterable[Tensor], fast: bool = False) -> Iterator[None]:
-        """Have the codebook learn from all images that are given meanwhile as from one batch: once, at the end.
+        """Have the codebook learn from all images that are given inside as from one batch: once, at the end.
 
         Args:
             images: the parts of the batch, (B, C, H, W) each, all of the same size; see ``VectorQuantizer.one_batch``.
@@ -254,7 +254,7 @@ class VQVAE(Pretrained):
 
 
 def _blocks(where: str, number: int) -> int:
-    """A number of residual blocks as an int; ``InputError`` if it is none."""
+    """A number of residual blocks as an int; ``InputError`` if it is not one."""
     number = whole_number(f"{where}_blocks", number, least=0)
     if number > _MOST_BLOCKS:
         raise InputError(f"{where}_blocks must be at most {_MOST_BLOCKS}, got {number}")

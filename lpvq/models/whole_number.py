@@ -1,18 +1,18 @@
 """A PixelCNN in whole numbers: the same probabilities, bit for bit, on every machine.
 
-A prior in floating-point numbers gives slightly other logits with another batch size, another number of threads,
-another processor, or by the cache. To draw faces, that does not matter. To unpack what another process has packed it
-does: one probability that differs in its last digit, and all that follows is noise. So this is the network of
-``lpvq.models.gated`` once more, for use and not for training, such that nothing is ever rounded by a machine:
+A prior in floating-point numbers gives slightly different logits with another batch size, another number of threads,
+another processor, or with the cache. For drawing faces, that does not matter. For unpacking what another process has
+packed, it does: one probability that differs in its last digit, and all that follows is noise. So here is the network
+of ``lpvq.models.gated`` once more, for use and not for training, made so that nothing is ever rounded by a machine:
 
 - weights are whole numbers of eight or twelve bits, with a power of two for each output (``lpvq.models.exact_sums``);
-- what goes from layer to layer is a whole number of so many *units*, rounded down to one, and cut off at a largest one;
+- what goes from layer to layer is a whole number of *units*, rounded down to one, and cut off at a largest one;
 - the gate, and the exponential functions of attention and of the probabilities, are looked up in tables, which are kept
   with the weights: no two machines need have the same exp;
 - sums of products stay below 2²⁴, all other numbers below 2⁵³, and are exact in float32 and float64.
 
-A gate is tanh(a) · σ(b). With one function τ(x) = tanh(x / 2), that is tanh(a) = τ(2a) and σ(b) = (1 + τ(b)) / 2. So
-one table does, if whatever adds to a is doubled in the weights.
+A gate is tanh(a) · σ(b). With one function τ(x) = tanh(x / 2), tanh(a) = τ(2a) and σ(b) = (1 + τ(b)) / 2. So one
+table is enough, if whatever adds to a is doubled in the weights.
 
 Shapes as in ``lpvq.models.gated``: B grids of H × W, C channels, K codes, R columns or rows of reach. Channels come
 last.
@@ -46,7 +46,7 @@ SPREAD = 3
 """How many powers of two the units of horizontal features may lie apart."""
 
 _GATE = 2**10  # a gate's table has entries for −_GATE … _GATE − 1
-_GATE_BITS = 3  # behind the point, of the entries of a gate's table, which go up to 2⁸
+_GATE_BITS = 3  # after the point, in the entries of a gate's table, which go up to 2⁸
 _WEIGHT_BITS, _FREQUENCY_BITS = 16, 30  # of the largest entries of the tables of exp
 _HALF = torch.tensor(0.5, dtype=torch.float64)
 _LARGEST_SQUARES, _LARGEST_SHIFT = 2**52, 100
@@ -120,7 +120,7 @@ class Layer(nn.Module):
         return bias.new_zeros(2 * len(bias))
 
     def largest_shifts(self) -> tuple[Tensor, Tensor]:
-        """Return the largest that ``shifts`` can be, in absolute value, (2C,) both."""
+        """Return the largest that ``shifts`` can be, in absolute value, both (2C,)."""
         tables = [t for t in (self.label_shifts, self.row_shifts, self.column_shifts) if t is not None]
         nothing = self._no_shifts().double()
         shift_v, shift_h = sum((_largest(table) for table in tables), nothing).chunk(2)
@@ -142,7 +142,7 @@ class Attention(nn.Module):
         query_rows, query_columns: what a row and a column add to a query, (H, C) and (W, C), multiples of a half.
         key_value_rows, key_value_columns: the same for keys and values, (H, 2C) and (W, 2C).
         nothing: the key and the value of nothing, whole numbers, (2C,).
-        alike: the power of two that each horizontal feature is multiplied by to be in the unit of all, int8 (C,).
+        alike: the power of two that each horizontal feature is multiplied by to be in a unit common to all, int8 (C,).
         epsilon: what is added to a sum of squares before its root is taken.
         score_shift: the power of two that a product of query and key is multiplied by to be in ``SCORE_UNIT``.
     """
@@ -266,7 +266,7 @@ def whole_(x: Tensor, largest: int) -> Tensor:
 
 
 class Gate:
-    """tanh(a) · σ(b) in ``GATED_UNIT``, for so many positions at a time.
+    """tanh(a) · σ(b) in ``GATED_UNIT``, for a fixed number of positions at a time.
 
     Args:
         table: of τ, numbers up to 2⁸.
@@ -315,7 +315,7 @@ def normalised(h: Tensor, alike: Tensor, epsilon: Tensor) -> Tensor:
 
     Args:
         h: whole numbers, (…, C).
-        alike: what each is multiplied by to be in the unit of all, (C,) in float64.
+        alike: what each is multiplied by to be in a unit common to all, (C,) in float64.
         epsilon: what is added to the sum of squares, float64.
     """
     h = h * alike
@@ -328,8 +328,8 @@ def normalised(h: Tensor, alike: Tensor, epsilon: Tensor) -> Tensor:
 def rounded_quotient(a: Tensor, b: Tensor) -> Tensor:
     """Return a / b, rounded to whole numbers: exact for whole numbers in float64 whose sum 4a + b is below 2⁵³.
 
-    A half, which is rounded up, is exact. Anything else is at least 1 / 2b away from one, and not moved as far by two
-    roundings, of the quotient and of what a half more makes of it.
+    A half, which is rounded up, is exact. Anything else is at least 1 / 2b away from one, and two roundings, of the
+    quotient and of its sum with a half, do not move it as far.
     """
     return torch.addcdiv(_HALF.to(a.device), a, b).floor_()
 
@@ -350,7 +350,7 @@ def gate_table() -> Tensor:
 
 
 def exp_table(unit: int, bits: int, number: int) -> Tensor:
-    """Return exp(−x) for x = 0, 1, 2 … in ``unit``, whole numbers from 2 to the power of ``bits`` to 0."""
+    """Return exp(−x) for x = 0, 1, 2 … in ``unit``, whole numbers from 2 to the power of ``bits`` down to 0."""
     values = (2**bits * (-torch.arange(number, dtype=torch.float64) * 2.0**unit).exp()).round()
     assert values[-1] == 0
     return values.to(torch.int32)

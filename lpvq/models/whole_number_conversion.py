@@ -41,7 +41,7 @@ def whole_number_prior(prior: PixelCNN, codes: Tensor, labels: Tensor | None = N
 
     Args:
         prior: a trained one, of one level.
-        codes: grids like those that it is for, int64 (B, H, W): they tell how large the features become. Some hundred
+        codes: grids like those that it is for, int64 (B, H, W): they tell how large the features become. A few hundred
             of its training codes are enough.
         labels: their labels, int64 (B,), for a prior with classes.
 
@@ -53,7 +53,7 @@ def whole_number_prior(prior: PixelCNN, codes: Tensor, labels: Tensor | None = N
     names = ("latent_dim", "image_size", "num_blocks", "kernel_size", "hidden_channels", "num_classes", "position")
     model = WholeNumberPixelCNN(**{name: prior.config[name] for name in (*names, "num_attentions")})
     # In float64 on the CPU, where a sum in another order rounds to the same whole numbers; in float32 one in a million
-    # does not, and the files of two machines would not be each other's.
+    # does not, and the files of two machines would not match.
     prior = deepcopy(prior).cpu().double().without_codebook().eval()
     ranges = _ranges(prior, codes.cpu(), None if labels is None else labels.cpu())
     _convert(prior, ranges, model)
@@ -246,6 +246,6 @@ def _note_attention(layer: AttentionToRowsAbove, number: str, note: Any) -> None
         note(f"values {number}", values)
         return keys, values
 
-    # Of a copy of the prior that is thrown away.
+    # These are methods of a copy of the prior, which is thrown away.
     setattr(layer, "queries", noted_queries)  # noqa: B010
     setattr(layer, "keys_and_values", noted_keys_and_values)  # noqa: B010

@@ -215,7 +215,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
             labels: int64 (B,), see ``forward``.
 
         Returns:
-            int64 (B, H, W) both.
+            both int64 (B, H, W).
         """
         codes = int64_tensor("codes", codes, self.device)
         sizes = self.frequencies(self(codes, labels).movedim(1, -1))  # (B, H, W, K)
@@ -281,7 +281,7 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         """Draw grids of codes, int64 (B, H, W), on the model's device; the same from the same random numbers anywhere.
 
         Args:
-            start_sequence: see ``PixelCNN.generate``, as for all others.
+            start_sequence: see ``PixelCNN.generate``, also for the other arguments.
             image_size: height and width to draw.
             batch_size: how many.
             labels: int64 (B,).
@@ -347,18 +347,18 @@ class WholeNumberPixelCNN(Pretrained, GridPrior):
         return WholeNumberSampler(self, labels, batch, size)
 
     def check_size(self, size: Sequence[int]) -> None:
-        """Raise ``InputError`` for grids larger than a model knows places of."""
+        """Raise ``InputError`` for grids larger than those that a model knows the places of."""
         knows = self.config["position"] or self.config["num_attentions"]
         if knows and (size[0] > self.image_size[0] or size[1] > self.image_size[1]):
             raise InputError(f"this model knows grids up to {self.image_size}, got {tuple(size)}")
 
     def check_sums(self) -> None:
-        """Raise ``InputError`` unless all sums are exact, whatever the codes, and the tables are such as are made."""
+        """Raise ``InputError`` unless all sums are exact, whatever the codes, and the tables are valid."""
         for name, largest in LARGEST_ENTRIES.items():
             table = cast(Tensor, getattr(self, f"{name}_table")).long()
             falls = name == "gate" or bool(table[0] > 0 and table[-1] >= 0 and (table.diff() <= 0).all())
             if not falls or int(table.abs().max()) > largest:
-                raise InputError(f"the {name} table of this model is none")
+                raise InputError(f"the {name} table of this model is not valid")
         bounds = {"the vertical input": largest_sum([(self.vertical_input, EMBEDDED)])}
         residual = [(self.horizontal_input, EMBEDDED)]
         for number, layer in enumerate(cast(list[Layer], list(self.layers))):

@@ -1,10 +1,10 @@
 """A whole-number prior one code at a time, each feature computed once.
 
-The same way as ``lpvq.models.cached_sampler``: vertical stack, links, keys and values row by row, horizontal stack
+It works like ``lpvq.models.cached_sampler``: vertical stack, links, keys and values row by row, horizontal stack
 code by code. Since no sum is rounded, it gives not nearly but exactly the logits of the whole network.
 
-To round, to cut off and to look up takes more calls than a float network's gate, and one position is so little work
-that calls decide about the time. So there are as few as possible: they write to memory that is there already, through
+Rounding, cutting off and looking up take more calls than a float network's gate, and one position is so little work
+that calls decide the time. So there are as few as possible: they write to memory that is there already, through
 views that are made once, and what does not depend on a code is added up before the first one.
 """
 
@@ -191,7 +191,7 @@ class _Rows:
 
     def __init__(self, like: Tensor, batch: int, rows: int, width: int, reach: int, channels: int) -> None:
         seen = like.new_zeros(batch, rows, reach + width + reach, channels)
-        self.rows = seen[:, :, reach : reach + width].unbind(1)  # the newest at the end, (B, W, C) all
+        self.rows = seen[:, :, reach : reach + width].unbind(1)  # the newest at the end, all (B, W, C)
         self.windows = seen.unfold(2, 2 * reach + 1, 1).permute(0, 2, 1, 4, 3)  # (B, W, rows, columns, C)
         self.copy = torch.empty_like(self.windows, memory_format=torch.contiguous_format)
         self.matrix = self.copy.flatten(2).flatten(0, 1)

@@ -11,7 +11,7 @@ from lpvq.models.whole_number_prior import WholeNumberPixelCNN
 from lpvq.page.rounding import noting_moments, round_rows
 
 # How many steps the root mean square of a row is. Measured one kind at a time on the shipped prior: what gives the
-# logits must be fine, what adds to the horizontal features comes next, and the large matrices matter least.
+# logits must be finest, then what adds to the horizontal features; the large matrices matter least.
 _FINENESS = {
     "vertical_input": 5,
     "horizontal_input": 12,
@@ -52,7 +52,7 @@ def coarsen(model: WholeNumberPixelCNN, codes: Tensor, labels: Tensor | None) ->
 
 
 def _coarsen(layer: ExactLinear, fineness: float, moments: Tensor | None) -> None:
-    """Round the weights of a matrix to larger steps, powers of two; by themselves where no moments are known."""
+    """Round the weights of a matrix to larger steps, powers of two; each by itself where no moments are known."""
     weight = scaled(layer.weight.double(), layer.exponent[:, None])
     wanted = (weight.square().mean(1).sqrt() / fineness).log2().round()
     exponent = torch.maximum(wanted, layer.exponent.double()).clamp(-100, 100)

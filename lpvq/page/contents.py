@@ -1,4 +1,4 @@
-"""What the page holds of the models: a prior in whole numbers, a VQ-VAE with rounded weights, patches, names."""
+"""What the page holds from the models: a prior in whole numbers, a VQ-VAE with rounded weights, patches, names."""
 
 from typing import Any, cast
 
@@ -115,7 +115,7 @@ def patches_contents(patches: Tensor) -> Packed:
 
 
 def _matrix(name: str, layer: ExactLinear) -> Arrays:
-    """A matrix of whole numbers, each row without the factors of two that all of its numbers have."""
+    """A matrix of whole numbers, each row without the factors of two that all of its numbers share."""
     weight = layer.weight.numpy().astype(np.int64)
     joined = np.bitwise_or.reduce(weight, axis=1)
     twos = np.where(joined == 0, 0, np.log2(np.maximum(joined & -joined, 1)).astype(np.int64))
@@ -124,7 +124,7 @@ def _matrix(name: str, layer: ExactLinear) -> Arrays:
         f"{name}.exponent": Packed(layer.exponent.numpy() + twos, "int8"),
     }
     if layer.bias is not None:
-        # A bias is so many of the smallest steps that its row can have.
+        # A bias is counted in the smallest steps that its row can have.
         step = scaled(torch.ones(len(twos)), torch.from_numpy(layer.exponent.numpy() + twos).clamp(max=_BIAS_STEP))
         arrays[f"{name}.bias"] = whole(_integers(layer.bias / step))
     return arrays
@@ -172,7 +172,7 @@ def _seen(layer: nn.Module, x: Tensor) -> Tensor:
 def _flat(layer: nn.Module) -> Tensor:
     """Return a kernel as a matrix for what stands side by side, (out, rows · columns · in).
 
-    Of a transposed convolution, the four convolutions that make an even or odd row and column, one below another.
+    For a transposed convolution: the four convolutions that make an even or odd row and column, one below another.
     """
     weight = cast(Tensor, layer.weight)
     if isinstance(layer, nn.Conv2d):
@@ -187,7 +187,7 @@ def _flat(layer: nn.Module) -> Tensor:
 
 
 def _off_series(table: NDArray) -> NDArray[np.int64]:
-    """How far each entry of a table of exp is from one that goes on as its first two do; the page makes it of these.
+    """How far each entry of a table of exp is from going on as the first two do; the page makes the table from this.
 
     Products and quotients of doubles are the same everywhere, unlike exp.
     """

@@ -29,7 +29,7 @@ LARGEST = 2_000_000
 """How many bytes the page may have."""
 
 RECIPE = 1
-"""To be counted up when the same weights are to become other numbers."""
+"""To be counted up when the same weights are to become different numbers."""
 
 _NAME = "smileys"
 _LOOKED_AT = 1000  # faces that tell how weights are best rounded
@@ -50,7 +50,7 @@ def scripts(names: tuple[str, ...] = SCRIPTS) -> str:
 
 
 def export_page(path: Path) -> str:
-    """Write the page, with the trained models that come with the project; return what is to be said of it.
+    """Write the page, with the trained models that come with the project; return what is to be said about it.
 
     Models that are already in it, of the same weights, are used again.
 
@@ -112,7 +112,7 @@ def make_page(models: str) -> str:
 
 
 def _patches(vqvae: VQVAE, codes: Tensor, faces: ImageData) -> Tensor:
-    """What each code stands for in faces: the mean of its patches; of one that they do not have, what it decodes to."""
+    """What each code stands for in faces: the mean of its patches; if they have none, what it decodes to."""
     number = vqvae.quantizer.num_codes
     means = mean_patches(codes, faces, vqvae.downsample, number)
     known = code_counts(codes.flatten().long(), number) > 0
@@ -120,7 +120,7 @@ def _patches(vqvae: VQVAE, codes: Tensor, faces: ImageData) -> Tensor:
 
 
 def made_of() -> dict[str, Any]:
-    """Return what tells models that are packed in one way from others: checksums of their weights, and the recipe."""
+    """Return what tells models packed in one way from others: checksums of their weights, and the recipe."""
     (_, vqvae), (_, prior) = load_pretrained_and_about(_NAME)
     return {"vqvae": vqvae["weights_sha256"], "prior": prior["weights_sha256"], "recipe": RECIPE}
 

@@ -1,7 +1,7 @@
 """Arrays of whole numbers as a text that a page can hold, and that a browser unpacks with what it has.
 
-gzip leaves out what its search for repetitions would cost: of weights there are none, only some numbers that are more
-frequent than others. Base 85 needs a quarter more characters than there are bytes, base 64 a third.
+gzip leaves out what its search for repetitions would cost: weights have none, only some numbers that are more frequent
+than others. Base 85 needs a quarter more characters than there are bytes, base 64 a third.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_GZIP = 31  # what zlib calls a window of its largest size in a file as of gzip
+_GZIP = 31  # how zlib is asked for its largest window and the file format of gzip
 _SMALL = {"int8": np.int8, "uint8": np.uint8, "float64": np.float32}  # as a page reads them: as they are written
 
 

@@ -1,8 +1,8 @@
 """Weights rounded to few whole numbers so that the sums that they are for change little.
 
-To round each weight by itself makes the error of a sum as large as chance has it. Rounded one after another, each can
-make up for those before it: what rounding one input's weight has changed is taken back, as far as that goes, by the
-weights of inputs that go up and down with it. Which do, a second moment of the inputs tells. This is GPTQ (Frantar,
+If each weight is rounded by itself, the error of a sum is as large as chance has it. Rounded one after another, each
+can make up for those before it: what rounding one input's weight has changed is taken back, as far as possible, by the
+weights of inputs that go up and down with it. The second moments of the inputs tell which do. This is GPTQ (Frantar,
 Ashkboos, Hoefler, Alistarh 2023, arXiv:2210.17323); inputs are taken from the largest to the smallest.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-_DAMPING = 0.01  # of the mean square of an input, added to each: what hardly ever occurs says little
+_DAMPING = 0.01  # of the mean square of an input, added to each: inputs that hardly ever occur say little
 _BLOCK = 64  # columns after which the others are told
 
 
@@ -51,11 +51,11 @@ def round_rows(weight: Tensor, step: Tensor, moments: Tensor, largest: int) -> T
 def noting_moments(
     layers: Mapping[str, nn.Module], inputs_of: Callable[[nn.Module, Tensor], Tensor]
 ) -> Iterator[dict[str, Tensor]]:
-    """Note the second moments of what layers are given while the models that they are parts of run.
+    """Note the second moments of what layers are given while their models run.
 
     Args:
         layers: by name.
-        inputs_of: from a layer and what it is given to the rows that its matrix is multiplied with, (N, in).
+        inputs_of: from a layer and its input to the rows that its matrix is multiplied with, (N, in).
 
     Yields:
         sums over all rows, float64 (in, in), by name.

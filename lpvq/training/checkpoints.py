@@ -1,7 +1,7 @@
 """The state of a training on disk: whole, checked, and of the run that goes on from it.
 
-A checkpoint is a dictionary of plain values and tensors. Before anything of it is used, all of it is checked: that the
-file is as it was written, that it is of this run, and that a training of this model can be in this state.
+A checkpoint is a dictionary of plain values and tensors. Before any of it is used, all of it is checked: that the file
+is as it was written, that it belongs to this run, and that a training of this model can be in this state.
 """
 
 import json
@@ -20,7 +20,7 @@ from lpvq.training.optimizers import Optimizer
 
 
 class OtherDataError(InputError):
-    """A checkpoint is of the same run, but what it learned from has changed since."""
+    """A checkpoint is of the same run, but the data that the run learned from have changed since."""
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def _read(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     state = read_tensors(path, checked=True)
     there = state.get("identity") if isinstance(state, dict) else None
     if not isinstance(there, dict) or not _is_json(there):
-        raise InputError(f"{path} is no checkpoint of a training: delete it to start anew")
+        raise InputError(f"{path} is not a checkpoint of a training: delete it to start anew")
     other = [name for name in {**identity, **there} if there.get(name) != identity.get(name)]
     if other == ["data_sha256"]:
         raise OtherDataError(f"{path} belongs to a training on other data: delete it to start anew")
@@ -110,7 +110,7 @@ def _impossible(path: Path, wrong: Sequence[str]) -> InputError:
 def _misfits(
     state: dict[str, Any], config: TrainConfig, weights: Mapping[str, Tensor], optimizer: Optimizer
 ) -> list[str]:
-    """The fields that are well formed, and do not fit the others, the settings or the model."""
+    """The fields that are well formed but do not fit the others, the settings or the model."""
     step = state["step"]
     if step > config.steps:
         return ["step"]
@@ -144,7 +144,7 @@ def _is_tensor_like(value: Any, like: Tensor) -> bool:
 
 
 def _fits_optimizer(states: Any, optimizer: Optimizer) -> bool:
-    """Whether ``states`` have what is kept of parameters: nothing of those that had no gradient yet."""
+    """Whether ``states`` have what is kept for parameters: nothing for those that have had no gradient yet."""
     return isinstance(states, dict) and all(
         isinstance(index, int) and 0 <= index < len(optimizer.parameters) and _fit(kept, optimizer.kept_of(index))
         for index, kept in states.items()

@@ -26,20 +26,20 @@ class TrainConfig:
         weight_decay: of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), 0 or more: in each step, each weight is
             also made smaller by this times the rate of the step, as a share of itself.
         warmup: share of the steps, 0 … 1.
-        clip_norm: a gradient whose length over all weights is more than this is shortened to it; above 0, and
-            ``math.inf`` for as it comes.
+        clip_norm: a gradient whose length over all weights is more than this is shortened to it. Above 0;
+            ``math.inf`` shortens none.
         validations: how many times the model is evaluated on the validation set, evenly over the run, the end included;
-            after every step, where there are more validations than steps.
-        seed: 0 … 2⁶³ − 1; decides the order of the data and all else that is random.
+            after every step if there are more validations than steps.
+        seed: 0 … 2⁶³ − 1; decides the order of the data and everything else that is random.
         precision: "float32", "bfloat16", or "auto" for bfloat16 where the device is fast at it. The quantizer and the
             losses are always in float32, and so are the weights.
         compile: whether to train a prior with ``torch.compile``: up to a tenth faster after half a minute. Not
             for a VQ-VAE: torch 2.15 compiles the gradient of its padding wrongly, and stops.
-        shards: into how many parts of the same size a batch is cut, a power of two. Each is computed alone, and what
-            they give is added in a fixed order: so that many processes, or any number that divides it, train the same
-            model, see ``lpvq.distributed``. A model that was trained with another number differs in the last bits.
-        fast_reduce: whether several processes may take the parts of a batch that each has as one, and add up in the
-            order that is fastest. Then their number changes the last bits.
+        shards: how many parts of the same size a batch is cut into, a power of two. Each is computed alone, and the
+            results are added in a fixed order, so that this many processes, or any number that divides it, train the
+            same model, see ``lpvq.distributed``. A model trained with another number differs in the last bits.
+        fast_reduce: whether several processes may each take its parts of a batch as one, and add up in the order that
+            is fastest. Then their number changes the last bits.
 
     Raises:
         InputError: a value of another type or range.
@@ -123,7 +123,7 @@ def real_number(name: str, value: Any) -> float:
     raise InputError(f"{name} must be a number, got {value!r}")
 
 
-# What decides how fast a training is, and not what it is.
+# What decides how fast a training is, and not what comes of it.
 HOW_FAST = ("precision", "compile", "fast_reduce")
 
 
@@ -141,7 +141,7 @@ def identity_of(model: Pretrained, config: TrainConfig, data: DataSet, validatio
     """Say what makes two trainings the same one: model, settings and data; plain values, as JSON has them.
 
     Args:
-        model: its class and the arguments that it was made with count, its weights do not.
+        model: its class and the arguments that it was made with count; its weights do not.
         config: how it is trained. What only decides how fast that is does not count.
         data: what it learns from.
         validation: what it is validated on, if anything.

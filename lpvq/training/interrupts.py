@@ -19,7 +19,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a signal has come that should stop what is running; calling it stops it if so."""
+    """Whether a signal has come that should stop what is running; if so, calling this stops it."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
@@ -34,11 +34,11 @@ class StopRequest:
         return self._signal is not None
 
     def __call__(self) -> None:
-        """Do what the signal that has come asks for; nothing where none has.
+        """Do what the signal that has come asks for, or nothing if none has come.
 
         Raises:
             KeyboardInterrupt: after Ctrl-C.
-            SystemExit: after SIGTERM or SIGHUP, with the status 128 + signal, as shells count.
+            SystemExit: after SIGTERM or SIGHUP, with the status 128 + signal, as shells have it.
         """
         if self._signal is None:
             return
@@ -51,7 +51,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests(names: Sequence[str] = _STOPPING) -> Iterator[StopRequest]:
-    """Have signals wait: Ctrl-C (SIGINT), SIGTERM as schedulers send it, SIGHUP when a terminal is closed.
+    """Make signals wait: Ctrl-C (SIGINT), SIGTERM as schedulers send it, SIGHUP when a terminal is closed.
 
     Stopped in the middle of a step, weights would be half updated. So the loop asks between steps. A second signal of
     the same kind does what it would do without this. Signals that are ignored (``nohup``) stay so. Only the main

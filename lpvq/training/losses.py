@@ -19,7 +19,7 @@ def reconstruction_error(model: VQVAE, data: ImageData) -> float:
 
     Args:
         model: used in eval mode, in float32; left in the mode it was in.
-        data: images, taken in [0, 1]; their reconstructions are clamped to it.
+        data: images, taken in [0, 1]; their reconstructions are clamped to this range.
     """
     device = next(model.parameters()).device
 
@@ -43,7 +43,7 @@ def grid_nll(model: PixelCNN | CoarseToFine | WholeNumberPixelCNN, codes: Latent
         codes: N grids; where the model has classes, each is predicted given its label.
     """
     device = model.device
-    nats = torch.empty(len(codes))  # in one place: many small tensors would hold large gaps open
+    nats = torch.empty(len(codes))  # in one place: many small tensors would leave large gaps
     batches = codes.batches()
 
     def nats_of(batch: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def given(
     """Return what ``nll`` is given for some grids: their codes, and labels and coarse codes if the model takes them.
 
     Args:
-        model: which has classes or coarse codes, or not.
+        model: with or without classes, with or without coarse codes.
         codes: the set; a model with coarse codes needs those of the set.
         indices: of the grids, int64 (B,).
         device: where they are needed.

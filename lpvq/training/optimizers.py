@@ -22,7 +22,7 @@ class Optimizer:
     Args:
         parameters: all that are trained.
         matrices: those of them that Muon moves if the settings ask for it, each of 2 or more dimensions. A kernel of a
-            convolution, (out, in, rows, columns), counts as a matrix of its first dimension by all others.
+            convolution, (out, in, rows, columns), counts as a matrix of its first dimension by all the others.
         config: the rates and the weight decay.
     """
 
@@ -77,7 +77,7 @@ class Optimizer:
             self.muon.step()
 
     def state(self) -> dict[int, dict[str, Tensor]]:
-        """Return what is kept of each parameter that had a gradient, by its index; see ``kept_of``."""
+        """Return what is kept for each parameter that had a gradient, by its index; see ``kept_of``."""
         return {
             index: self._state_of(moved)[moved]
             for index, moved in enumerate(self._moved())
@@ -93,7 +93,7 @@ class Optimizer:
                 }
 
     def kept_of(self, index: int) -> dict[str, Tensor]:
-        """Return tensors of the names, shapes and types of what is kept of a parameter."""
+        """Return tensors with the names, shapes and types of what is kept for a parameter."""
         if index in self.views:
             return {"momentum_buffer": self.views[index]}
         like = self.parameters[index]

@@ -1,8 +1,8 @@
 """The work of a training step, recorded once on a GPU and replayed in each step.
 
-A small network keeps a GPU busy for a moment only: to launch its many kernels one by one takes longer than to run them.
-Where each step does the same work, whatever the values, the launches can be recorded. All that is worked on then has to
-stay where it is in memory.
+A small network keeps a GPU busy for a moment only: launching its many kernels one by one takes longer than running
+them. Where each step does the same work, whatever the values, the launches can be recorded. All that is worked on then
+has to stay where it is in memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -103,7 +103,7 @@ class RecordedMuon:
 
     def _step(self, _: int) -> None:
         # The rate is a number to Muon, and would be recorded with the rest. But how far a step goes is proportional to
-        # it, weight decay included: so take a whole step, and then the share of it.
+        # it, weight decay included: so take a whole step, and then this share of it.
         before = [matrix.detach().clone() for matrix in self._matrices]
         self._muon.step()
         for old, matrix in zip(before, self._matrices, strict=True):

@@ -15,20 +15,20 @@ from lpvq.errors import InputError
 from lpvq.training.config import TrainConfig
 
 OneBatch = Callable[[Sequence[Tensor]], AbstractContextManager[None]]
-"""What is entered while the shards that it is given, as indices, are computed: a model that learns otherwise than by
-gradient learns at the end of it."""
+"""What is entered while the shards that it is given, as indices, are computed: a model that does not learn by gradient
+learns at the end of it."""
 
 
 class Shards:
     """The shards of the batches of a training, and the share of them that this process has.
 
     Args:
-        description: of complaints.
-        config: into how many shards a batch is cut, and in which order they are added.
+        description: of the training, for complaints.
+        config: how many shards a batch is cut into, and in which order they are added.
         batch_size: how many items a batch has at most.
 
     Attributes:
-        batch_size: how many items a batch has: as many as make shards of the same size.
+        batch_size: how many items a batch has: the most that make shards of the same size.
 
     Raises:
         InputError: more shards than items, or a number of processes that cannot share them.
@@ -70,7 +70,7 @@ class Shards:
             parameters: whose gradients are wanted; they have none yet.
             autocast: what losses are computed in.
             one_batch: see ``OneBatch``.
-            seed_for: seeds all that is random in a shard, by its number, or with none in what all do together.
+            seed_for: seeds all that is random in a shard, by its number; with no number, in what all do together.
             asked_to_stop: whether this process has been.
 
         Returns:

@@ -1,6 +1,6 @@
 """One loop that trains every model: warm-up and decay, validation, best weights, checkpoints.
 
-Everything random in step s depends on the seed and on s alone: the order of the data through the epoch, the rest
+Everything random in step s depends on the seed and on s alone: the order of the data by way of the epoch, the rest
 because torch's generator is seeded anew for each step. So a run that goes on from a checkpoint ends, bit for bit, where
 an uninterrupted run ends (on the same machine, on a CPU), and no generator states need to be kept.
 
@@ -37,7 +37,7 @@ from lpvq.training.shards import OneBatch, Shards
 
 
 class Record(TypedDict):
-    """What a training has come to at one validation.
+    """How far a training has come at one validation.
 
     Attributes:
         step: how many steps are done.
@@ -60,7 +60,7 @@ History = list[Record]
 """One record for each validation."""
 
 AfterStep = Callable[[int, History], None]
-"""Called after each step with the number of steps done and the history so far; it must leave the model as it is."""
+"""Called after each step with the number of steps done and the history so far; it must leave the model unchanged."""
 
 Data = TypeVar("Data", bound=DataSet)
 
@@ -70,14 +70,14 @@ _PRECISIONS: dict[torch.dtype, Literal["float32", "bfloat16"]] = {
 }
 
 _stopped: dict[str, Any] = {}
-"""The state of the last training that was stopped in a notebook and has no checkpoint."""
+"""The state of the last training that was stopped in a notebook and had no checkpoint."""
 
 
 class Trainer(Generic[Data]):
     """One training run: the loop, and its state on disk. It knows a loss and no model.
 
     Args:
-        description: of the progress bar and of complaints.
+        description: of the training, for the progress bar and for complaints.
         model: whose parameters are trained.
         loss: from the indices of a batch, int64 (B,), to a scalar with a gradient; or from what ``fetch`` returns.
         evaluate: from the validation set to the loss on it, in eval mode.
@@ -159,7 +159,7 @@ class Trainer(Generic[Data]):
             InputError: a checkpoint that is damaged, of another run, or further than ``until``; a loss that is not
                 finite.
             Stopped: after Ctrl-C, when the step is done and the checkpoint written. In a notebook a training without
-                a checkpoint is kept in memory until the same one is run again, and goes on.
+                a checkpoint is kept in memory, and goes on when the same one is run again.
             SystemExit: the same after SIGTERM or SIGHUP, or where another of several processes was told to stop.
             ProcessLostError: another of several processes has ended.
         """
@@ -208,7 +208,7 @@ class Trainer(Generic[Data]):
         seconds_before = self.seconds
         gpus = [self.device] if self.device.type == "cuda" else []
         with bar, torch.random.fork_rng(gpus), at_work() as share, stop_requests() as stop_if_asked:
-            if distributed.count() == 1:  # of several processes, torchrun has said how many threads each has
+            if distributed.count() == 1:  # with several processes, torchrun has said how many threads each has
                 share.take()
             while self.step < end:
                 somebody_asked = self._one_step(path, stop_if_asked)
@@ -230,9 +230,10 @@ class Trainer(Generic[Data]):
                     saved = now
                 if distributed.count() > 1:
                     if stopping or last:
-                        distributed.from_all(None)  # until the first has written: who ends earlier has torchrun end it
+                        # Until the first has written: if another ended earlier, torchrun would end it.
+                        distributed.from_all(None)
                     if not (stopping or last):
-                        continue  # a signal that has come meanwhile is told to the others in the next step
+                        continue  # of a signal that has come meanwhile, the others are told in the next step
                     if stopping and not stop_if_asked.is_set():
                         stop_if_asked.note(signal.SIGTERM, None)
                 try:
@@ -352,7 +353,7 @@ class Trainer(Generic[Data]):
         """All that a training needs to go on."""
         return {
             "identity": self.identity,
-            "precision": _PRECISIONS[self.precision],  # on another machine, too, the run goes on as it began
+            "precision": _PRECISIONS[self.precision],  # on another machine, too, the run goes on in it
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,

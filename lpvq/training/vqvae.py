@@ -49,12 +49,12 @@ def train_vqvae(
         InputError: an empty set, images of another shape than the model's or without any variance; a checkpoint that is
             damaged, of another run, or further than ``until``; a loss that is not finite, in training or validation.
         Stopped: after Ctrl-C, when the step is done and the checkpoint written; a ``KeyboardInterrupt``. In a notebook,
-            a training without a checkpoint is kept in memory until the same one is run again, and goes on.
+            a training without a checkpoint is kept in memory, and goes on when the same one is run again.
         SystemExit: the same after SIGTERM or SIGHUP.
         ProcessLostError: one of several processes has ended.
 
     Where torch.distributed is initialised, all processes have to call this, with the same settings and data, and train
-    one model together: the first one's weights are what all begin with, and it alone reads and writes ``checkpoint``.
+    one model together: all begin with the first one's weights, and it alone reads and writes ``checkpoint``.
     ``config.shards`` has to be a multiple of the number of processes.
     """
     if config.compile:

@@ -86,8 +86,8 @@ CLAIMS = [
         "0.75 < value['frequencies by place'] / value['frequencies only'] < 0.95",
     ),
     Claim(
-        "After a tenth of its training, your prior needs about a fifth of what remains, and the rest of its training takes"
-        " off another two fifths.",
+        "After a tenth of its training, your prior needs about a fifth of what remains, and the rest of its training"
+        " takes off another two fifths.",
         "ladder",
         "ladders['your codes']",
         "0.15 < value['prior, a tenth trained'] / value['frequencies by place'] < 0.3"

@@ -540,7 +540,7 @@ def test_everybody_is_in_the_table_with_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "in" / "kim" / "homework.pdf").write_bytes(b"%PDF-1.7")
     graded(tmp_path)
     said = {row["student"]: row["remarks"] for row in rows(tmp_path / "out" / VECTORS.name / "points.csv")}
-    assert "nothing in it" in said["bob"] and "homework.pdf: the file is no notebook (a PDF)" in said["kim"]
+    assert "nothing in it" in said["bob"] and "homework.pdf: the file is not a notebook (a PDF)" in said["kim"]
     assert {row["student"] for row in rows(tmp_path / "out" / "students.csv")} == {"ada", "bob", "kim"}
     assert totals(tmp_path) == {"ada": "17", "bob": "", "kim": ""}
 

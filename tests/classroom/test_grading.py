@@ -166,8 +166,8 @@ def too_large(path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "remark"),
     [
-        (not_a_notebook, "the file is no notebook"),
-        (cut_off, "the file is no notebook"),
+        (not_a_notebook, "the file is not a notebook"),
+        (cut_off, "the file is not a notebook"),
         (of_another_kind, "no list of cells"),
         (too_large, "clear its outputs"),
     ],

@@ -81,7 +81,7 @@ def test_each_assignment_of_a_student_is_found(tmp_path: Path) -> None:
 def test_a_folder_with_nothing_in_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds nothing"):
         find(tmp_path, ASSIGNMENTS)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find(tmp_path / "x", ASSIGNMENTS)
 
 

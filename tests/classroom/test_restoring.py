@@ -56,7 +56,7 @@ def test_cells_that_are_none_are_left_out() -> None:
     restored, remarks = restore(VECTORS, cells, "ada")
     free = [cell.source for cell in restored.cells if not about(cell)]
     assert free == ["STUDENT = 'ada'", "", "1 + 1", ""]
-    assert sum("is no cell" in remark for remark in remarks) == 3
+    assert sum("is not a cell" in remark for remark in remarks) == 3
 
 
 def test_a_notebook_of_an_old_format_is_read() -> None:
@@ -131,10 +131,10 @@ def test_pasted_pictures_are_kept_and_what_is_none_is_not(kind: str) -> None:
         (b'{"cells": {}}', "no list of cells"),
         (b"3", "no list of cells"),
         (b"[" * 100_000, "RecursionError"),
-        (b"\xff\xfe\x00", "is no notebook"),
+        (b"\xff\xfe\x00", "is not a notebook"),
         (b"<html>", "a web page"),
         (b"\x89PNG\r\n", "a picture"),
-        (b'{"nbformat": 3, "worksheets": 3}', "is no notebook"),
+        (b'{"nbformat": 3, "worksheets": 3}', "is not a notebook"),
     ],
 )
 def test_a_file_that_is_no_notebook_says_what_it_is(content: bytes, expected: str) -> None:

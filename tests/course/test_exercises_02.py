@@ -187,7 +187,7 @@ def test_2_3_restart_at_the_worst_described() -> None:
             (lambda counts, *_: counts, "two tensors, counts and sums"),
             (lambda counts, sums, batch: (counts, sums), "the function fails with TypeError"),
             (lambda counts, sums, *_: (counts, sums), "nothing is restarted"),
-            (with_rare(lambda counts, threshold: counts < 1.0), "the threshold that is handed over"),
+            (with_rare(lambda counts, threshold: counts < 1.0), "the threshold that the function is given"),
             (with_rare(lambda counts, threshold: counts <= threshold), "not below it"),
             (with_rare(lambda counts, threshold: counts > threshold), "counts: "),
             (with_rare(lambda counts, threshold: counts < counts.sort().values[2]), "with the threshold"),

@@ -250,7 +250,10 @@ def test_6_4_label_probabilities() -> None:
             (lambda model, codes: (-nats(model, codes) / 20).softmax(1), "use nats per grid"),
             (lambda model, codes: (-nats(model, codes) / math.log(2)).softmax(1), "not bits"),
             (lambda model, codes: (-nats(model, codes)).sigmoid(), "sigmoid"),
-            (lambda model, codes: nats(model, codes) / nats(model, codes).sum(1, keepdim=True), "their exponentials"),
+            (
+                lambda model, codes: nats(model, codes) / nats(model, codes).sum(1, keepdim=True),
+                "exponentials of the nats",
+            ),
             (lambda model, codes: probabilities(model, codes).argmax(1), "the best labels"),
             (lambda model, codes: probabilities(model, codes).max(1).values, "of the best labels"),
             (lambda model, codes: probabilities(model, codes).mean(0), "expected the shape (7, 3), got (3,)"),

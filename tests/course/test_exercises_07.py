@@ -159,9 +159,9 @@ def test_7_3_moods(models: tuple[PixelCNN, Tensor, Tensor]) -> None:
             (codes[:1].expand(3, -1, -1), "the lower half is that of the image itself"),
             (right[:1], "expected the shape (3, 8, 8), got (1, 8, 8)"),
             (right.flatten(1), "expected the shape (3, 8, 8), got (3, 64)"),
-            (right + 0.5, "no codes"),
-            (right - 1, "no codes"),
-            (right + 5, "no codes"),
+            (right + 0.5, "not codes"),
+            (right - 1, "not codes"),
+            (right + 5, "not codes"),
             ("moods", "expected three grids of codes, got str"),
         ],
     )

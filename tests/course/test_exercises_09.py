@@ -95,7 +95,7 @@ def test_9_2_coverage():
             (lambda real, other, k: coverage(real, other, k) * len(real), "how many real points"),
             (lambda real, other, k: coverage(real, other, k) * len(real) / len(other), "not by that of the others"),
             (lambda real, other, k: inside(other, real, k).double().mean(), "the pairs"),
-            (lambda real, other, k: coverage(real, other, k - 1), "no neighbour of itself"),
+            (lambda real, other, k: coverage(real, other, k - 1), "not its own neighbour"),
             (lambda real, other, k: coverage(real, other, k + 1), "too large"),
             (lambda real, other, k: coverage(real, other, 3), "the k in the brackets"),
             (lambda real, other, k: inside(other, real, k).any(0), "expected a number, got Tensor of shape (40,)"),

@@ -148,7 +148,7 @@ def test_11_3_what_a_wrong_sketch_costs(small_faces):
             ((own, before), "the face before"),
             ((own, other_label), "the labels stay"),
             ((own, of_first), "of the first"),
-            ((own, own), "the own grid again"),
+            ((own, own), "own grid again"),
             ((own, abs(after - own)), "next one's grid: "),
             ((both, after), "that includes what the coarse grid costs"),
             ((both - own, after), "that is what the coarse grid costs"),

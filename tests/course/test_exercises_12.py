@@ -120,7 +120,7 @@ def test_12_3_taking_a_symbol_off():
             (lambda x, ends: (x % ends[-1], x // ends[-1]), "whose piece"),
             (taking(before=lambda q, size, place, start, x: q * size + place), "start is still in"),
             (taking(before=lambda q, size, place, start, x: q * size), "the rest has been lost"),
-            (taking(before=lambda q, size, place, start, x: q * size + start), "all that the number has kept"),
+            (taking(before=lambda q, size, place, start, x: q * size + start), "the number has kept start alone"),
             (taking(before=lambda q, size, place, start, x: q + place - start), "not multiplied by size"),
             (taking(before=lambda q, size, place, start, x: q), "only divided"),
             (taking(before=lambda q, size, place, start, x: x), "as it was"),

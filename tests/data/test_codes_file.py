@@ -88,7 +88,7 @@ VALUES: dict[str, tuple[Arrays, str]] = {
     "names as bytes": ({"class_names": np.array([b"a", b"b", b"c"])}, r"class_names has the type \|S1"),
     "names as objects": ({"class_names": np.array(["a", "b", "c"], object)}, "class_names has the type object"),
     "one name for all": ({"class_names": np.array("abc")}, "class_names has .* shape"),
-    "names that are no text": ({"class_names": np.full(3, 2**31, np.uint32).view("<U1")}, "no file of latent codes"),
+    "names that are no text": ({"class_names": np.full(3, 2**31, np.uint32).view("<U1")}, "not a file of latent codes"),
     "no codes in the codebook": ({"num_codes": np.array(0)}, "num_codes must be an int in 1 … .*, got 0"),
     "a negative codebook": ({"num_codes": np.array(-8)}, "num_codes must be .*, got -8"),
     "a codebook beyond all memory": ({"num_codes": np.array(2**62)}, "num_codes must be"),
@@ -201,12 +201,12 @@ FOREIGN: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("damage", FOREIGN.values(), ids=FOREIGN)
 def test_a_damaged_or_foreign_file_is_named(tmp_path: Path, content: bytes, damage: Callable[[bytes], bytes]) -> None:
     (tmp_path / "d.npz").write_bytes(damage(content))
-    assert "no file of latent codes" in refused(tmp_path / "d.npz")
+    assert "not a file of latent codes" in refused(tmp_path / "d.npz")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "missing.npz")
-    assert "no file of latent codes" in refused(tmp_path)
+    assert "not a file of latent codes" in refused(tmp_path)
 
 
 def test_a_bit_that_flips_anywhere_is_noticed_or_harmless(tmp_path: Path, content: bytes, codes: LatentCodes) -> None:
@@ -253,7 +253,7 @@ def test_what_a_header_claims_is_checked_before_memory_is_taken_for_it(tmp_path:
     write_raw(tmp_path / "c.npz", {**members, "codes.npy": codes_file})
     tracemalloc.start()
     try:
-        assert "no file of latent codes" in refused(tmp_path / "c.npz")
+        assert "not a file of latent codes" in refused(tmp_path / "c.npz")
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -42,8 +42,8 @@ def test_a_set_goes_to_a_file_and_comes_back_in_its_order(tmp_path: Path, capsys
     capsys.readouterr()
 
     # Nothing is replaced, nothing is trained to read a file, and nothing is needed where the models are inside.
-    assert run("compress", "smileys", file, *home) == 2 and "is there already" in capsys.readouterr().err
-    assert run("decompress", file, tmp_path / "a", *home) == 2 and "is there already" in capsys.readouterr().err
+    assert run("compress", "smileys", file, *home) == 2 and "exists already" in capsys.readouterr().err
+    assert run("decompress", file, tmp_path / "a", *home) == 2 and "exists already" in capsys.readouterr().err
     assert run("decompress", file, tmp_path / "b", "--output", tmp_path / "none") == 2
     complaint = capsys.readouterr()
     assert "compressed by the models of smileys, smoke" in complaint.err and "training" not in complaint.out

@@ -117,7 +117,7 @@ def test_other_files_are_refused(written: Path, tmp_path: Path, monkeypatch: pyt
 )
 def test_whole_files_that_are_no_checkpoints_are_refused(foreign: Any, tmp_path: Path) -> None:
     write_tensors(tmp_path / "c", foreign, checked=True)
-    refuse(tmp_path / "c", "is no checkpoint of a training")
+    refuse(tmp_path / "c", "is not a checkpoint of a training")
 
 
 # What it holds.

@@ -42,7 +42,7 @@ def plot_pixel_values(image: Tensor, row: int, column: int, size: int = 6) -> Fi
 
 
 def plot_description(image: Tensor, numbers: Tensor, reconstruction: Tensor) -> Figure:
-    """Plot the way from an image through a short description back to an image.
+    """Plot the path from an image through a short description back to an image.
 
     Args:
         image: (C, H, W), floats in [0, 1].
@@ -71,7 +71,7 @@ def plot_curves(
         curves: by name, the values on the x axis and those on the y axis; at most four.
         xlabel: of the x axis.
         ylabel: of the y axis, which is logarithmic too.
-        points: by name, x and y of what is a point and not a line; at most two.
+        points: by name, the x and y of single points; at most two.
     """
     figure = Figure((6.2, 3.5), layout="constrained")
     axis = figure.subplots()
@@ -112,7 +112,7 @@ def plot_cloud(latents: Tensor, colours: Tensor, draws: Tensor, drawn_colours: T
     for axis, (vectors, of_points, title) in zip(axes, sets, strict=True):
         across, up = ((vectors - centre) @ plane.T).T
         axis.scatter(across, up, s=9, c=of_points.numpy(), linewidths=0)
-        axis.set_facecolor("#c8c8c8")  # on which all colours of backgrounds are seen, the pale ones too
+        axis.set_facecolor("#c8c8c8")  # all background colours show on it, even the pale ones
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("first direction")
     axes[0].set_ylabel("second direction")

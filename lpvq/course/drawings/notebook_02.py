@@ -15,7 +15,7 @@ from lpvq.models.quantizer import nearest_codes
 from lpvq.plotting import BLACK, BLUE, GREEN, ORANGE, code_colours
 
 Step = tuple[int, int, float, float]
-"""A step, how many entries are in use at it, the error, and the mean length of a vector."""
+"""A step, how many entries are in use by then, the error, and the mean length of a vector."""
 
 _FINE = 300  # places along each side at which cells are sampled
 _NUMBERED = 12  # more entries than these would hide their own numbers
@@ -50,7 +50,7 @@ def plot_path(points: Tensor, codebook: Tensor, path: Tensor, target: Tensor) ->
         points: (N, 2); they only say how much of the plane to draw.
         codebook: (K, 2).
         path: where the vector was at each step, (T, 2).
-        target: what its entry ought to be near to, (2,).
+        target: what its entry ought to be near, (2,).
     """
     figure = Figure((4.6, 4.2), layout="constrained")
     axis = figure.subplots()
@@ -91,7 +91,7 @@ def plot_staircase(entries: Tensor) -> Figure:
     entries = entries.sort().values
     z = torch.linspace(float(entries[0]) - 0.5, float(entries[-1]) + 0.5, 1000)
     stairs = entries[nearest_codes(z[:, None], entries[:, None])]
-    stairs[1:][stairs.diff() != 0] = torch.nan  # a jump is no line
+    stairs[1:][stairs.diff() != 0] = torch.nan  # a jump is not a line
     figure = Figure((5.5, 3.4), layout="constrained")
     axis = figure.subplots()
     axis.plot(z.numpy(), stairs.numpy(), color=BLUE, linewidth=2.5, label="the entry that is chosen: slope 0")

@@ -1,4 +1,4 @@
-"""Drawings of 03_vqvae: the way through the model, what a code sees and what it affects, the codebook as tiles."""
+"""Drawings of 03_vqvae: the path through the model, what a code sees and what it affects, the codebook as tiles."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def plot_vqvae() -> Figure:
-    """Plot the way of an image through encoder, quantizer and decoder, and the way of the gradient back."""
+    """Plot the path of an image through encoder, quantizer and decoder, and the path of the gradient back."""
     figure = Figure((9, 2.9))
     axis = figure.add_axes((0.005, 0.01, 0.99, 0.98))
     axis.set(xlim=(0, 100), ylim=(0, 32))
@@ -69,7 +69,7 @@ def plot_grids(grids: Sequence[Tensor], titles: Sequence[str]) -> Figure:
 
 
 def plot_reach(maps: Sequence[Tensor], titles: Sequence[str], own: tuple[int, int, int], unit: str) -> Figure:
-    """Plot how strongly each pixel has to do with one code, and outline the pixels that the code stands for.
+    """Plot how strongly each pixel is tied to one code, and outline the pixels that the code stands for.
 
     Args:
         maps: a map (H, W) of strengths, 0 or more, for each panel; what is 0 stays white.
@@ -123,7 +123,7 @@ def plot_evaluated(
     """
     figure = Figure((8.4, 1.95 * len(images) + 0.3), layout="constrained")
     axes = figure.subplots(len(images), 4, squeeze=False)
-    differences = (reconstructions - images).abs().amax(1).detach().cpu()  # (N, H, W): of the colours the largest
+    differences = (reconstructions - images).abs().amax(1).detach().cpu()  # (N, H, W): the largest of the colours
     for row, title, image, grid, again, difference in zip(
         axes, titles, images, codes, reconstructions, differences, strict=True
     ):
@@ -141,11 +141,11 @@ def plot_evaluated(
 
 
 def plot_tiles(tiles: Tensor, columns: int, used: int) -> Figure:
-    """Plot what codes paint as one wall with white joints, and a line between those in use and those that are not.
+    """Plot what codes paint as one wall with white joints, and a line between those in use and those not in use.
 
     Args:
         tiles: small images (N, C, P, P), floats in [0, 1], of the most frequent code first; each row is named by the
-            ranks of its own.
+            ranks of its codes.
         columns: how many are in a row.
         used: how many of the codes are in use.
     """
@@ -168,7 +168,7 @@ def plot_tiles(tiles: Tensor, columns: int, used: int) -> Figure:
 
 
 def plot_growth(numbers: Sequence[int], used: Sequence[float], perplexities: Sequence[float], num_codes: int) -> Figure:
-    """Plot how many codes are seen to be in use, and their perplexity, over the number of images that are counted."""
+    """Plot how many codes are seen to be in use, and their perplexity, against the number of images counted."""
     figure = Figure((5.8, 3.2), layout="constrained")
     axis = figure.subplots()
     axis.plot(numbers, used, color=BLUE, marker="o", label="codes in use")

@@ -8,7 +8,7 @@ from lpvq.plotting import BLACK, BLUE, ORANGE
 
 
 def plot_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Plot estimates of a mutual information over the number of grids they were made from.
+    """Plot estimates of a mutual information against the number of grids they were made from.
 
     Args:
         numbers: of grids, one for each point.
@@ -25,7 +25,7 @@ def plot_shared_bits(numbers: Sequence[int], curves: Mapping[str, Sequence[float
     axis.set_xlabel("grids counted")
     axis.set_ylabel("mutual information (bits)")
     axis.grid(alpha=0.3)
-    axis.legend(loc="center right")  # between the two, which end at the top and at the bottom
+    axis.legend(loc="center right")  # between the two curves, which end at the top and at the bottom
     return figure
 
 

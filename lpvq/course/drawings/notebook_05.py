@@ -239,11 +239,11 @@ def plot_code_grids(grids: Tensor, num_codes: int) -> Figure:
 
 
 def plot_lost_bits(images: Tensor, lost: Tensor, mean: Tensor) -> Figure:
-    """Plot images, below each how many bits more its codes cost one model than the other, and the mean of many.
+    """Plot images, below each how many more bits its codes cost one model than the other, and the mean of many.
 
     Args:
         images: (N, 3, H, W), floats in [0, 1].
-        lost: (N, h, w); below 0 where the other model pays more.
+        lost: (N, h, w); below 0 where a code costs the other model more.
         mean: over many images, (h, w), in a map of its own.
     """
     figure = Figure((1.35 * len(images) + 3.2, 3.0), layout="constrained")
@@ -291,7 +291,7 @@ def _earlier(height: int, width: int, position: Position) -> Tensor:
 
 
 def _put_cells(axis: Axes, seen: Tensor, earlier: Tensor) -> None:
-    """Plot a cell for each place, by whether it is seen and whether it is earlier, bool (H, W) both."""
+    """Plot a cell for each place, by whether it is seen and whether it is earlier, both bool (H, W)."""
     for row in range(seen.shape[0]):
         for column in range(seen.shape[1]):
             is_seen, is_earlier = bool(seen[row, column]), bool(earlier[row, column])

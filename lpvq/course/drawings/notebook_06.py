@@ -109,7 +109,7 @@ def plot_curves(curves: Mapping[str, Sequence[float]], levels: Mapping[str, floa
 
     Args:
         curves: by name.
-        levels: horizontal lines to hold them against, by name.
+        levels: horizontal lines to compare them with, by name.
         labels: ``xlabel`` and ``ylabel``, and ``yscale`` ("linear" or "log").
     """
     figure = Figure((6, 3.3), layout="constrained")

@@ -14,7 +14,7 @@ _SMALL = 9  # points
 
 
 def plot_controls(probabilities: Tensor) -> Figure:
-    """Plot what temperature, top-k and top-p make of ``probabilities`` (K,), which stand dashed behind each.
+    """Plot what temperature, top-k and top-p make of ``probabilities`` (K,), shown dashed behind each.
 
     Args:
         probabilities: of a few codes, the most probable first.
@@ -57,7 +57,7 @@ def plot_line(probabilities: Tensor, uniform: Tensor) -> Figure:
     axis.set_xlim(-0.01, 1.01)
     axis.set_ylim(-0.3, 1)
     axis.set_yticks([])
-    axis.set_xticks([0.0, *(end for end in ends[:-1] if end < 0.95), 1.0])  # no two labels on each other
+    axis.set_xticks([0.0, *(end for end in ends[:-1] if end < 0.95), 1.0])  # no two labels on top of each other
     axis.set_xlabel("the probabilities, laid end to end")
     axis.spines[["top", "left", "right"]].set_visible(False)
     return figure
@@ -91,7 +91,7 @@ def hide(images: Tensor, present: Tensor) -> Tensor:
 
 
 def plot_distributions(rows: Sequence[tuple[str, Tensor]], most: int) -> Figure:
-    """Plot distributions over the same codes beside each other: the ``most`` probable ones of the first, and the rest.
+    """Plot distributions over the same codes side by side: the ``most`` probable codes of the first, and the rest.
 
     Args:
         rows: titles and probabilities (K,).
@@ -159,7 +159,7 @@ def plot_trade(points: Sequence[tuple[float, float, float]], real: tuple[float, 
 
     Args:
         points: temperature, mean nats per grid, bits of diversity.
-        real: nats and bits of real grids, as many.
+        real: nats and bits of as many real grids.
     """
     figure = Figure((6, 3.4), layout="constrained")
     axis = figure.subplots()

@@ -119,7 +119,7 @@ def plot_changes(vertical: Sequence[Tensor], horizontal: Sequence[Tensor], row: 
 
     Args:
         vertical: changes (H, W) of the vertical features, after the input layer, block 1, and so on.
-        horizontal: the same of the horizontal features.
+        horizontal: the same for the horizontal features.
         row: of the code, which gets a frame.
         column: of the code.
     """
@@ -163,7 +163,7 @@ def plot_mistakes(maps: Mapping[str, Tensor]) -> Figure:
 
 
 def plot_speedups(numbers: Sequence[int], speedups: Mapping[str, Sequence[float]]) -> Figure:
-    """Plot how many times faster than plain sampling each sampler is, over the number of codes in a grid, with N."""
+    """Plot how many times faster than plain sampling each sampler is, against N, the number of codes in a grid."""
     figure = Figure((7, 3.8), layout="constrained")
     axis = figure.subplots()
     axis.plot(numbers, numbers, color=BLACK, linestyle=":", label="N, by multiply-adds")
@@ -183,7 +183,7 @@ def plot_speedups(numbers: Sequence[int], speedups: Mapping[str, Sequence[float]
 
 
 def plot_costs(costs: Mapping[str, tuple[Sequence[float], Sequence[float], float, float]]) -> Figure:
-    """Plot what a step takes over the positions that it computes, measured and by a line.
+    """Plot how long a step takes against the positions that it computes, measured and as a line.
 
     Args:
         costs: by the name of a sampler the positions, the measured seconds, and a and b of the line a + b · positions.

@@ -114,8 +114,8 @@ def plot_floor(sizes: Sequence[int], distances: Mapping[str, Sequence[float]]) -
 def plot_balls(real: Tensor, other: Tensor, k: int) -> Figure:
     """Plot what precision and recall count, on points (N, 2) and (M, 2).
 
-    At the left the balls of the real points, which reach to their ``k``-th neighbours, and which of the other points
-    lie in one; at the right the other way round.
+    On the left are the balls of the real points, which reach to their ``k``-th neighbours, and which of the other
+    points lie in one; on the right it is the other way round.
     """
     figure = Figure((9.4, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -158,9 +158,9 @@ def plot_local_errors(errors: Mapping[str, Tensor], true: float, wrong: float) -
     """Plot histograms of local errors, on a logarithmic axis, with the two lines that divide it and what lies beyond.
 
     Args:
-        errors: by the name of the set, (N,) each, 0 or more; what is below a ten-thousandth stands there.
-        true: up to where a face is true to the renderer.
-        wrong: from where on it is plainly wrong.
+        errors: by the name of the set, (N,) each, 0 or more; what is below a ten-thousandth is drawn there.
+        true: the error up to which a face is true to the renderer.
+        wrong: the error from which on it is plainly wrong.
     """
     figure = Figure((9.5, 3.2), layout="constrained")
     axis = figure.subplots()

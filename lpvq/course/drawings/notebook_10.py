@@ -35,7 +35,7 @@ _WAYS = ("encode", "train", "draw", "")  # from each stage to the next
 
 
 def plot_stages() -> Figure:
-    """Plot the way from pictures to new pictures, and below each stage the instruments that look at it."""
+    """Plot the path from pictures to new pictures, and below each stage the instruments that look at it."""
     figure = Figure((9.6, 2.4))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(0, 9.6), ylim=(0, 2.4))
@@ -53,11 +53,11 @@ def plot_stages() -> Figure:
 
 
 def plot_sheet(sheets: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Plot what was measured of some patients, a line for each of ``SCALES``, as on the sheet of a laboratory.
+    """Plot what was measured in some patients, a line for each of ``SCALES``, as on a laboratory's sheet.
 
     Args:
-        sheets: by patient, the values by the name of the measure; five patients at most. A value off the scale stands
-            at its end.
+        sheets: by patient, the values by the name of the measure; five patients at most. A value off the scale is
+            put at its end.
     """
     figure = Figure((6.2 + 1.0 * len(sheets), 0.36 * len(SCALES) + 0.8), layout="constrained")
     axis = figure.subplots()
@@ -90,7 +90,7 @@ def plot_report_card(
     distances: Mapping[str, Tensor],
     lines: tuple[float, float],
 ) -> Figure:
-    """Plot what there is to say of a model of somebody's own pictures, on one page.
+    """Plot what there is to say about a model of somebody's own pictures, on one page.
 
     Args:
         pictures: by title, four rows of images (N, C, H, W), floats in [0, 1]: unseen pictures, the same decoded from

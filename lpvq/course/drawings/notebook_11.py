@@ -32,7 +32,7 @@ def plot_levels(image: Tensor, fine: Tensor, small: Tensor, coarse: Tensor, patc
 
 
 def plot_beginnings(curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Plot how probably a row of codes is still empty, if all rows above it are.
+    """Plot how probable it is that a row of codes is still empty, if all rows above it are.
 
     Args:
         curves: by name, a probability for each row from the top; NaN where no grid has got there. At most four.

@@ -70,7 +70,7 @@ def plot_files(images: Tensor, files: Sequence[Sequence[int]]) -> Figure:
 
 
 def plot_sizes(bits: Tensor, lengths: Tensor) -> Figure:
-    """Plot the lengths of files over the bits that the prior promises, beside the line where both are equal.
+    """Plot the lengths of files against the bits that the prior promises, with the line where both are equal.
 
     Args:
         bits: (N,).

@@ -54,7 +54,7 @@ def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 
 def plot_trees(numbers: Sequence[int], shards: int = 4) -> Figure:
-    """Plot how the gradients of shards are added in pairs, by so many processes: what each adds, and what all add.
+    """Plot how the gradients of shards are added in pairs, by some processes: what each adds, and what all add.
 
     Args:
         numbers: of processes, for each drawing; each a power of two, and no more than there are shards.
@@ -65,7 +65,7 @@ def plot_trees(numbers: Sequence[int], shards: int = 4) -> Figure:
         places, level = list(np.arange(shards, dtype=float)), 0
         while places:
             for place, x in enumerate(places):
-                mine = level <= np.log2(shards // number)  # so far, a process has all that it adds
+                mine = level <= np.log2(shards // number)  # up to this level, a process has all that it adds
                 rank = place * number // len(places)
                 colour = _OF_PROCESS[rank] if mine else BLACK
                 name = "abcdefgh"[place] if level == 0 else "+"
@@ -121,12 +121,12 @@ def plot_drift(curves: Mapping[str, tuple[Tensor, Tensor]], steps: Sequence[int]
 
 
 def plot_sums(sizes: Sequence[int], seconds: Sequence[float], latency: float, bandwidth: float) -> Figure:
-    """Plot how long two processes take to add up, over what they send, beside the straight line that explains it.
+    """Plot how long two processes take to add up, against what they send, with the straight line that explains it.
 
     Args:
         sizes: in bytes.
         seconds: as many.
-        latency: what nothing at all takes, in seconds.
+        latency: how long it takes to send nothing at all, in seconds.
         bandwidth: in bytes a second.
     """
     figure = Figure((5.6, 3.3), layout="constrained")
@@ -145,7 +145,7 @@ def plot_sums(sizes: Sequence[int], seconds: Sequence[float], latency: float, ba
 def plot_steps(
     sizes: Sequence[int], alone: Sequence[float], shared: Sequence[float], expected: Sequence[float]
 ) -> Figure:
-    """Plot the time of a step over the size of the batch: of one process, of two, and what to expect of two.
+    """Plot the time of a step against the size of the batch: for one process, for two, and what to expect of two.
 
     Args:
         sizes: of batches, in images.

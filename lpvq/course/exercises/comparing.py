@@ -1,4 +1,4 @@
-"""What checkers say of numbers, tensors and functions.
+"""What checkers say about numbers, tensors and functions.
 
 Readers answer in many forms: numbers of Python and of numpy, arrays, tensors on any device and with or without a
 gradient, lists and tuples of all of these. ``as_tensor`` and ``as_numbers`` take them all, so no checker asks for a
@@ -26,14 +26,14 @@ _LARGEST_INT64 = 2**63 - 1
 _WORDS = {2: "two", 3: "three", 4: "four"}
 
 
-class Complaint(Exception):  # noqa: N818 (it is the reader's mistake, and no error of the program)
+class Complaint(Exception):  # noqa: N818 (it is the reader's mistake, not an error of the program)
     """What is wrong with an answer, in words."""
 
 
 def checker(judge: Checker) -> Checker:
-    """Make a checker of a function that may raise its complaint, and draw random numbers.
+    """Make a checker from a function, which may raise its complaint and draw random numbers.
 
-    What a checker draws, and be it for the first weights of a model that is loaded, changes nothing for the notebook.
+    What a checker draws, even for the first weights of a model that is loaded, changes nothing for the notebook.
     """
 
     @wraps(judge)
@@ -144,7 +144,7 @@ def call(function: Any, *arguments: Any, seed: int | None = None) -> Any:
         seed: where its random numbers begin: those of torch, numpy and Python.
 
     Raises:
-        Complaint: it is no function, is not done yet, fails, or returns nothing.
+        Complaint: it is not a function, is not done yet, fails, or returns nothing.
     """
     if not callable(function):
         raise Complaint(f"expected a function, got {_kind(function)}")
@@ -187,7 +187,7 @@ def compare_number(
         answer: the reader's.
         expected: the right one.
         tolerance: a difference that is fine.
-        slips: what is to be said of typical mistakes, and the number that each leads to.
+        slips: what is to be said about typical mistakes, and the number that each leads to.
     """
     try:
         number = as_number(answer)
@@ -207,12 +207,12 @@ def compare_number(
 
 
 def compare_truths(answer: Any, truths: Mapping[str, bool], ask: str) -> str | None:
-    """Compare what a reader says is true, and what not, with what is.
+    """Compare what a reader says is true or false with what is.
 
     Args:
         answer: the reader's dictionary, with True or False of any kind for each name.
         truths: the right one.
-        ask: what to ask oneself of each of them.
+        ask: what to ask of each of them.
     """
     if not isinstance(answer, Mapping) or set(answer) != set(truths):
         return f"expected a dictionary with True or False for each of {', '.join(truths)}"
@@ -246,7 +246,7 @@ def compare_order(answer: Any, right: Sequence[str], look: str) -> str | None:
         return f"expected a list of the {len(right)} names in order, got {_kind(answer)}"
     given = [str(name) for name in answer]
     if unknown := [name for name in given if name not in right]:
-        return f"{unknown[0]!r} is none of the names {', '.join(sorted(right))}"
+        return f"{unknown[0]!r} is not one of the names {', '.join(sorted(right))}"
     if len(given) != len(right) or len(set(given)) != len(right):
         return f"expected each of the {len(right)} names once, got {len(given)}, {len(set(given))} of them different"
     if given == list(right):
@@ -255,7 +255,7 @@ def compare_order(answer: Any, right: Sequence[str], look: str) -> str | None:
         return "this is the other way round"
     places = [place for place, (mine, name) in enumerate(zip(given, right, strict=True)) if mine != name]
     if len(places) == 2 and places[1] == places[0] + 1:
-        return f"two that stand beside each other are exchanged; {look}"
+        return f"two neighbours are exchanged; {look}"
     return f"{len(right) - len(places)} of {len(right)} stand in their places; {look}"
 
 
@@ -268,7 +268,7 @@ def compare_tensor(
         answer: the reader's.
         expected: the right one.
         tolerance: a difference that is fine.
-        slips: what is to be said of typical mistakes, and the tensor that each leads to, of whatever shape.
+        slips: what is to be said about typical mistakes, and the tensor that each leads to, of whatever shape.
     """
     try:
         values = as_tensor(answer)
@@ -285,7 +285,7 @@ def compare_tensor(
 
 
 def same(values: Tensor, others: Tensor, tolerance: float = 1e-5) -> bool:
-    """Say whether tensors have the same shape and, but for rounding, the same values."""
+    """Say whether tensors have the same shape and, apart from rounding, the same values."""
     return values.shape == others.shape and bool(_close(values, others, tolerance).all())
 
 

@@ -15,7 +15,7 @@ _HEIGHT, _WIDTH, _COLOURS, _BITS_OF_COLOUR = 32, 32, 3, 8
 _POSITIONS, _NUM_CODES = 8 * 8, 512
 _PLACE = 4, 4  # of the code that is changed
 _SAD = 1
-_TEMPERATURES = 0.5, 0.5, 3.0  # at which a function is tried
+_TEMPERATURES = 0.5, 0.5, 3.0  # with which a function is tried
 _POSSIBLE = 256  # codes of the shipped model
 
 
@@ -59,7 +59,7 @@ def _one_code_changed(answer: Any) -> str | None:
         "nothing has changed: are the codes changed in place, or decoded before the change?": torch.zeros(
             change.shape[1:]
         ),
-        "the three colours are still there: of each pixel, take the largest": change.abs(),
+        "the three colours are still there: for each pixel, take the largest": change.abs(),
         "this is the mean over the colours; take the largest": change.abs().mean(0),
         "this is the sum over the colours; take the largest": change.abs().sum(0),
         "this is the smallest of the colours; take the largest": change.abs().amin(0),
@@ -75,7 +75,7 @@ def _one_code_changed(answer: Any) -> str | None:
 
 @cache
 def _first_logits() -> Tensor:
-    """Of the first code of a sad face, (256,)."""
+    """The logits of the first code of a sad face, (256,)."""
     _, prior = load_pretrained()
     nothing_yet = torch.zeros(1, *prior.image_size, dtype=torch.int64)
     with torch.no_grad():

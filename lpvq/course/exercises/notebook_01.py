@@ -21,7 +21,7 @@ from lpvq.data.loading import load
 from lpvq.models.pretrained import load_pretrained
 
 _TOLERANCE = 1e-4  # painting by "bilinear" changes the third digit
-_EXACTLY = 1e-5  # of a slip, or one would be found where there is none
+_EXACTLY = 1e-5  # for a slip, or one would be found where there is none
 _SMALL_ERROR = 0.05
 _SHIFTS = 0, 1, 2, 4, 8
 
@@ -37,7 +37,7 @@ def _error(reconstructions: Tensor, originals: Tensor) -> float:
 
 
 def _slips_of_errors(reconstructions: Tensor, originals: Tensor) -> dict[str, float]:
-    """What becomes of an error that is not divided by the right thing, and the like."""
+    """What comes of an error that is not divided by the right thing, and of similar slips."""
     squares, variance = (reconstructions - originals).square(), originals.var(correction=0)
     of_each = squares.mean((1, 2, 3)) / originals.var((1, 2, 3), correction=0)
     errors = {
@@ -138,14 +138,14 @@ _OTHER_GREYS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @cache
 def _sets() -> list[Tensor]:
-    """The faces, and two sets whose images are no squares."""
+    """The faces, and two sets whose images are not squares."""
     faces = _faces()
     return [faces, faces[:8, :, :, :20], faces[50:80, :, 4:20, 8:]]
 
 
 @cache
 def _slips_of_greys(number: int) -> dict[str, float]:
-    """Of one of the sets."""
+    """The slips for one of the sets."""
     images = _sets()[number]
     slips = _slips_of_errors(images.mean(1, keepdim=True).expand_as(images), images)
     return slips | {why: _error(grey(images), images) for why, grey in _OTHER_GREYS.items()}
@@ -187,7 +187,7 @@ def _numbers_of_directions() -> tuple[int, dict[str, float]]:
 
 
 def _squared_singular_values(vectors: Tensor) -> Tensor:
-    """The largest first; by way of the products of the vectors, which are fewer than their dimensions."""
+    """The largest first, found from products of the vectors, which are fewer than their dimensions."""
     return torch.linalg.eigvalsh(vectors @ vectors.T).flip(0).clamp(min=0)
 
 
@@ -205,7 +205,7 @@ def _number_of_directions(answer: Any) -> str | None:
 
 @cache
 def _errors_of_shifts() -> tuple[list[float], dict[str, list[float]]]:
-    """Of faces that are moved, and what becomes of the five errors by slips."""
+    """The errors of faces that are moved, and what becomes of the five errors by slips."""
     faces = _faces()
     variance = faces.var(correction=0).item()
     moved = [faces.roll(shift, 3) for shift in _SHIFTS]

@@ -76,11 +76,11 @@ def _average_and_slips() -> tuple[Tensor, dict[str, Tensor]]:
         "this is the new sum; divide it by the new count": new_sum,
         "divide by the new count, not by the old one": new_sum / count,
         "divide by the new count, not by the number of vectors": new_sum / 2,
-        "to the sum belongs the sum of both vectors, not their mean": (old * total + new * batch.mean(0)) / new_count,
+        "the sum takes in the sum of both vectors, not their mean": (old * total + new * batch.mean(0)) / new_count,
         "two vectors have chosen it, not one": new_sum / (old * count + new),
         "γ belongs to what was there before, and 1 − γ to the batch": (new * total + old * batch.sum(0))
         / (new * count + old * 2),
-        "this is the mean of all six vectors; what was there before is to fade": (total + batch.sum(0)) / (count + 2),
+        "this is the mean of all six vectors; what was there before should fade": (total + batch.sum(0)) / (count + 2),
         "this is the mean of the batch; what was there before counts too": batch.mean(0),
         "the entry has not moved": total / count,
         "the batch counts with 1 − γ": (old * total + batch.sum(0)) / (old * count + 2),
@@ -99,7 +99,7 @@ def _average(answer: Any) -> str | None:
 
 @cache
 def _restarts() -> list[tuple[Tensor, Tensor, Tensor, float]]:
-    """Counts, sums, batch and threshold; some counts are just at the threshold, once none is below it."""
+    """Counts, sums, batch and threshold; some counts are just at the threshold, and once none is below it."""
     generator = torch.Generator().manual_seed(0)
     cases = []
     for threshold, counts in (
@@ -145,7 +145,7 @@ def _slips_of_restarts(counts: Tensor, sums: Tensor, batch: Tensor, threshold: f
     return {
         "nothing is restarted": (counts, sums),
         "a count that equals the threshold is not below it": _placed(counts, sums, counts <= threshold, worst),
-        "is the threshold that is handed over used?": _placed(counts, sums, counts < 1, worst),
+        "is the threshold that the function is given used?": _placed(counts, sums, counts < 1, worst),
         "these are the vectors that are described best; take those that are farthest away": at(-far),
         "the first rare entry gets the vector that is farthest away, and so on": _placed(
             counts, sums, rare, worst[:number].flip(0)
@@ -192,7 +192,7 @@ def _restart_far(answer: Any) -> str | None:
             return f"with the threshold {threshold:g}, {[*named, *complaints][0]}"
         for name, after, before in zip(("counts", "sums", "batch"), given, (counts, sums, batch), strict=True):
             if not torch.equal(after, before):
-                return f"the {name} that are handed over are changed; change a copy, made with clone()"
+                return f"the function changes the {name} that it is given; change a copy, made with clone()"
     return None
 
 

@@ -80,7 +80,7 @@ def _pixels_seen(answer: Any) -> str | None:
         "the windows do not multiply: neighbouring ones overlap": 4**3,
         "the windows do not add up: a row between two layers stands for several pixels": 3 * 4,
         "that is how much it would see if the windows did not overlap": 2**3 * 2,
-        "the number of pixels in the square; how many rows has it?": seen**2,
+        "that is the number of pixels in the square; how many rows does it have?": seen**2,
         "windows that are two apart cover twice their number and more: how much does the last one add?": 2 * 10,
         "windows of 4 that are one apart would cover 3 more in each layer; these are two apart": 1 + 3 * 3,
         "the last window adds 2, not 4": 2 * (2 * (2 * 1 + 4) + 4) + 4,
@@ -92,7 +92,7 @@ def _pixels_seen(answer: Any) -> str | None:
 
 
 def _codes_and_orders() -> list[tuple[Tensor, Tensor]]:
-    """Grids that are not square, and new orders; each order is another one than its own inverse."""
+    """Grids that are not square, and new orders; each order differs from its own inverse."""
     generator = torch.Generator().manual_seed(0)
     many = torch.randperm(30, generator=generator)
     few = torch.tensor([[[5, 2, 2, 7], [0, 1, 6, 3]]])
@@ -115,7 +115,7 @@ def _slips_of_numbers(codes: Tensor, order: Tensor) -> dict[str, Tensor]:
         "each entry has gone as far from the end as it should be from the beginning": len(order) - 1 - new[codes],
         "rows and columns are swapped": new[codes].mT,
         "codes begin with 0": new[codes] + 1,
-        "codes begin with 0, and theirs are one too small": new[codes] - 1,
+        "codes begin with 0; these are one too small": new[codes] - 1,
         "the new codes are sorted; their places in the grid must stay": new[codes]
         .flatten()
         .sort()
@@ -132,7 +132,7 @@ def _renumber(answer: Any) -> str | None:
         if complaint:
             return f"for codes of shape {tuple(codes.shape)} and {len(order)} entries: {complaint}"
         if not (torch.equal(given[0], codes) and torch.equal(given[1], order)):
-            return "what is handed over is changed; make a new tensor"
+            return "the function changes what it is given; make a new tensor"
     return None
 
 
@@ -157,7 +157,7 @@ def _errors() -> tuple[float, dict[str, float]]:
         "this is the error with the quantizer: give the decoder what the encoder returns": mse(from_codes) / variance,
         "this is the mean squared error with the quantizer; leave it out, and divide by the variance": mse(from_codes),
         "this is the mean squared error: divide it by the variance of the images": mse(clamped),
-        "the decoded images are to be clamped to [0, 1]": mse(decoded) / variance,
+        "the decoded images should be clamped to [0, 1]": mse(decoded) / variance,
         "this is the mean squared error, of images that are not clamped": mse(decoded),
         "this compares with the images from codes; compare with the images themselves": mse(
             from_codes - clamped + pixels

@@ -28,7 +28,7 @@ from lpvq.models.quantizer import nearest_codes
 
 _COUNTS = torch.tensor([400, 200, 100, 100, 0, 0, 0, 0])
 _ZIPPED_GRIDS = 300
-_CHANCE_OF_ZIP = 0.03  # in bits per code, by another random order
+_CHANCE_OF_ZIP = 0.03  # in bits per code, from another random order
 _DRAWS = 4000
 _SIX_SIGMA = 0.05  # six standard deviations of a frequency among so many draws
 
@@ -48,7 +48,7 @@ def _perplexity(answer: Any) -> str | None:
         "this is how many codes are in use; they are not used equally": used,
         "this is the size of the codebook; its entries are not used equally, and some not at all": len(_COUNTS),
         "the minus of the entropy is missing: a perplexity is at least 1": exp(-nats),
-        "the entropy has the base 10 here, and the power another one": exp(nats / log(10)),
+        "the entropy has the base 10 here, and the power a different one": exp(nats / log(10)),
         "this is the share of codes in use": used / len(_COUNTS),
         "this is the entropy over the largest possible one": nats / log(len(_COUNTS)),
         "weigh the logarithm of each share with the share itself": exp(-shares.log().mean().item()),
@@ -78,20 +78,20 @@ def _zipped() -> tuple[Tensor, dict[str, Tensor]]:
         "these are bits per grid; divide by its number of codes": right * grids[0].numel(),
         "these are the bytes of what comes out": right * grids.numel() / 8,
         "these are the bits of what comes out; divide by the number of codes": right * grids.numel(),
-        "these are how many times shorter the bytes become": 8 / right,
+        "this is how many times shorter the bytes become": 8 / right,
         "write each code as one byte, not as the eight of an int64": bits(
             by_grid, by_place, shuffled, kind=torch.int64
         ),
         "write each code as one byte, not as the four of an int32": bits(by_grid, by_place, shuffled, kind=torch.int32),
         "compress with the level 9": bits(by_grid, by_place, shuffled, level=1),
-        "this is nothing compressed, with the level 0": bits(by_grid, by_place, shuffled, level=0),
+        "nothing is compressed here: this is level 0": bits(by_grid, by_place, shuffled, level=0),
         "the order is: grid by grid, place by place, shuffled": right[[1, 0, 2]],
         "place by place means all codes of one place first; this reads the columns of each grid": bits(
             by_grid, grids.mT, shuffled
         ),
         "the same grids were compressed twice; place by place, the places come first": bits(by_grid, by_grid, shuffled),
         "shuffle all codes; here whole grids change places": bits(by_grid, by_place, by_grid.flip(0)),
-        "shuffle all codes; here the places of each grid are exchanged alike": bits(
+        "shuffle all codes; here the places are shuffled alike in each grid": bits(
             by_grid, by_place, by_grid[:, places]
         ),
         "these are shares of the 8 bits of a byte": right / 8,
@@ -117,7 +117,7 @@ def _bits_by_zip(answer: Any) -> str | None:
 
 
 def _nearly_zipped(given: Tensor, wrong: Tensor) -> bool:
-    """Whether they are the same but for another random order."""
+    """Whether they are the same apart from a different random order."""
     return bool(((given / wrong - 1).abs() < torch.tensor([1e-3, 1e-3, 5e-3])).all())
 
 
@@ -144,7 +144,7 @@ def _sample_by_place(answer: Any) -> str | None:
 def _check_codes(drawn: Tensor, num_codes: int) -> None:
     whole = drawn.double() == drawn.long()
     if not whole.all():
-        raise Complaint("these are no codes: a code is a whole number")
+        raise Complaint("these are not codes: a code is a whole number")
     if drawn.min() < 0 or drawn.max() >= num_codes:
         raise Complaint("some of the codes have no column in the table: its first column is the code 0")
 
@@ -191,7 +191,7 @@ def _slips_of_frequencies(counts: Tensor, height: int, width: int) -> dict[str, 
         "one was added to each count; here the frequencies themselves are wanted": F.normalize(
             counts + 1.0, p=1, dim=1
         ),
-        "counts are no logits: divide them by their sum, and leave the softmax out": counts.double().softmax(1),
+        "counts are not logits: divide them by their sum, and leave the softmax out": counts.double().softmax(1),
         "the rows of the table belong to the places in reading order; here they run down the columns": in_columns,
         "the rows of the table come in reverse order": by_place.flip(0),
         "the frequencies of a code are those over the places; divide the counts of a place by their sum": F.normalize(
@@ -271,7 +271,7 @@ def _slips_of_conditional(codes: Tensor, num_codes: int) -> dict[str, float]:
         "the last row of a grid does not lie above the first row of the next one": _pair_bits(first, second)
         - _bits(first),
         "all pairs of all grids go into one table, not those of each grid into its own": sum(of_grids) / len(of_grids),
-        "the number of codes is the one that is handed over, not 256": entropy(
+        "the number of codes is the one that the function is given, not 256": entropy(
             (above * 256 + below).flatten().unique(return_counts=True)[1]
         )
         / log(2)
@@ -307,7 +307,7 @@ def _border(answer: Any) -> str | None:
         + weight * scale * log(odds),
         "both factors ½ are missing: λ, and that of z² − (1 − z)² = 2 z − 1": 0.5 + scale * log(odds),
         "the rate is multiplied by s, too": 0.5 + weight * log(odds) / 2,
-        "there are the rates of two codes: each has one": 0.5 - weight * scale * log(0.9) / 2,
+        "there are two rates: each code has one": 0.5 - weight * scale * log(0.9) / 2,
         "each code has a rate: that of the common one is missing": 0.5 - weight * scale * log(0.1) / 2,
         "the logarithm is the natural one, not that to the base 2": 0.5 + weight * scale * log2(odds) / 2,
         "the logarithm is the natural one, not that to the base 10": 0.5 + weight * scale * log10(odds) / 2,

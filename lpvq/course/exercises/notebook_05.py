@@ -78,7 +78,7 @@ def _mask(answer: Any) -> str | None:
 
 
 def _moved(example: Tensor, rows: int, columns: int = 0) -> Tensor:
-    """The example moved down and to the right, with zeros where nothing came to."""
+    """The example moved down and to the right, with zeros where nothing arrived."""
     height, width = example.shape[2:]
     result = torch.zeros_like(example)
     to = (slice(max(rows, 0), height + min(rows, 0)), slice(max(columns, 0), width + min(columns, 0)))
@@ -125,7 +125,7 @@ def _shift_down(answer: Any) -> str | None:
         if complaint:
             return f"for features of shape {shape}: {complaint}"
         if not torch.equal(given, features):
-            return "what is handed over is changed; make a new tensor"
+            return "the function changes what it is given; make a new tensor"
     return None
 
 
@@ -134,7 +134,7 @@ def _blind_spots(answer: Any) -> str | None:
     side = torch.arange(_SIDE)
     rows, columns, above = torch.meshgrid(side, side, torch.arange(1, _SIDE), indexing="ij")
     there = above <= rows
-    # In the row ``above`` by so many, the furthest column that is seen is as many to the right.
+    # In the row that many ``above``, the furthest column that is seen is as many to the right.
     right = ((_SIDE - 1 - columns - above).clamp(min=0) * there).sum(2)
     earlier = torch.arange(_SIDE**2).view(_SIDE, _SIDE)
     to_the_right = (_SIDE - 1 - columns) * there
@@ -174,14 +174,14 @@ def _blocks(answer: Any) -> str | None:
         f"that many are needed with kernel_size 3; here a layer sees {reach} rows and columns further": furthest - 1,
         f"that many layers are needed with kernel_size 3; here one sees {reach} rows and columns further": furthest,
         "that is the side of the grid; how far does a layer see?": furthest + 1,
-        "one step more is needed: half a layer does not do": furthest // reach - 1,
+        "one more layer is needed: half a layer is not enough": furthest // reach - 1,
         "half of a kernel of 5 lies to the left of its middle: a layer sees 2 columns further, not 4": -(-furthest // 4)
         - 1,
         "half of a kernel of 5 lies to the left of its middle, and the first layer is no block": -(-furthest // 4),
         "a layer sees 2 columns further, not 5": -(-furthest // 5) - 1,
         "a layer sees 2 columns further, not 5, and the first layer is no block": -(-furthest // 5),
         "that is how far columns are apart, times two: each layer crosses two of them": furthest * reach,
-        "all positions are more than it takes: think of two columns that are furthest apart": (furthest + 1) ** 2,
+        "that is all positions, more than it takes: think of two columns that are furthest apart": (furthest + 1) ** 2,
         "layers add to what is seen, they do not double it": 4,
         "the first layer sees as far as each block does: it is not to be added, but taken off": layers + 1,
     }

@@ -41,7 +41,7 @@ _TEMPERATURES = 0.5, 0.8, 1.0, 1.3, 2.0
 
 @checker
 def _leaks(answer: Any) -> str | None:
-    return compare_truths(answer, _LEAKS, "by which way could a code come to its own position, or to one before it?")
+    return compare_truths(answer, _LEAKS, "by which path could a code reach its own position, or one before it?")
 
 
 @checker
@@ -65,10 +65,10 @@ def _units(answer: Any) -> str | None:
     slips = {
         "it is e to the power of the nats, or 2 to the power of the bits; these are mixed here": exp(right),
         "it is e to the power of the nats, or 2 to the power of the bits; these are mixed": 2**nats,
-        "the sign is wrong: that many codes are fewer than one": exp(-nats),
-        "that is of the whole grid; take the nats per code": exp(_NATS),
-        "that are the bits again; raise 2 to their power": right,
-        "that are the nats; raise e to their power": nats,
+        "the sign is wrong: that would be fewer than one code": exp(-nats),
+        "that is for the whole grid; take the nats per code": exp(_NATS),
+        "those are the bits again; raise 2 to their power": right,
+        "those are the nats; raise e to their power": nats,
         "that is the square of the nats": nats**2,
         "that is the square of the bits; raise 2 to their power": right**2,
     }
@@ -88,7 +88,7 @@ def _parameters(answer: Any) -> str | None:
 
 
 def _numbers_of_parameters(channels: int, num_classes: int) -> tuple[int, dict[str, float]]:
-    """The right number, and what comes of forgetting a part or taking it for larger."""
+    """The right number, and what comes of forgetting a part or taking it to be larger."""
     block = GatedBlock(channels, 3, num_classes)
     sizes = {name: parameter.numel() for name, parameter in block.named_parameters()}
     right, table = sum(sizes.values()), sizes["label_shift.weight"]
@@ -152,7 +152,7 @@ def _slips_of_probabilities(nats: Tensor, codes: Tensor) -> dict[str, Tensor]:
         "use nats per grid: nats per code make all labels nearly equal": (-nats / codes[0].numel()).softmax(1),
         "softmax takes nats, not bits": (-nats / log(2)).softmax(1),
         "a sigmoid knows nothing of the other labels; divide exponentials by their sum": (-nats).sigmoid(),
-        "nats are not divided by their sum, but their exponentials": nats / nats.sum(1, keepdim=True),
+        "divide the exponentials of the nats by their sum, not the nats": nats / nats.sum(1, keepdim=True),
         "these are the best labels; the question asks for the probabilities of all": right.argmax(1),
         "these are the probabilities of the best labels; the question asks for those of all": right.amax(1),
         "this is 1 for the best label; the question asks for the probabilities": (
@@ -166,7 +166,7 @@ def _slips_of_probabilities(nats: Tensor, codes: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _nats(model: PixelCNN, codes: Tensor) -> Tensor:
-    """Of each grid under each label, (B, classes)."""
+    """The nats of each grid under each label, (B, classes)."""
     assert model.num_classes is not None
     return torch.stack([model.nll(codes, torch.full((len(codes),), y)) for y in range(model.num_classes)], dim=1)
 

@@ -25,13 +25,14 @@ from lpvq.models.sampling import SamplingOptions, restrict_logits
 
 _TOY = torch.tensor([0.50, 0.25, 0.15, 0.07, 0.03], dtype=torch.float64)
 _UPPER_ROWS = 4  # the upper half, of exercises 7.3 and 7.4
-_NEARLY = 1e-3  # of two codes with logits this close, either may be the most probable one
+_NEARLY = 1e-3  # of two codes with logits this close, either may be the more probable one
 
 
 def _test_grids() -> tuple[PixelCNN, Tensor, Tensor]:
     """The prior of the workspace, and the first 64 test grids with their labels.
 
-    As the notebook's first cells left them: to ask the workspace whether they still fit would draw all images again.
+    They are as the notebook's first cells left them: asking the workspace if they still fit would draw all images
+    again.
     """
     workspace = Workspace("smileys", device="cpu")
     prior, _ = load_model(PixelCNN, workspace.path("prior.pt"))
@@ -83,7 +84,7 @@ def _min_p(answer: Any) -> str | None:
         if complaint := _of_kept(result, logits, kept, share):
             return f"{where}: {complaint}"
         if not torch.equal(given, logits):
-            return "what is handed over is changed; make a new tensor"
+            return "the function changes what it is given; make a new tensor"
     return None
 
 
@@ -143,7 +144,7 @@ def _how_many_are_left(answer: Any) -> str | None:
         "in the third, it takes more codes to reach p, because the temperature has made all more alike": [2, 3, 3, 2],
         "in the last, top-k drops one more": [2, 3, 4, 3],
         "top-p has not been applied": [3, 5, 5, 2],
-        "everywhere the temperature comes first here": [2, 2, 4, 2],
+        "here the temperature comes first everywhere": [2, 2, 4, 2],
     }
     named = [why for why, wrong in slips.items() if given == wrong]
     if named:
@@ -162,7 +163,7 @@ def _moods(answer: Any) -> str | None:
     if grids.shape != (3, *original.shape):
         return f"expected the shape {(3, *original.shape)}, got {tuple(grids.shape)}"
     if not bool((grids.double() == grids.long()).all()) or grids.min() < 0 or grids.max() >= prior.latent_dim:
-        return f"these are no codes: a code is a whole number from 0 to {prior.latent_dim - 1}"
+        return f"these are not codes: a code is a whole number from 0 to {prior.latent_dim - 1}"
     grids = grids.long()
     changed = int((grids[:, :_UPPER_ROWS] != original[:_UPPER_ROWS]).sum())
     lower_kept = bool((grids[:, _UPPER_ROWS:] == original[_UPPER_ROWS:]).all())
@@ -185,9 +186,9 @@ def _moods(answer: Any) -> str | None:
 
 
 def _missed(prior: PixelCNN, grids: Tensor, label: int) -> Tensor:
-    """How many of the drawn codes are not the most probable one under a label, of each grid.
+    """How many of each grid's drawn codes are not the most probable one under a label.
 
-    Not compared with codes of our own: of two codes with nearly the same logit, either may win.
+    They are not compared with codes of our own: of two codes with nearly the same logit, either may win.
     """
     logits = prior(grids, torch.full((len(grids),), label))
     below = logits.amax(1) - logits.gather(1, grids[:, None])[:, 0]

@@ -189,7 +189,7 @@ def _slips_of_rings(conv: nn.Conv1d, ring: Tensor, before: Tensor, column: int) 
 
 
 def _state(ring: Tensor, right_ring: Tensor, column: int) -> str:
-    """What is to be said of the ring itself."""
+    """What is to be said about the ring itself."""
     if not ring.any():
         return "; nothing is written into the ring: change it in place, it is the cache"
     if not torch.equal(ring, right_ring):

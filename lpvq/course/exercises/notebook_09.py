@@ -47,7 +47,7 @@ def _frechet(answer: Any) -> str | None:
         "spreads are subtracted, not added": apart + (real_spread + other_spread) ** 2,
         "means are subtracted, not added": (real_mean + other_mean) ** 2 + wider,
         "both parts are added": apart - wider,
-        "of the variances, twice the root of their product is taken off": apart + real_spread**2 + other_spread**2,
+        "from the variances, twice the root of their product is subtracted": apart + real_spread**2 + other_spread**2,
         "this is half of it": (apart + wider) / 2,
     }
     return compare_number(answer, apart + wider, _TOLERANCE, slips)
@@ -75,7 +75,7 @@ def right_coverage(real: Tensor, other: Tensor, k: int) -> float:
     return _share(_in_balls_of(real, other, k).any(1))
 
 
-# What becomes of it with other balls, or counted otherwise.
+# What becomes of it with other balls, or counted differently.
 _SLIPS_OF_COVERAGE: dict[str, Callable[[Tensor, Tensor, int], float]] = {
     "this is the recall: for the coverage the balls are those of the real points": lambda real, other, k: _share(
         _in_balls_of(other, real, k).any(0)
@@ -101,7 +101,7 @@ _SLIPS_OF_COVERAGE: dict[str, Callable[[Tensor, Tensor, int], float]] = {
     "this counts the pairs of a real point and another one in its ball, not the real points": lambda real, other, k: (
         _share(_in_balls_of(real, other, k))
     ),
-    "the balls are too small: a point is no neighbour of itself": lambda real, other, k: right_coverage(
+    "the balls are too small: a point is not its own neighbour": lambda real, other, k: right_coverage(
         real, other, k - 1
     ),
     "the balls are too large: they reach to the k-th neighbour": lambda real, other, k: right_coverage(
@@ -112,7 +112,7 @@ _SLIPS_OF_COVERAGE: dict[str, Callable[[Tensor, Tensor, int], float]] = {
 
 
 def _in_balls_of(points: Tensor, others: Tensor, k: int = 3) -> Tensor:
-    """Which of the others (M,) lie in the balls of the points (N,), that reach to the k-th neighbour; bool (N, M)."""
+    """Which of the others (M,) lie in the balls of the points (N,), which reach to the k-th neighbour; bool (N, M)."""
     radii = squared_distances(points, points).sort(1).values[:, k]  # the point itself comes first
     return squared_distances(points, others) <= radii[:, None]
 
@@ -132,7 +132,7 @@ def _coverage(answer: Any) -> str | None:
     ]
     if not complaints:
         return None
-    for why, slip in _SLIPS_OF_COVERAGE.items():  # in one case alone, two of them may be the same number
+    for why, slip in _SLIPS_OF_COVERAGE.items():  # in a single case, two of them may be the same number
         if all(not compare_number(number, slip(*case), _TOLERANCE) for number, case in zip(given, cases, strict=True)):
             return why
     return complaints[0]

@@ -42,9 +42,9 @@ def _diagnoses(answer: Any) -> str | None:
         return f"expected a dictionary with a number for each of {', '.join(_PATIENTS)}"
     given = {name: as_number(answer[name]) for name in _PATIENTS}
     if strange := [number for number in given.values() if number not in range(1, 8)]:
-        return f"{strange[0]:g} is no number of the list"
+        return f"{strange[0]:g} is not a number from the list"
     if len(set(given.values())) < len(given):
-        return "every patient has something else, and here two have the same"
+        return "every patient has something different, and here two have the same"
     wrong = [name for name, number in given.items() if number != _PATIENTS[name]]
     return f"{wrong[0]}: {_LOOK[wrong[0]]}" if wrong else None
 
@@ -217,7 +217,7 @@ def _slip_of_twins(found: Tensor, right: Tensor, unseen: Tensor, learned: Tensor
         ("this is a table of all pairs; is there any, for each unseen one?", equal.all(2)),
         ("this counts for each unseen picture; the question asks for True or False", equal.all(2).sum(1)),
         ("not all of them have a twin, and one equal pixel does not make one", equal.any(2).any(1)),
-        ("the same pixels in another order are no twin: equal sums do not suffice", sums.any(1)),
+        ("the same pixels in another order are no twin: equal sums are not enough", sums.any(1)),
         ("a picture that differs in one pixel is no twin", near.any(1)),
         ("these are twins among the unseen; the question asks for twins in the other set", among_unseen),
         ("twins among the unseen do not count", equal.all(2).any(1) | among_unseen),
@@ -233,7 +233,7 @@ def _slip_of_twins(found: Tensor, right: Tensor, unseen: Tensor, learned: Tensor
     if ((found != 0) & (found != 1)).any():
         return "expected True or False for each unseen picture, got other numbers"
     missed, invented = ((found == 0) & right).sum(), ((found == 1) & ~right).sum()
-    return f"{missed} twins are missed, and {invented} pictures are called twins that are none"
+    return f"{missed} twins are missed, and {invented} pictures are called twins that are not"
 
 
 def _channel(equal: Tensor, pictures: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def _slips_of_dealing(picture: Tensor, side: int) -> dict[str, Tensor]:
         return squares.permute(0, *order).reshape(batch, -1, height, width)
 
     return {
-        "rows and columns inside of a square are swapped": dealt(1, 5, 3, 2, 4),
+        "rows and columns inside a square are swapped": dealt(1, 5, 3, 2, 4),
         "the channels of the picture come first in the order of the new ones, then rows, then columns": dealt(
             3, 5, 1, 2, 4
         ),
@@ -115,7 +115,7 @@ def nats_given(prior: CoarseToFine, codes: Tensor, labels: Tensor, coarse: Tenso
 
 @cache
 def _costs() -> tuple[float, float]:
-    """Given the own coarse grids, and given those of the next faces."""
+    """The costs given the faces' own coarse grids, and given those of the next faces."""
     prior, _, codes, labels = large_faces()
     coarse = prior.coarsen(codes)
     own, other = (nats_given(prior, codes, labels, given) for given in (coarse, coarse.roll(-1, 0)))
@@ -124,7 +124,7 @@ def _costs() -> tuple[float, float]:
 
 @cache
 def _slips_of_costs() -> tuple[dict[str, float], dict[str, float]]:
-    """Of the cost given the own grid, and given the next one's."""
+    """Slips in the cost given the own grid, and in that given the next one's."""
     prior, _, codes, labels = large_faces()
     coarse, (own, other) = prior.coarsen(codes), _costs()
     with torch.no_grad():
@@ -148,7 +148,7 @@ def _slips_of_costs() -> tuple[dict[str, float], dict[str, float]]:
             "the labels stay: only the coarse grids are those of the next face": nats_given(
                 prior, codes, labels.roll(-1), coarse.roll(-1, 0)
             ),
-            "that is the own grid again": own,
+            "that is each face's own grid again": own,
             "all faces have the coarse grid of the first here": nats_given(
                 prior, codes, labels, coarse[:1].expand_as(coarse)
             ),
@@ -205,7 +205,7 @@ def _who_decides(answer: Any) -> str | None:
         "this is the mean of the labels; the question asks how many of them are 1": _mouths().float().mean().item(),
         "a third would be chance; draw, and count": 1 / 3,
     }
-    return compare_number(answer, right, 1.02 * share, slips)  # one face more or less may come of rounding
+    return compare_number(answer, right, 1.02 * share, slips)  # rounding may make it one face more or less
 
 
 CHECKERS: dict[str, Checker] = {"11.1": _late, "11.2": _deal, "11.3": _told, "11.4": _who_decides}

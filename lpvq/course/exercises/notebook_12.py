@@ -119,7 +119,7 @@ def _what_is_wrong(given: Any, x: int, symbol: int, ends: Sequence[int]) -> str 
     slips = {
         "the symbol is right, but start is still in the number": x + start,
         "the symbol is right, but the rest has been lost": x // size * size,
-        "the symbol is right, but start is all that the number has kept of its rest": x // size * size + start,
+        "the symbol is right, but of its rest the number has kept start alone": x // size * size + start,
         "the symbol is right, but the number was not multiplied by size": x // size + x % size,
         "the symbol is right, but the number is only divided": on_top // ends[-1],
         "the symbol is right, but the number is as it was": on_top,
@@ -131,7 +131,7 @@ def _what_is_wrong(given: Any, x: int, symbol: int, ends: Sequence[int]) -> str 
 
 @cache
 def nats_of_coins() -> tuple[float, float]:
-    """Return how many nats grids cost that the shipped prior draws, and random grids of codes."""
+    """Return how many nats grids that the shipped prior draws cost, and how many random grids of codes cost."""
     _, prior = load_pretrained("smileys")
     assert isinstance(prior, PixelCNN)
     # In floats, which is quicker and as near as makes no difference here.
@@ -161,7 +161,7 @@ def _coins(answer: Any) -> str | None:
 
 
 def _compare(number: float, right: float, tolerance: float, slips: Mapping[str, float]) -> str | None:
-    """As ``compare_number``, with a tolerance that is relative, of the slips too."""
+    """Like ``compare_number``, with a relative tolerance, for the slips too."""
     if abs(number - right) > tolerance * right:
         for why, wrong in slips.items():
             if abs(number - wrong) <= tolerance * abs(wrong):

@@ -31,7 +31,7 @@ _STILL_THE_SAME = {
 }
 _PIXELS, _IMAGES, _TESTED, _BATCH, _STEPS = 16, 512, 128, 64, 300  # as in the notebook
 _CODES, _DECAY, _LEAST = 128, 0.97, 1.0
-_BY_ROUNDING = 0.1  # how much of a ratio may be due to a few restarts that rounding has decided otherwise
+_BY_ROUNDING = 0.1  # how much of a ratio may be due to a few restarts that rounding has decided differently
 
 
 @checker
@@ -68,7 +68,7 @@ def _order(images: Tensor) -> Tensor:
 def errors_by_brightness() -> dict[str, float]:
     """Return how many times as large errors are if the process that sees the darker images decides alone.
 
-    On the lighter half of the test images, on the darker half, and on all of them.
+    They are measured on the lighter half of the test images, on the darker half, and on all of them.
     """
     images, tested = (
         load("smileys", split, size=_PIXELS, limit=limit).floats()
@@ -145,7 +145,7 @@ def _merge(answer: Any) -> str | None:
 
 
 def _books() -> tuple[Tensor, Tensor, Tensor]:
-    """What three processes have saved of five entries; entry 3 was chosen by nobody, some by one process alone."""
+    """What three processes have saved about five entries; entry 3 was chosen by nobody, some by one process alone."""
     generator = torch.Generator().manual_seed(13)
     means, old = torch.randn(3, 5, 2, generator=generator), torch.randn(5, 2, generator=generator)
     counts = torch.tensor([[5.0, 0.0, 1.0, 0.0, 2.0], [1.0, 7.0, 0.0, 0.0, 2.0], [3.0, 9.0, 40.0, 0.0, 0.0]])

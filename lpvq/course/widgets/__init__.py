@@ -1,7 +1,7 @@
 """Interactive explorers for JupyterLab, for ideas that are best grasped by moving something.
 
-Each is a picture that follows its controls, with the mouse or from the keyboard. Its module also has the function that
-draws the same picture of any setting without a widget.
+Each is a picture that follows its controls, with the mouse or from the keyboard. Its module also has a function that
+draws the same picture for any setting, without a widget.
 """
 
 from lpvq.environment import needs_extra

@@ -1,4 +1,4 @@
-"""What a code of a grid stands for, and what another one in its place would do to the image."""
+"""What a code of a grid stands for, and what another code in its place would do to the image."""
 
 import torch
 from ipywidgets import Button, IntSlider
@@ -15,7 +15,7 @@ from lpvq.plotting import ORANGE, put_codes, put_image
 def sort_by_likeness(patches: Tensor) -> Tensor:
     """Return the codes in rows, so that neighbours look alike, int64 (rows, columns); −1 where there is none.
 
-    Along the two directions in which patches differ most: from the top along the first, in a row along the second.
+    They are sorted along the two directions in which patches differ most: the first from the top, the second in a row.
 
     Args:
         patches: what the codes stand for, (K, C, s, s).
@@ -47,7 +47,7 @@ def plot_codebook(
         position: row and column.
         other: a code that is framed in the codebook too, in blue.
     """
-    figure = Figure((9.6, 4.95))  # so large, on a narrow screen too, that a finger hits an entry among 256
+    figure = Figure((9.6, 4.95))  # large enough for a finger to hit one of 256 entries, even on a narrow screen
     places = figure.add_gridspec(
         2, 3, width_ratios=[1, 1.6, 2.55], left=0.01, right=0.99, bottom=0.02, top=0.93, wspace=0.06, hspace=0.2
     )
@@ -106,7 +106,7 @@ class CodebookExplorer(Explorer):
         super().__init__(controls, [one, [*two, swap, reset]])
 
     def plot(self, image: int, row: int, column: int, code: int, other: int) -> Picture:  # type: ignore[override]
-        """Plot what the grid is now."""
+        """Plot the grid as it is now."""
         decoded = self.vqvae.decode(self.codes[None])[0]
         figure = plot_codebook(self.images[image], self.codes, decoded, self.patches, self.wall, (row, column), other)
         times = int((self.codes == code).sum())
@@ -117,7 +117,7 @@ class CodebookExplorer(Explorer):
         )
 
     def prepare(self, name: str) -> None:
-        """Another image brings its codes, another position its code; another code goes into the grid."""
+        """A new image brings its codes, a new position its code; a new code goes into the grid."""
         values = self.values()
         if name == "image":
             self._encode(values["image"])

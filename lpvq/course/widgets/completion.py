@@ -26,7 +26,7 @@ _FADED = 0.75  # how much of what is erased is grey
 
 
 def plot_completions(image: Tensor, known: Tensor, completions: Tensor, title: str) -> Figure:
-    """Plot an image, in it what is erased, and its completions.
+    """Plot an image, what is erased of it, and its completions.
 
     Args:
         image: (C, h · P, w · P), floats in [0, 1].
@@ -47,7 +47,7 @@ def plot_completions(image: Tensor, known: Tensor, completions: Tensor, title: s
 
 
 def put_erased(axis: Axes, image: Tensor, known: Tensor, title: str) -> None:
-    """Plot an image (C, h · P, w · P) with a frame around what is erased, and that faded; ``known`` is bool (h, w)."""
+    """Plot an image (C, h · P, w · P) with what is erased framed and faded; ``known`` is bool (h, w)."""
     faded = _FADED * hide(image[None], known)[0] + (1 - _FADED) * image
     put_image(axis, faded, title)
     rows, columns = (~known).nonzero(as_tuple=True)
@@ -155,7 +155,7 @@ class CompletionExplorer(Explorer):
         return self.images.shape[-1] // self.codes.shape[-1]
 
     def _code_at(self, spot: Spot) -> tuple[int, int]:
-        """The row and the column of the code at a place of the image, of the nearest one at its edge."""
+        """The row and the column of the code at a place of the image, or of the nearest one at its edge."""
         height, width = self.codes.shape[1:]
         row, column = spot.row // self._side, spot.column // self._side
         return min(max(row, 0), height - 1), min(max(column, 0), width - 1)

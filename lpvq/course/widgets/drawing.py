@@ -28,7 +28,7 @@ Range = tuple[int, int]
 
 _DRAWN, _ENCODED, _COMPLETED = range(3)  # how far a drawing has come
 _MILLISECONDS = 25  # between two messages: a stroke follows the mouse
-_STREAM = 7  # of the random numbers of smileys: none that a data set is made of
+_STREAM = 7  # of the random numbers of smileys: one that no data set is made from
 
 
 def paint(canvas: npt.NDArray, start: Place, end: Place, diameter: int, colour: npt.NDArray) -> None:
@@ -55,7 +55,7 @@ def plot_drawing(
     """
     (title, image), *others = panels
     columns = max(3, len(others) - 1)
-    figure = Figure((2.0 * columns, 4.45))  # not larger: in a narrow page it leaves room for the board
+    figure = Figure((2.0 * columns, 4.45))  # not larger, so that a narrow page has room for the board
     axes = figure.subplots(
         2,
         columns,
@@ -165,7 +165,7 @@ class DrawingBoard(Explorer):
         self._colours[colour].add_class("lpvq-chosen")
 
     def clear(self) -> None:
-        """Start afresh, on a background of the colour that is chosen."""
+        """Start afresh, on a background of the chosen colour."""
         self._drawn(np.broadcast_to(self.palette[self.colour], self.canvas.shape).copy())
 
     def start_from_smiley(self) -> None:
@@ -195,7 +195,7 @@ class DrawingBoard(Explorer):
         self.set(rows=_mouth(height, 4), columns=_mouth(width, 1))
 
     def prepare(self, name: str) -> None:
-        """What is to be erased, or another seed, asks for completions."""
+        """A new rectangle to erase, or a new seed, asks for completions."""
         self._stage = _COMPLETED
 
     # What is shown.
@@ -236,7 +236,7 @@ class DrawingBoard(Explorer):
         return list(self.vqvae.decode(drawn))
 
     def _drawn(self, canvas: npt.NDArray) -> None:
-        """The canvas is another one: what was made of it no longer belongs to it."""
+        """The canvas has changed: what was made from it no longer belongs to it."""
         self.canvas = canvas.astype(np.float32)
         self._stage = _DRAWN
         self.refresh()
@@ -279,7 +279,7 @@ class DrawingBoard(Explorer):
                 self.set(rows=rows, columns=columns)
 
     def _pixel(self, event: Mapping[str, Any]) -> Place:
-        """The pixel under the mouse; the nearest one, if it has left the canvas."""
+        """The pixel under the mouse, or the nearest one if the mouse has left the canvas."""
         height, width = self.canvas.shape[:2]
         row = int(height * event["relativeY"] / event["boundingRectHeight"])
         column = int(width * event["relativeX"] / event["boundingRectWidth"])
@@ -299,5 +299,5 @@ def _button(text: str, act: Callable[[], None]) -> Button:
 
 
 def _mouth(side: int, first: int) -> Range:
-    """From which to which row or column of codes most mouths are, the first one in eighths of the side."""
+    """From which row or column of codes to which most mouths are; ``first`` is in eighths of the side."""
     return first * side // 8, max(first * side // 8, 7 * side // 8 - 1)

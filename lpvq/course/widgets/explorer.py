@@ -24,11 +24,11 @@ Corners = tuple[float, float, float, float]
 """Top, left, bottom and right of a rectangle, in the units of its axes."""
 
 INK = "#7A7A7A"
-"""A grey that is read equally well on a white and on a dark page, which a picture cannot tell apart."""
+"""A grey that is equally legible on a white and on a dark page, which a picture cannot tell apart."""
 TOUCH = "#2389DA"
 """The colour of what can be touched."""
 
-# A picture has no ground of its own, and letters that are legible when it is shown at less than two thirds of its size.
+# A picture has no background of its own, and letters that are legible even at less than two thirds of its size.
 _ON_ANY_PAGE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -40,8 +40,8 @@ _ON_ANY_PAGE: dict[Any, Any] = {
 _TITLE = 13  # points
 _LEAST = 0.58  # of its size in inches, with 100 pixels to an inch: in a narrower page it is moved from side to side
 
-# Without its kernel a picture no longer follows the controls, so it gives way to a word. JupyterLab marks with a class
-# what belongs to a kernel that was restarted, and with a status a notebook whose server does not answer.
+# Without its kernel a picture no longer follows the controls, so it gives way to a note. JupyterLab gives a
+# class to what belongs to a restarted kernel, and a status to a notebook whose server does not answer.
 _LOST = (
     ".lpvq-explorer.jupyter-widgets-disconnected",
     ".jp-NotebookPanel:has([data-status='connecting'], [data-status='disconnected'], [data-status='dead'])"
@@ -73,7 +73,7 @@ _NOTE = f"""<style>
 # Three controls and a button stand in a row, in a window of 1280 pixels; where there is more room, sliders are longer.
 _WIDTH: dict[str, str] = {"width": "auto", "flex": "1 1 230px", "max_width": "420px"}
 _WIDTH_OF_NAME = "85px"
-_SHARPNESS = 1.5  # pixels of a picture for each of a page: fewer than a dense screen shows, and drawn in time
+_SHARPNESS = 1.5  # pixels of a picture for each of a page: fewer than a dense screen shows, but drawn in time
 _MILLISECONDS = 60  # between two messages, while the mouse moves over a picture
 _MOUSE = ("mousedown", "mousemove", "mouseup", "mouseleave")
 _FINGER = {"touchstart": "mousedown", "touchmove": "mousemove", "touchend": "mouseup", "touchcancel": "mouseup"}
@@ -82,7 +82,7 @@ _FINGER = {"touchstart": "mousedown", "touchmove": "mousemove", "touchend": "mou
 def own_copy(model: Model) -> Model:
     """Return a copy of a model for an explorer: what is done to the model later does not change its pictures.
 
-    On the CPU, where single grids are drawn fastest.
+    It is on the CPU, where single grids are drawn fastest.
     """
     return deepcopy(model).cpu().eval()
 
@@ -120,9 +120,9 @@ class Spot(NamedTuple):
 class Explorer(VBox):
     """A picture below its controls, drawn anew whenever one of them changes.
 
-    An explorer is a subclass that has ``plot``. Its axes that have labels can be touched: they are outlined in blue.
-    Where widgets cannot be shown, in a file on the web for example, the picture stands alone. An explorer ends when
-    its cell is run again.
+    An explorer is a subclass that has ``plot``. Those of its axes that have labels can be touched, and are outlined in
+    blue. Where widgets cannot be shown, in a file on the web for example, the picture stands alone. An explorer ends
+    when its cell is run again.
 
     Args:
         controls: ipywidgets that have a ``value``. Setting it from a cell is the same as moving it in the page.
@@ -139,7 +139,7 @@ class Explorer(VBox):
     hint = ""
     """What a reader can do in the picture."""
     drags = False
-    """Whether something is dragged in the picture: then a finger does not move the page there."""
+    """Whether things are dragged in the picture: then a finger does not move the page there."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class Explorer(VBox):
         with rc_context(_ON_ANY_PAGE):
             try:
                 self.figure, self.description = self.plot(**self.values())
-            except Exception as error:  # in a page nobody would see it, and the picture before would stay
+            except Exception as error:  # on a page nobody would see it, and the previous picture would stay
                 self.figure, self.description = Figure((1, 0.1)), f"No picture: {type(error).__name__}: {error}"
             _finish(self.figure)
             self._image.value = render(self.figure, self.description, _SHARPNESS)
@@ -220,7 +220,7 @@ class Explorer(VBox):
         self._caption.value = f'<div role="status">{escape(self.description)}</div>'
 
     def close(self) -> None:
-        """End this explorer: it leaves the page, and nothing of it stays in the kernel."""
+        """End this explorer: it leaves the page, and none of it stays in the kernel."""
         parts = [part for part in parts_of(self) if part is not self]
         self.children = ()
         for part in parts:

@@ -12,7 +12,7 @@ Position = tuple[int, int]
 
 
 def put_frames(axis: Axes, places: Sequence[Position], colour: str, side: int = 1, dashed: bool = False) -> None:
-    """Frame squares; a white line below makes them show on any ground.
+    """Frame squares; a white line underneath makes the frames show on any background.
 
     Args:
         axis: where.

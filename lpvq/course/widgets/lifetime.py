@@ -9,7 +9,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from ipywidgets import Widget
 
-_explorers: dict[str, tuple[str, list[Widget]]] = {}  # by cell: its last run, and what that made
+_explorers: dict[str, tuple[str, list[Widget]]] = {}  # by cell: its last run, and what that run made
 
 
 def close_those_of_earlier_runs(explorer: Widget) -> None:
@@ -23,19 +23,19 @@ def close_those_of_earlier_runs(explorer: Widget) -> None:
         for earlier in made:
             earlier.close()
         made = []
-        gc.collect()  # now, and not when a few more have gathered
+        gc.collect()  # now, rather than when a few more have gathered
     _explorers[cell] = run, [*made, explorer]
 
 
 def _running_cell() -> tuple[str, str] | None:
-    """The cell that runs, as a page names it or else by what it says, and its run; None outside of a kernel."""
+    """The cell that runs, as a page names it or else by its text, and its run; None outside a kernel."""
     parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
     cell = parent.get("metadata", {}).get("cellId") or parent.get("content", {}).get("code")
     return None if cell is None else (cell, parent["header"]["msg_id"])
 
 
 def parts_of(widget: Widget) -> list[Widget]:
-    """Return a widget and all that belong to it: children, layouts, styles, links. ipywidgets keeps each of them."""
+    """Return a widget and all that belongs to it: children, layouts, styles, links. ipywidgets keeps each of them."""
     found: dict[int, Widget] = {}
 
     def look(at: Any) -> None:
@@ -53,23 +53,23 @@ def parts_of(widget: Widget) -> list[Widget]:
 
 
 def forget(widget: Widget) -> None:
-    """Take from a closed widget what was added to it: the history of the outputs may hold it for ever."""
+    """Take from a closed widget what was added to it: the history of outputs may hold the widget for ever."""
     for name in _added_to(widget):
         delattr(widget, name)
 
 
 def _added_to(widget: Widget) -> Iterator[str]:
-    """The attributes that are not of traitlets."""
+    """The attributes that are not traitlets' own."""
     return (name for name in list(vars(widget)) if not name.startswith(("_trait", "_cross")))
 
 
 @cache
 def settle() -> None:
-    """Exempt what there is from the search for garbage, once.
+    """Exempt what exists already from the search for garbage, once.
 
     A figure is full of references in circles, so garbage is collected every few pictures. Torch alone has a million
     objects, and to look through them each time would take 0.2 s.
     """
     gc.collect()
     gc.freeze()
-    atexit.register(gc.unfreeze)  # or libraries complain, at the end, that they are still in use
+    atexit.register(gc.unfreeze)  # or libraries complain at the end that they are still in use

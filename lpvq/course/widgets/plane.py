@@ -27,7 +27,7 @@ _POINTS = 60  # in a batch
 _ENTRIES = 8
 _STARTS = ("in a corner", "at points")
 _MILLISECONDS = 700  # from one step to the next, when it plays
-_NEAR = 0.2  # so near to an entry, the mouse is over it
+_NEAR = 0.2  # this near to an entry, the mouse counts as over it
 _STEP = 0.2  # of an entry that is moved with a button
 
 Move = tuple[int, int, float, float]
@@ -162,7 +162,7 @@ class PlaneExplorer(Explorer):
         )
 
     def _buttons(self) -> list[Button]:
-        """What does from the keyboard what the mouse does."""
+        """Buttons that do from the keyboard what the mouse does."""
         buttons = []
         for text, x, y in (("←", -_STEP, 0.0), ("→", _STEP, 0.0), ("↑", 0.0, _STEP), ("↓", 0.0, -_STEP)):
             button = Button(description=text, tooltip=f"move the entry {text}", layout={"width": "40px"})
@@ -200,7 +200,7 @@ class PlaneExplorer(Explorer):
         self.refresh()
 
     def _push(self, x: float, y: float) -> None:
-        """Move the entry that is chosen a little from where it is."""
+        """Move the chosen entry a little from where it is."""
         entry = self._entry.value
         old_x, old_y = self._moment.after[entry].tolist()
         self.move(entry, old_x + x, old_y + y)

@@ -30,7 +30,7 @@ _ROW: Offsets = ((0, -1), (0, 0), (0, 1))
 def seen_by_masked(position: Position, layers: int, height: int, width: int) -> Tensor:
     """Return what a position sees through a masked 3 × 3 stack, bool (H, W): mask A in its first layer, then mask B.
 
-    Followed backwards, from the last layer to the first.
+    What it sees is followed backwards, from the last layer to the first.
     """
     seen = _only(position, height, width)
     for _ in range(layers - 1):
@@ -57,7 +57,7 @@ def layers_needed(seen: Seen, position: Position, most: int, height: int, width:
 
 
 def plot_receptive_fields(position: Position, layers: int, height: int, width: int) -> Figure:
-    """Plot what a position sees through ``layers`` layers of both kinds; each cell with the fewest that it takes."""
+    """Plot what a position sees through ``layers`` layers of both kinds; each cell shows the fewest it takes."""
     figure = Figure((9.6, 4.1))
     sides = {"left": 0.01, "right": 0.99, "bottom": 0.19, "top": 0.92, "wspace": 0.04}
     for axis, (title, seen) in zip(figure.subplots(1, 2, gridspec_kw=sides), _KINDS.items(), strict=True):

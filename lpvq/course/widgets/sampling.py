@@ -22,7 +22,7 @@ from lpvq.plotting import ORANGE, put_codes, put_image
 
 _MOST = 10  # candidates that are shown
 _MILLISECONDS = 400  # from one picture to the next, when it plays
-_PICTURES = 64  # so many, at most, when a grid is played from its first code to its last
+_PICTURES = 64  # this many at most, when a grid is played from its first code to its last
 
 
 class Candidates(NamedTuple):
@@ -31,7 +31,7 @@ class Candidates(NamedTuple):
     Attributes:
         codes: the most probable first, at most ten; the one that is drawn is among them.
         expected: their probabilities by the prior.
-        drawn_from: what temperature, top-k and top-p make of these.
+        drawn_from: what temperature, top-k and top-p make of these probabilities.
         drawn: which of them is drawn.
     """
 
@@ -113,7 +113,7 @@ def _put_candidates(axis: Axes, candidates: Candidates, chosen: int, patches: Te
 
 
 def _percent(probability: float) -> str:
-    """Whole per cent, and tenths where there are few."""
+    """Whole per cent, with tenths where there are few."""
     return f"{100 * probability:.0f} %" if probability >= 0.0995 or probability == 0 else f"{100 * probability:.1f} %"
 
 
@@ -125,13 +125,13 @@ class SamplingPlayer(Explorer):
 
     Args:
         vqvae: decodes the grids; a copy of it is used, as of the prior.
-        prior: draws them; of one that draws two levels, the fine grid is watched.
+        prior: draws them; if it draws two levels, the fine grid is watched.
         class_names: of a prior with classes.
         patches: what the codes stand for, (K, C, P, P), floats in [0, 1], as from ``mean_patches``; if None, what they
             decode to among copies of themselves.
 
     Attributes:
-        codes: the whole grid, int64 (h, w), also what is not shown yet.
+        codes: the whole grid, int64 (h, w), even what is not shown yet.
     """
 
     hint = "Click another candidate to write it, and see the rest drawn anew. Click a code of the grid to go there."
@@ -173,7 +173,7 @@ class SamplingPlayer(Explorer):
 
     @property
     def codes(self) -> Tensor:
-        """The whole grid, int64 (h, w), also what is not shown yet."""
+        """The whole grid, int64 (h, w), even what is not shown yet."""
         return self._draw()[0]
 
     def plot(self, step: int, candidate: int, label: int | None, **how: Any) -> Picture:  # type: ignore[override]
@@ -193,14 +193,14 @@ class SamplingPlayer(Explorer):
         )
 
     def prepare(self, name: str) -> None:
-        """Other settings draw another grid; at another place there are other candidates."""
+        """New settings draw a new grid; a new place has its own candidates."""
         if name not in ("step", "candidate"):
             self._drawn, self._written = None, []
         if name != "candidate":
             self.controls["candidate"].value = 1
 
     def candidates(self) -> Candidates:
-        """Return what could be at the next position; at the last, if all are drawn."""
+        """Return what could be at the next position, or at the last if all are drawn."""
         codes, logits = self._draw()
         position = self._position()
         return find_candidates(logits[position], int(codes.flatten()[position]), SamplingOptions(**self._how()))
