@@ -80,7 +80,7 @@ CLAIMS = [
         "min(value.values()) > 0.8",
     ),
     Claim(
-        "With one hill, half of the pictures or more are far from every face that exists",
+        "With one hill, half of the pictures or more are far from any face that exists",
         "hundred",
         "{name: far_off(pictures) for name, pictures in by_hills.items()}",
         "value['one hill'] > 0.45",

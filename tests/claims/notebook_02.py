@@ -47,7 +47,7 @@ CLAIMS = [
         "min(value['times as long']) > 5e3",
     ),
     Claim(
-        "The error stays at 1, that of a flat grey: the model has learned nothing.",
+        "The error stays at 1, the error of a flat grey image: the model has learned nothing.",
         "commitment",
         "{'β = 0': [history[-1][2] for history in histories['β = 0']]}",
         "min(value['β = 0']) > 0.9",

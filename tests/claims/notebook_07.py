@@ -148,7 +148,7 @@ CLAIMS = [
         "all(value[half][1] > 5 * value[half][0] for half in ('right', 'lower'))",
     ),
     Claim(
-        "With the lower half given, its codes cost only a small part of what they did before",
+        "If you give the lower half, its codes cost only a small fraction of what they did before",
         "repair",
         "{'nats of the given codes, lower half': nats}",
         "value['nats of the given codes, lower half'] <= 60",

@@ -156,7 +156,7 @@ CLAIMS = [
         "min(value[fault] for fault in ('one eye of another kind', 'a second background', 'a broken outline')) >= 0.2",
     ),
     Claim(
-        "A search for the nearest true face notices one faulty face in a hundred.",
+        "A search for the nearest true face notices the fault when only one face in a hundred has it.",
         "damage-table",
         f"{{fault: of_measures['true to the renderer'] for fault, of_measures in {SEEN}.items()}}",
         "max(value[fault] for fault in ('one eye of another kind', 'a second background', 'a broken outline')) <= 0.01",
@@ -180,7 +180,8 @@ CLAIMS = [
         "value['T = 0.7'][0] > value['T = 1.0'][0] + 5 and value['T = 0.7'][1] < value['T = 1.0'][1]",
     ),
     Claim(
-        "At a lower temperature, fewer faces are faulty, and fewer of the faces that the prior finds improbable",
+        "At a lower temperature, fewer faces are faulty, but faces that the prior"
+        " finds improbable are drawn less often, too",
         "temperature",
         KNOBS,
         "value['T = 0.7'][1] < value['T = 1.0'][1] and value['T = 0.7'][3] < 0.2 * value['T = 1.0'][3]"

@@ -39,7 +39,7 @@ CLAIMS = [
         "value[1] > 1 and value[1] > 4 * value[0]",
     ),
     Claim(
-        "Without restarts the faces come out nearly as they do with `together`, but for a patch here and there.",
+        "Without restarts the faces come out as they do with `together`, except for a patch here and there.",
         "mixed",
         "[errors[name][1] for name in ('each by itself, without restarts', 'together')]",
         "value[1] < value[0] < 2 * value[1]",
