@@ -24,5 +24,5 @@ CLAIMS = [
         "{'plainly wrong': far_off(vqvae.decode(random_codes))}",
         "value['plainly wrong'] == 1",
     ),
-    Claim("a prior needs about half a bit per code, where you need 8", "bits", "bits.mean()", "0.3 < value < 0.6"),
+    Claim("a prior needs about half a bit per code, whereas you need 8", "bits", "bits.mean()", "0.3 < value < 0.6"),
 ]

@@ -10,7 +10,7 @@ CLAIMS = [
     exact("a perfect copy scores 0, and the best single grey scores 1", "variance-check"),
     exact("grey has an error of 1, and so does a noisy face that you still recognise", "feel"),
     exact(
-        "A missing eye and a slightly darker background, which nobody would call a fault, have the same error.", "blind"
+        "A missing eye has the same error as a slightly darker background, which nobody would call a fault.", "blind"
     ),
     Claim(
         "a thousandth of the numbers already explains more than a third of the variance",
@@ -19,12 +19,12 @@ CLAIMS = [
         "0.58 <= value <= 0.63",
     ),
     Claim(
-        "With 16 numbers PCA has less error than the small picture with 192.",
+        "With 16 numbers, PCA has a smaller error than the small picture has with 192.",
         "pca-curve",
         "{'PCA, 16': pca_errors[2], 'picture, 192': min(one[1] for one in errors.values())}",
         "value['PCA, 16'] < value['picture, 192']",
     ),
-    exact("directions of length one at right angles to each other have $V V^\\top = 1$", "pca-functions"),
+    exact("directions of length one at right angles to each other satisfy $V V^\\top = 1$", "pca-functions"),
     Claim(
         "The two lines stay together: nothing is memorised.",
         "train-curve",

@@ -65,7 +65,7 @@ CLAIMS = [
         "max(value) < 20",
     ),
     Claim(
-        "and a codebook collapse, from three seeds each",
+        "and a codebook collapse, each time with three seeds",
         "collapse",
         "[history[-1][1] for _, history in with_beta]",
         "max(value) < 0.1 * 256",

@@ -96,7 +96,7 @@ CLAIMS = [
         "0 < value < 50",
     ),
     Claim(
-        "Codes that are drawn independently, or from one neighbour only, decode to patches",
+        "Codes that are drawn independently, or given one neighbour only, decode to patches",
         "chain",
         "{'plainly wrong, by place': far_off(rows[2]), 'by left neighbour': far_off(vqvae.decode(chain.to(device)))}",
         "min(value.values()) >= 0.75",

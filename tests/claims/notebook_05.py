@@ -16,7 +16,7 @@ CLAIMS = [
     exact("A vertical and a horizontal stack with a link see everything earlier and nothing else.", "net-count"),
     exact("to find all three mistakes, count both leaks and missed pairs", "mistakes-count"),
     Claim(
-        "gives a curve that can only rise or only fall, and this curve stays near one half",
+        "gives a curve that can only rise all the way or fall all the way, and this curve stays near one half",
         "names",
         "{'least': guesses[0].min(), 'most': guesses[0].max()}",
         "0.3 < value['least'] and value['most'] < 0.7",

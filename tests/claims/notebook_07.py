@@ -25,7 +25,7 @@ CLAIMS = [
     ),
     exact("The random numbers decide everything, so the same seed draws the same grids again.", "same-grids"),
     Claim(
-        "most of them are faces, and each row has its own mouth: happy, sad or surprised.",
+        "most of them are faces, and each row has its own kind of mouth: happy, sad or surprised.",
         "own-faces",
         "{'plainly wrong': far_off(painter.decode(grids)), 'right mouth':"
         " right_mouths(painter.decode(grids), each_ten_times)}",
@@ -51,7 +51,8 @@ CLAIMS = [
         "value < 1e-5",
     ),
     Claim(
-        "In some of the nine pictures (one to six is fine) the background changes halfway or the face loses its shape.",
+        "In some of the nine pictures (anything from one to six is fine) the background changes halfway or the face"
+        " loses its shape.",
         "temperature-faces",
         "{f'plainly wrong, T = {T}': far_off(sample_faces(temperature=T)) for T in (0.5, 1, 2)}",
         "0.1 < value['plainly wrong, T = 2'] < 0.7 and value['plainly wrong, T = 0.5'] < 0.2",
@@ -116,7 +117,8 @@ CLAIMS = [
         "0.8 < value[0] and value[3:7].min() < 0.65",
     ),
     Claim(
-        "You asked for classes; the prior obeys, but the same random numbers do not mean the same face.",
+        "You asked for faces of a given class; the prior obeyed, but the same random numbers do not mean the same"
+        " face.",
         "bayes",
         "{'obeyed': obeyed.float().mean(), 'recognised': recognised.float().mean(), 'equal codes': agreeing.mean()}",
         "value['obeyed'] >= 0.98 and value['recognised'] >= 0.98 and value['equal codes'] < 0.9",

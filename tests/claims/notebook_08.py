@@ -57,14 +57,14 @@ CLAIMS = [
     ),
     exact("The codes are the same, but $b$ has fallen", "products"),
     time(
-        "products close most of the gap between it and the package's",
+        "products close most of the gap between your $b$ and the package's",
         "products-costs",
         "{name: b for name, (a, b) in lines.items()}",
         "value['your cache'] - value['with products'] > 0.5 * (value['your cache'] - value[\"lpvq's cache\"])",
     ),
     time(
-        "With products, your cache draws 16 grids about 1.3 to 3 times as fast as before. The fixed cost $a$ has "
-        "changed far less, so a single grid gains less too.",
+        "With products, your cache draws 16 grids about 1.3 to 3 times as fast as before. The fixed cost $a$ has"
+        " changed far less, so a single grid also gains less.",
         "products-costs",
         "{batch: seconds[batch, 8][1] / new for batch, new in product_seconds.items()}",
         "1.2 < value[16] < 3.3 and 0.8 < value[1] < value[16]",

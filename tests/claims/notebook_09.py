@@ -38,7 +38,7 @@ CLAIMS = [
         "0.25 < value['more than the source'] < 0.55",
     ),
     Claim(
-        "the prior stands above it by its Kullback-Leibler divergence",
+        "the prior stands above it by the Kullback-Leibler divergence between the two",
         "source-ladder",
         "{'lacking': lacking.value, 'standard error': lacking.error}",
         "value['lacking'] > 5 * value['standard error']",
@@ -194,7 +194,7 @@ CLAIMS = [
         "value['T = 1.0'][3] > 12",
     ),
     Claim(
-        "After a quarter of the training only a third to a half of the faces are true to the renderer.",
+        "After a quarter of the training, only a third to a half of the faces are true to the renderer.",
         "rule-count",
         "is_true.float().mean()",
         "0.25 < value < 0.6",

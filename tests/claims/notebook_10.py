@@ -23,13 +23,13 @@ CLAIMS = [
         "abs(value - 1.585) < 0.03",
     ),
     Claim(
-        "hardly any unseen grid also occurs in training",
+        "hardly any unseen grids also occur in training",
         "healthy-sheet",
         "sheets['healthy']['seen before (%)']",
         "value < 3",
     ),
     Claim(
-        "If pictures are not centred, the place tells little, whatever the prior.",
+        "If pictures are not centred, a code's place tells you little, whichever prior you use.",
         "one-sheet",
         "{name: sheet['the place tells'] for name, sheet in sheets.items()}",
         "value['patient one'] < 0.25 and value['healthy'] > 0.4",

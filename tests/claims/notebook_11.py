@@ -3,7 +3,7 @@
 from claims import BY_TRAINER, Claim, exact
 
 TRAININGS = {"train-plain": BY_TRAINER}
-SIDE_BY_SIDE = (
+ABOVE_THE_REAL = (
     "{name: [drawn - real for drawn, real in zip(curve[:6], beginnings['real images'])]"
     " for name, curve in beginnings.items() if name != 'real images'}"
 )
@@ -17,16 +17,16 @@ CLAIMS = [
         "0.3 <= value['plainly wrong'] <= 0.7 and value['true to the renderer'] < 0.05",
     ),
     Claim(
-        "The curves say no: they run side by side.",
+        "The curves say no: in the first four rows, the prior's curve does not rise clearly above the real one.",
         "empty",
-        SIDE_BY_SIDE,
-        "max(map(abs, value['one level'][:4])) < 0.12",
+        ABOVE_THE_REAL,
+        "max(value['one level'][:4]) < 0.08",
     ),
     Claim(
         "made a guess about the cause, and rejected it with a curve",
         "look-position",
-        SIDE_BY_SIDE,
-        "all(max(map(abs, off[:4])) < 0.12 for off in value.values())",
+        ABOVE_THE_REAL,
+        "all(max(off[:4]) < 0.08 for off in value.values())",
     ),
     Claim(
         "more than a third of the faces are still plainly wrong",
@@ -82,11 +82,11 @@ CLAIMS = [
         "0.04 < value < 0.2",
     ),
     Claim(
-        "If their backgrounds differ, hardly a code is in common; if not, about half are.",
+        "If their backgrounds differ, two faces have few codes in common; if not, they share about half.",
         "reverse",
         "[{'differ': (others[a] != others[b]).float().mean(), 'one background': sketches[a][0, 0] == sketches[b][0, 0]}"
         " for a, b in ((0, 1), (0, 2), (1, 2))]",
-        "all(0.2 < two['differ'] < 0.8 if two['one background'] else two['differ'] > 0.9 for two in value)",
+        "all(0.2 < two['differ'] < 0.8 if two['one background'] else two['differ'] > 0.8 for two in value)",
     ),
     Claim(
         "Background, skin, size, eyes and mouth stay the same in nearly all faces.",

@@ -44,7 +44,7 @@ CLAIMS = [
         "value[1] < 1.01 * value[0]",
     ),
     Claim(
-        "the network beats the prior by far",
+        "the network beats the prior by a wide margin",
         "leak",
         "[leaky_nats, nats.mean()]",
         "value[0] < value[1] / 4",
@@ -87,7 +87,7 @@ CLAIMS = [
     ),
     Claim(
         "After a tenth of its training, your prior needs about a fifth of what remains, and the rest of its training"
-        " takes off another two fifths.",
+        " takes two fifths off that.",
         "ladder",
         "ladders['your codes']",
         "0.15 < value['prior, a tenth trained'] / value['frequencies by place'] < 0.3"
@@ -106,7 +106,8 @@ CLAIMS = [
         "value['prior'] < 1.17 * value['floor']",
     ),
     Claim(
-        "the pictures of the shipped models have less than half the error, here a quarter, in about as many bytes",
+        "the pictures of the shipped models have less than half the error (in this profile, a quarter of it), in"
+        " about as many bytes",
         "ladder",
         "{'yours': [own_error, ladders['your codes']['prior']], 'shipped': [ours, ladders['shipped']['prior']]}",
         "value['shipped'][0] < 0.5 * value['yours'][0] and value['shipped'][1] < 1.1 * value['yours'][1]",

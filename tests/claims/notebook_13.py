@@ -7,12 +7,12 @@ CLAIMS = [
     exact("The two processes agree with each other, and *nearly* with the one that works alone.", "first-gradient"),
     exact("The two processes have exactly the same weights", "nearly"),
     Claim(
-        "after a hundred steps these weights still differ little from those of one process",
+        "after a hundred steps these weights still differ only a little from those of the process that worked alone",
         "nearly",
         "[apart[0], apart[-1], alone[-1].abs().max()]",
         "0 < value[0] < 1e-5 and value[1] < 0.01 * value[2]",
     ),
-    exact("one and two processes ended with the same bits", "exact-run"),
+    exact("one process ended with the same bits as two", "exact-run"),
     exact("the two codebooks are not just nearly the same, they are the same", "cure"),
     Claim(
         "Without restarts they do so slowly, but about two patches in five still end up with different codes.",
@@ -47,10 +47,10 @@ CLAIMS = [
     exact("To the last bit, this is the codebook that process 0 learned when it was by itself.", "first"),
     exact("After three hundred steps, restarts included, not one bit is different.", "exactly"),
     time(
-        "a small batch is faster alone, a large one is faster shared",
+        "a small batch is faster with one process, and a large one is faster when it is shared",
         "steps",
         "[alone[0] / shared[0], alone[-1] / shared[-1]]",
         "value[0] < 1 < value[1]",
     ),
-    exact("Call these functions in several processes, and they train one model.", "package"),
+    exact("Call these functions in several processes, and those processes train one model together.", "package"),
 ]
