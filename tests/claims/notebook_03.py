@@ -50,7 +50,7 @@ CLAIMS = [
         "value['validation'] < value['training']",
     ),
     Claim(
-        "In `laptop` the validation error ends near 0.02 (below 0.025 is fine)",
+        "In the `laptop` profile, the validation error ends near 0.02 (below 0.025 is fine)",
         "curve",
         "history[-1]['valid_loss']",
         "value < 0.025",

@@ -90,7 +90,7 @@ CLAIMS = [
         "value['opposite corners'] > 2.3",
     ),
     Claim(
-        "A handful of codes among 640,000 (in `laptop`) make the mean infinite",
+        "A handful of codes among 640,000 (in the `laptop` profile) make the mean infinite",
         "zero",
         "(probability == 0).sum()",
         "0 < value < 50",
