@@ -11,7 +11,7 @@ WRONG = "{name: shares['plainly wrong'] for name, shares in counts.items()}"
 CLAIMS = [
     exact("You described an image with two grids", "codes-shapes"),
     Claim(
-        "about half of the faces are plainly wrong, and hardly any are true",
+        "about half of the faces are plainly wrong (30 to 70 % is fine), and hardly any are true",
         "count",
         "counts['one level']",
         "0.3 <= value['plainly wrong'] <= 0.7 and value['true to the renderer'] < 0.05",
@@ -29,10 +29,10 @@ CLAIMS = [
         "all(max(off[:4]) < 0.08 for off in value.values())",
     ),
     Claim(
-        "more than a third of the faces are still plainly wrong",
+        "more than a quarter of the faces are still plainly wrong",
         "look-position",
         WRONG,
-        "value['position'] > 0.3",
+        "value['position'] > 0.25",
     ),
     Claim(
         "That may be fewer than before",
