@@ -14,7 +14,7 @@ commands of lpvq have theirs, and are trained first where there are none. ``--pr
 it in a minute or two.
 
 ``round-trips`` packs test images, and unpacks them in other processes with other batch sizes, numbers of threads and
-methods. It takes a quarter of an hour, most of it for the plain method.
+methods. It takes more than half an hour, nearly all of it for the plain method.
 
 ``rates`` compares the size of the file with the nats of both priors, and times ``lpvq compress`` and ``lpvq
 decompress`` as whole commands.
