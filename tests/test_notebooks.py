@@ -44,7 +44,7 @@ from test_project import MACHINE_PATH, ROOT
 LESSONS = sorted(run_notebooks.FOLDER.glob("*.ipynb"))
 SOLUTIONS = sorted(run_notebooks.FOLDER.glob("solutions/*.ipynb"))
 SECONDS_PER_CELL = 120
-SECONDS_PER_SERIES = 45 * 60  # 40 on a machine that does nothing else
+SECONDS_PER_SERIES = 40 * 60
 LINES_PER_CELL = 40
 CHARACTERS_PER_LINE = 88  # as notebooks/.ruff.toml has it
 CHECKED = "nbval-check-output"
