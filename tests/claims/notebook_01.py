@@ -8,7 +8,7 @@ TRAININGS = {
 }
 CLAIMS = [
     exact("a perfect copy scores 0, and the best single grey scores 1", "variance-check"),
-    exact("grey has an error of 1, and so does a noisy face that you still recognise", "feel"),
+    exact("grey has an error of 1, and so does a noisy face that you can still recognise", "feel"),
     exact(
         "A missing eye has the same error as a slightly darker background, which nobody would call a fault.", "blind"
     ),

@@ -17,7 +17,7 @@ CLAIMS = [
         "value['its own'] < 1e-4 and value['error with ours'] > 0.5",
     ),
     Claim(
-        "The six most frequent codes are the backgrounds, with about 10 % each",
+        "The six most frequent codes are the backgrounds, at about 10 % each",
         "counts",
         "{'share of the sixth': (counts / counts.sum()).sort(descending=True).values[5], 'in the corners':"
         " torch.isin(train.codes[:, [0, 0, 7, 7], [0, 7, 0, 7]], counts.topk(6).indices).double().mean()}",

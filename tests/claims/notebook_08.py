@@ -28,8 +28,8 @@ CLAIMS = [
         "value['first row'] < 1e-4 and value['by column'][0] > 2 * value['by column'][-1]",
     ),
     time(
-        "your cache should be 2 to 20 times faster than plain sampling and the package's 8 to 60 times. The gain is "
-        "larger for 16 grids than for one.",
+        "your cache should be 2 to 20 times faster than plain sampling, and the package's 8 to 60 times faster. The"
+        " gain is larger for 16 grids than for one.",
         "seconds",
         TIMES,
         "all(2 < yours < 20 and 8 < package < 60 for yours, package in value.values())"

@@ -80,14 +80,14 @@ CLAIMS = [
         "min(value['colours exchanged'], value['upside down']) > 10 * value['as they are']",
     ),
     Claim(
-        "counting the codes of each place separately saves only about a sixth",
+        "counting the codes at each place separately saves only about a sixth",
         "ladder",
         "ladders['your codes']",
         "0.75 < value['frequencies by place'] / value['frequencies only'] < 0.95",
     ),
     Claim(
-        "After a tenth of its training, your prior needs about a fifth of what remains, and the rest of its training"
-        " takes two fifths off that.",
+        "After a tenth of its training, your prior needs only about a fifth of the bits that are left, and the rest"
+        " of its training cuts them by another two fifths.",
         "ladder",
         "ladders['your codes']",
         "0.15 < value['prior, a tenth trained'] / value['frequencies by place'] < 0.3"
