@@ -27,10 +27,10 @@ CLAIMS = [
         "More than half of the codes are in use, but most of them are rare.", "batch", "usage(counts)", "value > 0.5"
     ),
     Claim(
-        "The unigram entropy is about 4.2 bits instead of 8, and the perplexity is about 18 instead of 256",
+        "The unigram entropy is about 4 bits instead of 8, and the perplexity is between 15 and 20 instead of 256",
         "entropy",
         "{'bits': unigram_bits, 'perplexity': 2**unigram_bits}",
-        "3.8 < value['bits'] < 4.6 and 14 < value['perplexity'] < 24",
+        "3.9 < value['bits'] < 4.4 and 15 < value['perplexity'] < 20",
     ),
     Claim(
         "at $\\lambda = 0.5$ a code of your model costs about one bit less than at $\\lambda = 0$, and the error is "
